@@ -1,0 +1,1 @@
+"""Spiking neural networks on PyTorch and Lightning."""

@@ -1,0 +1,61 @@
+"""Checks of what a user sets, and the errors that answer a wrong value in one line."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+
+class UserError(Exception):
+    """A user's mistake: its text is one line that says what to do. The command line shows it without traceback."""
+
+
+class SettingError(UserError, ValueError):
+    """A setting has a value that is not allowed.
+
+    Args:
+        setting: name of the setting, as its constructor calls it.
+        value: what was given.
+        problem: what is wrong with it and what is allowed, as in ``is outside [0, 1]``.
+    """
+
+    def __init__(self, setting: str, value: object, problem: str) -> None:
+        super().__init__(setting, value, problem)
+        self.setting, self.value, self.problem = setting, value, problem
+
+    def __str__(self) -> str:
+        return f"{self.setting}: {self.value!r} {self.problem}"
+
+
+def number(setting: str, value: Any, interval: str) -> float:
+    """Check that ``value`` is a finite number inside ``interval``, and return it.
+
+    Args:
+        setting: the setting's name.
+        value: the value to check.
+        interval: as mathematics writes it, such as ``"[0, 1]"`` or ``"(0, inf)"``.
+
+    Raises:
+        SettingError: if it is no number, not finite or outside the interval.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise SettingError(setting, value, "is not a number")
+    low, high = (float(bound) for bound in interval[1:-1].split(","))
+    above = value > low or (interval[0] == "[" and value == low)
+    below = value < high or (interval[-1] == "]" and value == high)
+    if not (math.isfinite(value) and above and below):
+        raise SettingError(setting, value, f"is outside {interval}")
+    return float(value)
+
+
+def whole(setting: str, value: Any, least: int = 1) -> int:
+    """Check that ``value`` is a whole number of at least ``least``, and return it.
+
+    Raises:
+        SettingError: if it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise SettingError(setting, value, "is not a whole number")
+    if value < least:
+        raise SettingError(setting, value, f"is less than {least}")
+    return value
