@@ -1,1 +1,25 @@
-"""Spiking neural networks on PyTorch and Lightning."""
+"""Spiking neural networks on PyTorch and Lightning.
+
+Everything works as a library too: neurons, encoders, readouts and networks from here, data modules from
+``litspike.data``, LightningModules from ``litspike.tasks``, callbacks from ``litspike.callbacks``.
+"""
+
+from litspike.coding import ConstantCurrent, MeanOverTime
+from litspike.networks import Perceptron, SpikingSequential
+from litspike.neurons import LIF, Neuron
+from litspike.settings import SettingError, UserError
+from litspike.surrogates import ArcTan, Surrogate, ZeroGradient
+
+__all__ = [
+    "LIF",
+    "ArcTan",
+    "ConstantCurrent",
+    "MeanOverTime",
+    "Neuron",
+    "Perceptron",
+    "SettingError",
+    "SpikingSequential",
+    "Surrogate",
+    "UserError",
+    "ZeroGradient",
+]

@@ -1,0 +1,8 @@
+"""Callbacks: what a run says, shows and writes."""
+
+from litspike.callbacks.console import Console
+from litspike.callbacks.pictures import Pictures
+from litspike.callbacks.predictions import PredictionFile
+from litspike.callbacks.progress import FitProgress
+
+__all__ = ["Console", "FitProgress", "Pictures", "PredictionFile"]

@@ -1,0 +1,86 @@
+"""What a run says on the console: a line for each epoch, a table at the end of a test."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+from rich.console import Console as Terminal
+from rich.table import Table
+
+from litspike.metrics import wilson_interval
+
+
+class Console(Callback):
+    """Prints the figures of every epoch, and a table of those of a validation or test.
+
+    Args:
+        epochs: print a line with loss and accuracy for each epoch of a fit.
+        table: print a table of the figures at the end of validate and test.
+    """
+
+    def __init__(self, epochs: bool = True, table: bool = True) -> None:
+        self.epochs, self.table = epochs, table
+        self._due: str | None = None
+        self._stages: list[str] = []
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print the epoch before, whose figures are complete only now, and start the clock."""
+        self._print_due(trainer)
+        self._stages, self._began = ["train"], time.monotonic()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note that the epoch has validation figures of its own, or print the table of a validation."""
+        self._stages.append("val")
+        if trainer.state.fn == "validate":
+            self._print_table(trainer, pl_module, "val")
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin the line of the epoch; the module's figures come after this hook."""
+        of = f"/{trainer.max_epochs}" if trainer.max_epochs != -1 else ""
+        width = len(str(trainer.max_epochs))
+        self._due = f"epoch {trainer.current_epoch + 1:{width}d}{of}"
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print the last epoch."""
+        self._print_due(trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Print an epoch that was complete when the exception came."""
+        self._print_due(trainer)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print the table of the test."""
+        self._print_table(trainer, pl_module, "test")
+
+    def _print_due(self, trainer: Trainer) -> None:
+        if self._due is None or not self.epochs or not trainer.is_global_zero:
+            return
+        parts = [self._due]
+        for stage in self._stages:
+            figures = _figures(trainer, stage)
+            parts.append(" ".join([stage, *(f"{name} {value:.4f}" for name, value in figures.items())]))
+        parts.append(f"{time.monotonic() - self._began:.2f} s")
+        self._due = None
+        bar = trainer.progress_bar_callback
+        (bar.print if bar is not None else print)("  ".join(parts))
+
+    def _print_table(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if not self.table or not trainer.is_global_zero:
+            return
+        samples = getattr(pl_module, "samples", {}).get(stage)
+        table = Table("figure", "value", "95% interval (Wilson)", title=f"{stage}, {samples} samples")
+        for name, value in _figures(trainer, stage).items():
+            interval = ""
+            if name == "accuracy" and samples:
+                interval = "{:.4f} to {:.4f}".format(*wilson_interval(round(value * samples), samples))
+            table.add_row(name, f"{value:.4f}", interval)
+        Terminal().print(table)
+
+
+def _figures(trainer: Trainer, stage: str) -> dict[str, Any]:
+    """The figures of a stage by name, from the newest ``stage/name`` that was logged."""
+    prefix = f"{stage}/"
+    metrics = trainer.callback_metrics
+    return {name.removeprefix(prefix): float(value) for name, value in metrics.items() if name.startswith(prefix)}

@@ -1,0 +1,83 @@
+"""Drawings of a network, as matplotlib figures. Pure: arrays in, a figure out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating]
+
+BLUE, ORANGE = "#0072b2", "#d55e00"
+"""Two colours that the colour-blind tell apart, and that differ in grey (Okabe and Ito 2008)."""
+
+
+def decision_boundary(grid: Array, extent: float, points: Array, labels: Array, title: str) -> Figure:
+    """The probability of class 1 over the plane, with labelled points on it.
+
+    Args:
+        grid: probabilities [R, R] on a square grid from −extent to extent, first dimension x1.
+        extent: half the side of the square.
+        points: [N, 2].
+        labels: 0 or 1, [N].
+        title: text above the picture.
+    """
+    figure = Figure(figsize=(5.2, 4.6), dpi=160, layout="constrained")
+    axes = figure.add_subplot(aspect="equal")
+    ticks = np.linspace(-extent, extent, len(grid))
+    shades = axes.contourf(ticks, ticks, grid, levels=np.linspace(0, 1, 11), cmap="RdBu", alpha=0.55)
+    boundary = axes.contour(ticks, ticks, grid, levels=[0.5], colors="black", linewidths=1.8)
+    for label, marker, colour in ((0, "o", ORANGE), (1, "^", BLUE)):
+        chosen = points[labels == label]
+        axes.scatter(
+            chosen[:, 0], chosen[:, 1], s=22, marker=marker, c=colour, edgecolors="white", linewidths=0.5,
+            label=f"label {label}",
+        )  # fmt: skip
+    handles, names = axes.get_legend_handles_labels()
+    axes.legend([*handles, *boundary.legend_elements()[0]], [*names, "decision boundary"], loc="lower left", fontsize=9)
+    axes.set(xlim=(-extent, extent), ylim=(-extent, extent))
+    axes.set_xlabel("input $x_0$", fontsize=12)
+    axes.set_ylabel("input $x_1$", fontsize=12)
+    axes.set_title(f"decision boundary, from rest, with {len(points)} validation points\n{title}", fontsize=11)
+    figure.colorbar(shades, ticks=[0, 0.5, 1]).set_label("probability of label 1", fontsize=12)
+    return figure
+
+
+def spike_rasters(spikes: Array, captions: Sequence[str], title: str) -> Figure:
+    """The spikes of one layer over time, a panel for each sample.
+
+    Args:
+        spikes: 0 or 1, [T, B, N].
+        captions: a text above each panel, B of them.
+        title: text above the picture.
+    """
+    steps, samples, neurons = spikes.shape
+    columns = min(samples, 2)
+    rows = -(-samples // columns)
+    figure = Figure(figsize=(5.6, 0.6 + 2.1 * rows), dpi=160, layout="constrained")
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for panel in panels.flat[samples:]:
+        panel.set_axis_off()
+    for sample, (panel, caption) in enumerate(zip(panels.flat, captions, strict=False)):
+        times = [np.flatnonzero(spikes[:, sample, neuron]) + 1 for neuron in range(neurons)]
+        panel.eventplot(times, lineoffsets=np.arange(neurons), linelengths=0.8, linewidths=2.2, colors=BLUE)
+        panel.set(xlim=(0.5, steps + 0.5), ylim=(-0.7, neurons - 0.3))
+        panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        panel.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+        panel.set_title(caption, fontsize=10)
+        panel.grid(axis="x", alpha=0.3)
+    figure.supxlabel("time step", fontsize=12)
+    figure.supylabel("neuron", fontsize=12)
+    figure.suptitle(title, fontsize=12)
+    return figure
+
+
+def pixels(figure: Figure) -> NDArray[np.uint8]:
+    """The figure as an image, [height, width, 3]."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib leaves it untyped
+    return np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]

@@ -1,0 +1,57 @@
+"""The file that ``predict`` leaves behind."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import BasePredictionWriter
+from torch import Tensor
+
+from litspike.settings import UserError
+
+
+class PredictionFile(BasePredictionWriter):
+    """Writes what ``predict_step`` returns, a dictionary of tensors [B] or [B, N], as one CSV row a sample.
+
+    Args:
+        path: the file; one that is there is replaced, whole or not at all.
+
+    Raises:
+        UserError: if it can't be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("epoch")
+        self.path = path
+
+    def write_on_epoch_end(
+        self, trainer: Trainer, pl_module: LightningModule, predictions: Sequence[Any], batch_indices: Sequence[Any]
+    ) -> None:
+        """Write all batches."""
+        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        try:
+            with draft.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file)
+                for number, batch in enumerate(predictions):
+                    columns = dict(_columns(batch))
+                    if number == 0:
+                        writer.writerow(columns)
+                    writer.writerows(zip(*columns.values(), strict=True))
+            os.replace(draft, self.path)
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise UserError(f"{self.path} can't be written ({error.strerror})") from error
+
+
+def _columns(batch: dict[str, Tensor]) -> Iterator[tuple[str, list[Any]]]:
+    for name, values in batch.items():
+        if values.dim() == 1:
+            yield name, values.tolist()
+        else:
+            for index, column in enumerate(values.flatten(1).unbind(1)):
+                yield f"{name}{index}", column.tolist()

@@ -1,0 +1,139 @@
+"""The progress bar: one for a whole fit, with the time that remains."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+from lightning import Trainer
+from lightning.pytorch.callbacks import ProgressBar
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+REFRESH_SECONDS = 0.25
+
+
+class FitProgress(ProgressBar):
+    """A live bar over all batches of a fit, or of an evaluation. It needs a terminal.
+
+    Args:
+        console: where the bar is drawn; standard output where None.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        super().__init__()
+        self._console = console or Console()
+        self._progress: Progress | None = None
+
+    def print(self, *args: Any, **kwargs: Any) -> None:
+        """Print above the bar."""
+        self._console.print(*args, **kwargs, highlight=False, markup=False, soft_wrap=True)
+
+    def disable(self) -> None:
+        """Take the bar away; Lightning calls it on every process but the first."""
+        self._close()
+        self._console.quiet = True
+
+    def enable(self) -> None:
+        """Let the bar be drawn again."""
+        self._console.quiet = False
+
+    def on_train_start(self, trainer: Trainer, *_: Any) -> None:
+        """Open the bar at the batches that are done already."""
+        epochs = math.inf if trainer.max_epochs in (None, -1) else trainer.max_epochs
+        batches = trainer.num_training_batches * float(epochs or 0)
+        if trainer.max_steps != -1:
+            batches = min(batches, trainer.max_steps * trainer.accumulate_grad_batches)
+        self._open("fit", batches, trainer.fit_loop.epoch_loop.total_batch_idx + 1)
+
+    def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
+        """Say which epoch runs."""
+        of = f"/{trainer.max_epochs}" if trainer.max_epochs != -1 else ""
+        self._describe(f"epoch {trainer.current_epoch + 1}{of}")
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Count the batch."""
+        self._advance()
+
+    def on_train_end(self, *_: Any) -> None:
+        """Take the bar away."""
+        self._close()
+
+    def on_exception(self, *_: Any) -> None:
+        """Take the bar away, so that what is printed next stands on a line of its own."""
+        self._close()
+
+    def on_validation_start(self, trainer: Trainer, *_: Any) -> None:
+        """Open a bar for a validation outside of fit."""
+        if trainer.state.fn == "validate":
+            self._open("validate", sum(map(float, trainer.num_val_batches)))
+
+    def on_validation_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        """Count the batch of a validation outside of fit."""
+        if trainer.state.fn == "validate":
+            self._advance()
+
+    def on_validation_end(self, trainer: Trainer, *_: Any) -> None:
+        """Take the bar of a validation outside of fit away."""
+        if trainer.state.fn == "validate":
+            self._close()
+
+    def on_test_start(self, trainer: Trainer, *_: Any) -> None:
+        """Open a bar for the test."""
+        self._open("test", sum(map(float, trainer.num_test_batches)))
+
+    def on_test_batch_end(self, *_: Any) -> None:
+        """Count the batch."""
+        self._advance()
+
+    def on_test_end(self, *_: Any) -> None:
+        """Take the bar away."""
+        self._close()
+
+    def on_predict_start(self, trainer: Trainer, *_: Any) -> None:
+        """Open a bar for the prediction."""
+        self._open("predict", sum(map(float, trainer.num_predict_batches)))
+
+    def on_predict_batch_end(self, *_: Any) -> None:
+        """Count the batch."""
+        self._advance()
+
+    def on_predict_end(self, *_: Any) -> None:
+        """Take the bar away."""
+        self._close()
+
+    def _open(self, description: str, batches: float, done: int = 0) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("batches"),
+            TimeElapsedColumn(),
+            TextColumn("remaining"),
+            TimeRemainingColumn(),
+            console=self._console,
+            auto_refresh=False,  # drawn between batches: a thread of its own would take time from training
+            transient=True,
+        )
+        self._task = self._progress.add_task(
+            description, total=None if math.isinf(batches) else batches, completed=done
+        )
+        self._done, self._next_draw = done, 0.0
+        self._progress.start()
+
+    def _describe(self, description: str) -> None:
+        if self._progress is not None:
+            self._progress.update(self._task, description=description)
+
+    def _advance(self) -> None:
+        self._done += 1
+        now = time.monotonic()
+        if self._progress is not None and now >= self._next_draw:
+            self._progress.update(self._task, completed=self._done, refresh=True)
+            self._next_draw = now + REFRESH_SECONDS
+
+    def _close(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None

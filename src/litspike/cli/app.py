@@ -1,0 +1,274 @@
+"""LightningCLI with litspike's manners: runs that find themselves, checkpoints that bring their configuration."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from lightning import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningCLI
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from litspike.callbacks import Console, FitProgress, Pictures, PredictionFile
+from litspike.cli import checkpoints
+from litspike.cli.call import SUBCOMMANDS, Call
+from litspike.cli.messages import parser_message, quieten, setting_names, users_mistake
+from litspike.cli.parser import Parser, ParserExit
+from litspike.cli.record import RunRecord
+from litspike.cli.runs import BEST, LAST, Run
+from litspike.seeding import seed_in_range
+from litspike.settings import UserError, whole
+
+
+class LitspikeCLI(LightningCLI):
+    """The command line of one call.
+
+    Args:
+        args: the arguments after the program's name.
+        home: folder with ``configs/`` and, unless ``--logs`` says otherwise, ``logs/``.
+    """
+
+    run: Run | None = None
+    """The run that is written to, or that the checkpoint comes from."""
+
+    def __init__(self, args: list[str], home: Path) -> None:
+        self.home = home
+        default = home / "configs" / "default.yaml"
+        settings = {"default_config_files": [str(default)] if default.is_file() else []}
+        super().__init__(
+            LightningModule,
+            LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_callback=None,
+            parser_class=Parser,
+            parser_kwargs={"allow_abbrev": False, **{name: dict(settings) for name in SUBCOMMANDS}},
+            auto_configure_optimizers=False,
+            args=args,
+        )
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """The subcommands, each with the Trainer's arguments that are not the user's to set."""
+        skip = {"model", "datamodule", "train_dataloaders", "val_dataloaders", "dataloaders"}
+        return {name: skip | {"verbose", "return_predictions", "weights_only"} for name in SUBCOMMANDS}
+
+    def add_arguments_to_parser(self, parser: Any) -> None:
+        """Add what every command has beside trainer, model and data."""
+        parser.add_argument("--logs", type=str | None, help="Folder of all runs; logs/ beside main.py where null.")
+        parser.add_argument("--threads", type=int | None, help="Threads of one CPU process; one a core where null.")
+        parser.add_lightning_class_args(Console, "console")
+        parser.add_lightning_class_args(Pictures, "pictures")
+        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.set_defaults(
+            {
+                "checkpoint.filename": BEST,
+                "checkpoint.monitor": "val/loss",
+                "checkpoint.save_on_train_epoch_end": True,
+                "checkpoint.enable_version_counter": False,
+            }
+        )
+
+    def parse_arguments(self, parser: Any, args: Any) -> None:
+        """Parse; where a checkpoint is used, its run's configuration comes before what the arguments say."""
+        call = Call(args)
+        self.experiment = call.experiment or "default"
+        self.ckpt_path: Path | None = None
+        if call.subcommand and not call.asks_for_help and (call.subcommand != "fit" or call.option("--ckpt_path")):
+            logs = self._logs(call.option("--logs"))
+            self.ckpt_path = checkpoints.find(call.option("--ckpt_path") or BEST, logs, call.experiment)
+            self.checkpoint = checkpoints.read(self.ckpt_path)
+            self.run = Run.of(self.ckpt_path)
+            args = call.on_top_of(checkpoints.configuration(self.checkpoint), self.ckpt_path)
+        try:
+            self.config = parser.parse_args(args)
+        except ParserExit as error:
+            known = [action.dest for action in self._parser(call.subcommand)._actions]
+            known += setting_names(_yaml(self.home / "configs" / "default.yaml"))
+            mentioned = [name for path in call.configs for name in setting_names(_yaml(Path(path)))]
+            raise ParseError(parser_message(str(error), [*call.options, *mentioned], known)) from error
+
+    def _logs(self, given: str | None) -> Path:
+        return Path(given).expanduser().resolve() if given else self.home / "logs"
+
+    def _parse_ckpt_path(self) -> None:
+        """Nothing is left to read from a checkpoint: :meth:`parse_arguments` did."""
+
+    def _set_seed(self) -> None:
+        seed = self._get(self.config, "seed_everything")
+        if not isinstance(seed, bool):
+            seed_in_range("seed_everything", seed)
+        super()._set_seed()
+
+    def instantiate_classes(self) -> None:
+        """Make model, data and trainer, and check that a checkpoint belongs to the model."""
+        threads = self._get(self.config, "threads")
+        if threads is not None:
+            torch.set_num_threads(whole("threads", threads))
+        try:
+            super().instantiate_classes()
+        except Exception as error:
+            if self.subcommand == "fit" and self.run and not self.run.record():  # made, and never used
+                self.run.discard()
+            mistake = users_mistake(error, self.config[self.subcommand])
+            if mistake is error:
+                raise
+            raise mistake from error
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Make the trainer, with a logger into the run's folder and the callbacks that every run has."""
+        if self.ckpt_path is not None:
+            checkpoints.compare(self.ckpt_path, self.checkpoint, self.model)
+        settings = {**self._get(self.config_init, "trainer"), **kwargs}
+        _check_accelerator(settings["accelerator"])
+        callbacks = [self._get(self.config_init, "console"), *self._callbacks(settings)]
+        if settings["logger"] in (None, True):
+            settings["logger"] = False
+            if self.run is not None and self.subcommand in ("fit", "test"):
+                settings["logger"] = TensorBoardLogger(self.run.folder, name="", version="", default_hp_metric=False)
+        if settings["enable_progress_bar"] is not False and sys.stdout.isatty():
+            callbacks.append(FitProgress())
+        else:
+            settings["enable_progress_bar"] = False  # what is no terminal gets no control characters
+        settings["enable_model_summary"] = settings["enable_model_summary"] or False  # the console says it in a line
+        try:
+            return self._instantiate_trainer(settings, callbacks)
+        except ValueError as error:
+            raise UserError(f"trainer: {error}") from error
+
+    def _callbacks(self, settings: dict[str, Any]) -> list[Callback]:
+        """What the subcommand has beside the console; it may change the trainer's settings."""
+        if self.subcommand == "predict":
+            assert self.ckpt_path is not None
+            settings["enable_checkpointing"] = False
+            self._predictions = (self.run.folder if self.run else self.ckpt_path.parent) / "predictions.csv"
+            return [PredictionFile(self._predictions)]
+        if self.subcommand != "fit":
+            settings["enable_checkpointing"] = False
+            return []
+        if self.run is None:
+            self.run = Run.create(self._logs(self._get(self.config_init, "logs")), self.experiment)
+        best: ModelCheckpoint = self._get(self.config_init, "checkpoint")
+        best.dirpath = str(self.run.checkpoint(BEST).parent)
+        # save_last of ModelCheckpoint keeps the last one that was among the best, not the last epoch
+        last = ModelCheckpoint(best.dirpath, LAST, save_on_train_epoch_end=True, enable_version_counter=False)
+        plugins = settings["plugins"] or []
+        settings["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), checkpoints.AtomicCheckpointIO()]
+        self._dump_config()
+        text = yaml.safe_dump(self.config_dump, sort_keys=False)
+        record = RunRecord(self.run, text, self.config_dump, self._optimizer_changes())
+        return [self._get(self.config_init, "pictures"), best, last, record]
+
+    def _optimizer_changes(self) -> set[str]:
+        """The optimizer's settings that differ from those of the checkpoint, whose optimizer state would undo them."""
+        if self.ckpt_path is None:
+            return set()
+        before, now = (
+            config.get("model", {}).get("init_args", {}).get("optimizer") or {}
+            for config in (checkpoints.configuration(self.checkpoint), self.config_dump)
+        )
+        before, now = before.get("init_args", {}), now.get("init_args", {})
+        return {name for name, value in now.items() if value != before.get(name, value)}
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        """The arguments of the trainer's method; nothing in a checkpoint is run."""
+        path = str(self.ckpt_path) if self.ckpt_path else None
+        kwargs = {**super()._prepare_subcommand_kwargs(subcommand), "ckpt_path": path, "weights_only": True}
+        if subcommand in ("validate", "test"):
+            kwargs["verbose"] = False  # the console has a table of its own
+        return kwargs
+
+    def fit(self, **kwargs: Any) -> None:
+        """Train, and note in the run's record how it ended."""
+        assert self.run is not None
+        parameters = sum(parameter.numel() for parameter in self.model.parameters())
+        print(f"run: {self.run.folder} ({parameters} parameters, {self.trainer.accelerator.name()})")
+        epochs = self.trainer.max_epochs or 0
+        if self.ckpt_path and 0 <= epochs <= self.checkpoint["epoch"] + 1:
+            raise UserError(f"trainer.max_epochs: {self.ckpt_path} has done its {epochs} epochs: raise it to go on")
+        with self.run as run:
+            try:
+                self.trainer.fit(**kwargs)
+            except SystemExit:  # Lightning's answer to Ctrl-C
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+                raise Interrupted(run) from None
+            finally:
+                if self.trainer.global_step == 0 and not run.checkpoint(LAST).is_file():
+                    run.discard()  # it never trained
+                elif run.record()["status"] == "running":
+                    run.note(status=self.trainer.state.status.value)
+        if run.checkpoint(BEST).is_file():
+            print(f"best checkpoint: {run.checkpoint(BEST)}")
+
+    def test(self, **kwargs: Any) -> None:
+        """Test the checkpoint, and say which one it is."""
+        print(f"checkpoint: {self.ckpt_path}")
+        self.trainer.test(**kwargs)
+
+    def validate(self, **kwargs: Any) -> None:
+        """Validate the checkpoint, and say which one it is."""
+        print(f"checkpoint: {self.ckpt_path}")
+        self.trainer.validate(**kwargs)
+
+    def predict(self, **kwargs: Any) -> None:
+        """Predict into a file."""
+        print(f"checkpoint: {self.ckpt_path}")
+        self.trainer.predict(**kwargs, return_predictions=False)
+        print(f"predictions: {self._predictions}")
+
+
+class ParseError(UserError):
+    """Arguments that can't be parsed."""
+
+
+class Interrupted(UserError):
+    """A fit that was stopped by Ctrl-C."""
+
+    def __init__(self, run: Run) -> None:
+        onward = "go on with `python main.py fit --ckpt_path last`"
+        kept = onward if run.checkpoint(LAST).is_file() else "no epoch was complete, nothing is kept"
+        super().__init__(f"interrupted: {kept}")
+
+
+def main(args: list[str] | None = None, home: Path | None = None) -> int:
+    """Run one command line.
+
+    Args:
+        args: the arguments after the program's name; those of the process where None.
+        home: folder with ``configs/`` and ``logs/``; the current folder where None.
+
+    Returns:
+        The exit status: 0 for success, 1 for a mistake that a line on standard error explains, 2 for arguments that
+        can't be parsed, 130 after Ctrl-C.
+    """
+    quieten()
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # where a user's own classes lie
+    try:
+        LitspikeCLI(sys.argv[1:] if args is None else args, home or Path.cwd())
+    except (UserError, MisconfigurationException) as error:
+        print(f"litspike: {' '.join(str(error).split())}", file=sys.stderr)
+        return {Interrupted: 130, ParseError: 2}.get(type(error), 1)
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else 0
+    return 0
+
+
+def _yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+
+
+def _check_accelerator(accelerator: Any) -> None:
+    """Refuse a GPU that is not there, before anything is made."""
+    if accelerator in ("gpu", "cuda") and not torch.cuda.is_available() and not torch.backends.mps.is_available():
+        raise UserError(f"trainer.accelerator: {accelerator!r} asks for a GPU and torch sees none: set cpu or auto")

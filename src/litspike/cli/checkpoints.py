@@ -1,0 +1,98 @@
+"""Checkpoints: found, read without running any code in them, compared with the model, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from lightning.fabric.plugins import TorchCheckpointIO
+from torch import nn
+
+from litspike.cli.runs import BEST, LAST, Run, newest
+from litspike.settings import UserError
+
+KEY = "litspike"
+"""Where a checkpoint keeps what litspike adds: ``config``, the run's configuration, and ``rng``, torch's state."""
+
+
+def find(name: str, logs: Path, experiment: str | None) -> Path:
+    """The checkpoint file that a user means.
+
+    Args:
+        name: ``best`` of the newest finished run, ``last`` of the newest run, a run's folder or a file.
+        logs: folder of all runs.
+        experiment: where to look for ``best`` and ``last``; everywhere where None.
+
+    Raises:
+        UserError: if there is no such file.
+    """
+    if name in (BEST, LAST):
+        return newest(logs, experiment, name)
+    path = Path(name).expanduser()
+    if path.is_dir():
+        path = Run(path).checkpoint(BEST)
+    if not path.is_file():
+        raise UserError(f"ckpt_path: there is no file {path}")
+    return path.resolve()
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read a checkpoint. Nothing in it is run: it may hold tensors and plain values alone.
+
+    Raises:
+        UserError: if it can't be read, or holds anything else.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).splitlines()[0].split(". This file")[0]
+        raise UserError(f"{path} is damaged, or holds code and was not opened ({reason}): name another") from None
+    except (OSError, EOFError, RuntimeError, KeyError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{path} is damaged ({reason}): name another with --ckpt_path, or train again") from None
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise UserError(f"{path} is no checkpoint of a run: it has no weights")
+    return checkpoint
+
+
+def configuration(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """The configuration of the run that wrote the checkpoint; empty where it tells none."""
+    text = checkpoint.get(KEY, {}).get("config")
+    return yaml.safe_load(text) if text else {}
+
+
+def compare(path: Path, checkpoint: dict[str, Any], model: nn.Module) -> None:
+    """Check that a checkpoint's weights belong to a model.
+
+    Raises:
+        UserError: if they differ in name or shape from the model's.
+    """
+    theirs = {name: list(value.shape) for name, value in checkpoint["state_dict"].items()}
+    ours = {name: list(value.shape) for name, value in model.state_dict().items()}
+    for name in [*ours, *theirs]:
+        if theirs.get(name) != ours.get(name):
+            raise UserError(
+                f"{path} belongs to another network: {name} is {theirs.get(name, 'missing')} there and "
+                f"{ours.get(name, 'missing')} in this configuration"
+            )
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes beside the file and then puts it in place, so that a kill at any moment leaves the old or the new one."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Save, or raise :class:`UserError` where the disk does not take it; the file there before stays whole."""
+        target = Path(path)
+        draft = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            torch.save(checkpoint, draft)
+            os.replace(draft, target)
+        except (OSError, RuntimeError) as error:
+            draft.unlink(missing_ok=True)
+            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+            raise UserError(f"{target} can't be written ({reason}): the checkpoint before it is kept") from error

@@ -1,0 +1,124 @@
+"""One line for a user's mistake: what jsonargparse says over many lines, with the setting's full name."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import re
+import warnings
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from jsonargparse import Namespace
+
+from litspike.settings import SettingError, UserError
+
+_KEY = re.compile(r'(?:Parser key|Key) "([^"]+)"')
+_UNKNOWN = re.compile(r"(?:[Oo]ption '|unrecognized arguments: )([^' =]+)")
+_TYPE = re.compile(r"Expected a (<class '.*?'>|typing\.Literal\[.*?\])(?:$|[.\n])", re.MULTILINE)
+_VALUE = re.compile(r"(?:Given|Got) value: (.*)")
+_PLAIN_NAMES = {"NoneType": "null", "int": "a whole number", "float": "a number", "bool": "true or false"}
+_NOISE = (
+    "Given value",
+    "Expected a path but",
+    "Does not validate against",
+    "Problem with given class_path",
+    "Subtypes:",
+    "Errors:",
+)
+
+
+def setting_name(key: str) -> str:
+    """A setting's name as the command line takes it: without ``init_args``."""
+    return ".".join(part for part in key.split(".") if part != "init_args")
+
+
+def setting_names(settings: Any, path: str = "") -> Iterator[str]:
+    """The names of all settings in nested dictionaries, as a configuration file has them."""
+    if isinstance(settings, dict):
+        for key, value in settings.items():
+            name = f"{path}.{key}".lstrip(".")
+            yield setting_name(name)
+            yield from setting_names(value, name)
+
+
+def parser_message(message: str, mentioned: Iterable[str], known: Iterable[str]) -> str:
+    """The one line that matters in an error of the parser.
+
+    Args:
+        message: what jsonargparse says: the innermost part of a setting's name, and the cause, over several lines.
+        mentioned: full names of the settings that the user gave.
+        known: full names of the settings there are, to suggest one for a misspelling.
+    """
+    if 'expected "subcommand"' in message:
+        return "say what to do: fit, validate, test or predict (--help explains each)"
+    if "Unexpected config" in message or "Problems parsing config" in message:
+        return f"the configuration file is empty or no YAML: {' '.join(message.split())}"
+    if found := _UNKNOWN.search(message):
+        name = _full_name(found[1].lstrip("-"), mentioned)
+        near = difflib.get_close_matches(name, known, n=1)
+        return f"{name}: there is no such setting" + (f"; did you mean {near[0]}?" if near else "")
+    cause = message
+    keys = _KEY.findall(message)
+    if keys:
+        cause = message[message.rindex(f'"{keys[-1]}"') + len(keys[-1]) + 2 :].lstrip(": \n")
+    allowed = list(dict.fromkeys(_plain(name) for name in _TYPE.findall(cause)))
+    value = _VALUE.search(cause)
+    if allowed and value and "import path" not in cause.split("Errors:")[0]:
+        cause = f"{value[1].strip()!r} is not {' or '.join(allowed)}"
+    else:
+        lines = [line.strip().removeprefix("- ") for line in cause.splitlines() if line.strip()]
+        cause = next((line for line in reversed(lines) if not line.startswith(_NOISE)), lines[-1])
+    return f"{_full_name(keys[-1], mentioned)}: {cause}" if keys else " ".join(cause.split())
+
+
+def _full_name(key: str, mentioned: Iterable[str]) -> str:
+    return next((name for name in mentioned if name == key or name.endswith(f".{key}")), key)
+
+
+def _plain(expected: str) -> str:
+    if expected.startswith("<class"):
+        name = expected.split("'")[1].rsplit(".", 1)[-1]
+        return _PLAIN_NAMES.get(name, name)
+    return expected.removeprefix("typing.Literal[").removesuffix("]")
+
+
+def users_mistake(error: Exception, config: Namespace) -> Exception:
+    """The user's mistake behind an error of a constructor, which jsonargparse wraps; the error itself if there is none.
+
+    A wrong setting gets its full name, as far as the configuration tells which one holds the value.
+    """
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, UserError):
+        cause = cause.__cause__ or cause.__context__
+    if not isinstance(cause, UserError):
+        return error
+    if isinstance(cause, SettingError):
+        name = cause.setting.split("[")[0]
+        for path, settings in _namespaces(config, ""):
+            value = settings.get(name)
+            if name in settings and (value == cause.value or (isinstance(value, list) and cause.value in value)):
+                return UserError(f"{setting_name(path)}.{cause}".lstrip("."))
+    return cause
+
+
+def _namespaces(config: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(config, Namespace):
+        entries = dict(vars(config))
+        yield path, entries
+        for key, value in entries.items():
+            yield from _namespaces(value, f"{path}.{key}".lstrip("."))
+
+
+def quieten() -> None:
+    """Silence what Lightning says at every start and that asks nothing of the user."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (
+        r".*isinstance\(treespec, LeafSpec\)",
+        r".*Checkpoint directory .* exists and is not empty",
+        r".*when using `ckpt_path`, callbacks used to create the checkpoint need to be provided",
+        r".*is smaller than the logging interval",  # figures are logged once an epoch
+        r".*Couldn't infer the batch indices fetched",
+    ):
+        warnings.filterwarnings("ignore", message=message)

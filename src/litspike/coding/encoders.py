@@ -1,0 +1,32 @@
+"""Encoders: from samples [B, *] to an input over time, [T, B, *]."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from litspike.settings import whole
+
+
+class ConstantCurrent(nn.Module):
+    """Each sample as a current that stays the same for all time steps.
+
+    It maps samples [B, *] to currents [T, B, *] in the same unit; no copy is made.
+
+    Args:
+        steps: number of time steps T.
+
+    Raises:
+        SettingError: if steps is below 1.
+    """
+
+    def __init__(self, steps: int = 16) -> None:
+        super().__init__()
+        self.steps = whole("steps", steps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, *] → [T, B, *]."""
+        return x.unsqueeze(0).expand(self.steps, *x.shape)
+
+    def extra_repr(self) -> str:
+        """The settings, as the module's printed form shows them."""
+        return f"steps={self.steps}"

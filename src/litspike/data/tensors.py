@@ -1,0 +1,134 @@
+"""Data that lie in memory as tensors: checked once, cut into batches without collating."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+
+import torch
+from lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import TensorDataset
+
+from litspike.seeding import generator, seed_in_range
+from litspike.settings import UserError, whole
+
+_ORDER = 100  # purpose of the draws that shuffle, apart from those of any part's samples
+
+
+class Batches:
+    """A loader that cuts (x, y) into batches: one index operation an epoch instead of one call a sample.
+
+    Args:
+        data: samples and labels, first dimension the sample.
+        batch_size: samples in a batch; the last batch may be smaller.
+        seed: shuffle with this seed, anew in each epoch and the same in each run; no shuffling where None.
+    """
+
+    def __init__(self, data: TensorDataset, batch_size: int, seed: int | None = None) -> None:
+        self.dataset, self.batch_size, self.seed, self.epoch = data, batch_size, seed, 0
+
+    batch_sampler = None
+    """There is none; Lightning asks."""
+
+    @property
+    def sampler(self) -> Batches:
+        """Itself: where Lightning looks for ``set_epoch``."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of this epoch, so that a resumed run sees the batches of one never interrupted."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-len(self.dataset) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        # a generator, so that the order is drawn at the first batch: a resumed fit makes its iterator before the epoch
+        tensors = self.dataset.tensors
+        if self.seed is not None:
+            order = torch.randperm(len(self.dataset), generator=generator(self.seed, _ORDER, self.epoch))
+            tensors = tuple(tensor[order] for tensor in tensors)
+        yield from zip(*(torch.split(tensor, self.batch_size) for tensor in tensors), strict=True)
+
+
+class TensorDataModule(LightningDataModule):
+    """Base of data modules whose parts fit into memory. A subclass says what each part is, in :meth:`part`.
+
+    Args:
+        batch_size: samples in a training batch.
+        eval_batch_size: samples in a batch of validation, test and prediction.
+        seed: seed of the order of the training batches, from 0 to 2³² − 1.
+
+    Raises:
+        SettingError: if a batch size is below 1 or the seed out of range.
+    """
+
+    def __init__(self, batch_size: int, eval_batch_size: int, seed: int) -> None:
+        super().__init__()
+        self.batch_size = whole("batch_size", batch_size)
+        self.eval_batch_size = whole("eval_batch_size", eval_batch_size)
+        self.seed = seed_in_range("seed", seed)
+        self._parts: dict[str, TensorDataset] = {}
+
+    @abstractmethod
+    def part(self, name: str) -> tuple[Tensor, Tensor]:
+        """Samples [N, *] and labels [N] of the part ``train``, ``val`` or ``test``, on the CPU."""
+
+    def dataset(self, name: str) -> TensorDataset:
+        """The part ``train``, ``val`` or ``test``, made and checked at its first use.
+
+        Raises:
+            UserError: if it is empty, has a sample that is NaN or infinite, or a label that is neither 0 nor 1.
+        """
+        if name not in self._parts:
+            x, y = self.part(name)
+            check_samples(name, x, y)
+            self._parts[name] = TensorDataset(x, y)
+        return self._parts[name]
+
+    def setup(self, stage: str) -> None:
+        """Make the parts that ``stage`` needs, so that bad data are refused before anything runs."""
+        for name in {"fit": ("train", "val"), "validate": ("val",)}.get(stage, ("test",)):
+            self.dataset(name)
+
+    def train_dataloader(self) -> Batches:
+        """Shuffled batches of the training part."""
+        return Batches(self.dataset("train"), self.batch_size, self.seed)
+
+    def val_dataloader(self) -> Batches:
+        """The validation part, in order."""
+        return Batches(self.dataset("val"), self.eval_batch_size)
+
+    def test_dataloader(self) -> Batches:
+        """The test part, in order."""
+        return Batches(self.dataset("test"), self.eval_batch_size)
+
+    def predict_dataloader(self) -> Batches:
+        """The test part, in order."""
+        return self.test_dataloader()
+
+
+def check_samples(part: str, x: Tensor, y: Tensor) -> None:
+    """Refuse samples that nothing can be learned from.
+
+    Args:
+        part: name of the part, for the message.
+        x: samples, [N, *].
+        y: labels, [N].
+
+    Raises:
+        UserError: if there are none, their numbers differ, one is not finite or a label is neither 0 nor 1.
+    """
+    if len(x) == 0:
+        raise UserError(f"the {part} data are empty")
+    if len(x) != len(y):
+        raise UserError(f"the {part} data have {len(x)} samples but {len(y)} labels")
+    finite = torch.isfinite(x).flatten(1).all(1)
+    if not finite.all():
+        index = int(finite.logical_not().nonzero()[0])
+        raise UserError(f"the {part} data hold NaN or infinity, first in sample {index}")
+    wrong = ((y != 0) & (y != 1)).nonzero()
+    if len(wrong):
+        index = int(wrong[0])
+        raise UserError(f"the {part} data have the label {y[index].item()} in sample {index}; it must be 0 or 1")

@@ -1,0 +1,58 @@
+"""Classification with a membrane that is carried from batch to batch, as a widely copied article has it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from litspike.settings import UserError
+from litspike.tasks.classification import Classification
+
+
+class CarriedClassification(Classification):
+    """:class:`Classification` that starts every batch in the state in which the batch before it ended.
+
+    It is here to show what that does: the membrane mixes samples that have nothing to do with each other. The carried
+    state is cut off its graph, and travels in the checkpoint. Validation and test start in the state that training
+    left behind, and leave it as it was.
+
+    Raises:
+        UserError: if a batch has another size than the one before it.
+    """
+
+    carried: tuple[tuple[Tensor, ...], ...] | None = None
+    """Each layer's state after the batch before, detached; None before the first batch."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Samples [B, *] → logits [B], from the carried state."""
+        if self.carried is not None:
+            carried_size = len(self.carried[0][0])
+            if carried_size != len(x):
+                raise UserError(
+                    f"data.batch_size: a batch of {len(x)} samples meets the membrane carried over from one of "
+                    f"{carried_size}; choose batch sizes that divide every part of the data, or a model that starts "
+                    "from rest, as configs/default.yaml has it"
+                )
+            self.carried = tuple(tuple(value.to(x.device) for value in layer) for layer in self.carried)
+        logits, state = self.respond(x, self.carried)
+        self.carried = tuple(tuple(value.detach() for value in layer) for layer in state)
+        return logits
+
+    def on_validation_epoch_start(self) -> None:
+        """Put the state of training aside."""
+        self._training_state = self.carried
+
+    def on_validation_epoch_end(self) -> None:
+        """Take the state of training up again, before anything is saved."""
+        super().on_validation_epoch_end()
+        self.carried = self._training_state
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the carried state: a resumed run and a test go on from it."""
+        checkpoint["carried"] = self.carried
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on from the state that the checkpoint keeps."""
+        super().on_load_checkpoint(checkpoint)
+        self.carried = checkpoint.get("carried")

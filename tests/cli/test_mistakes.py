@@ -1,0 +1,150 @@
+"""A user's mistake gets one line that names the setting and the value, before any training; nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import Cli, runs
+
+QUICK = "--trainer.max_epochs 1 --data.train_points 50 --pictures.every 0"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ("--data.btch_size 4", "data.btch_size: there is no such setting; did you mean data.batch_size?"),
+        ("--trainer.max_epoch 4", "trainer.max_epoch: there is no such setting; did you mean trainer.max_epochs?"),
+        ("--model.network.neuron.decayy 1", "model.network.neuron.decayy: there is no such setting; did you mean"),
+        ("extra", "extra: there is no such setting"),
+        ("--data.batch_size x", "data.batch_size: 'x' is not a whole number"),
+        ("--data.batch_size 0", "data.batch_size: 0 is less than 1"),
+        ("--data.train_points 0", "data.train_points: 0 is less than 1"),
+        ("--data.test_points -3", "data.test_points: -3 is less than 1"),
+        ("--data.seed -1", "data.seed: -1 is less than 0"),
+        ("--seed_everything -1", "seed_everything: -1 is less than 0"),
+        ("--threads 0", "threads: 0 is less than 1"),
+        ("--model.network.neuron.threshold 0", "model.network.neuron.threshold: 0.0 is outside (0, inf)"),
+        ("--model.network.neuron.threshold nan", "model.network.neuron.threshold: 'nan' is not a number"),
+        ("--model.network.neuron.decay 1.3", "model.network.neuron.decay: 1.3 is outside [0, 1]"),
+        ("--model.network.neuron.decay abc", "model.network.neuron.decay: 'abc' is not a number or null"),
+        ("--model.network.neuron.decay null --model.network.neuron.tau 0", "model.network.neuron.tau: 0.0 is outside"),
+        ("--model.network.neuron.dt -1", "model.network.neuron.dt: -1.0 is outside (0, inf)"),
+        ("--model.network.neuron.tau 10", "model.network.neuron.tau: 10.0 is given beside decay 0.9"),
+        ("--model.network.neuron litspike.neurons.LIFF", "model.network.neuron: module 'litspike.neurons' has no"),
+        ("--model.network.neuron.surrogate.alpha 0", "model.network.neuron.surrogate.alpha: 0.0 is outside (0, inf)"),
+        ("--model.network.sizes [2,0,1]", "model.network.sizes[1]: 0 is less than 1"),
+        ("--model.encoder.steps 0", "model.encoder.steps: 0 is less than 1"),
+        ("--model.optimizer.lr -1", "model.optimizer: Invalid learning rate: -1"),
+        ("--model.network.sizes [2,10,2]", "the network gives [2] outputs a sample; two classes need one logit"),
+        ("--trainer.accelerator gpu", "trainer.accelerator: 'gpu' asks for a GPU and torch sees none: set cpu or auto"),
+        ("--trainer.accelerator quantum", "trainer: You selected an invalid accelerator name: `accelerator='quantum'`"),
+        ("-c missing.yaml", "config: File does not exist: '"),
+    ],
+)
+def test_a_wrong_setting_is_named(cli: Cli, home: Path, arguments: str, line: str):
+    if "gpu" in arguments and torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    assert cli(f"fit {QUICK} {arguments}").error_line.startswith(line)
+    assert runs(home) == []
+
+
+@pytest.mark.parametrize("text", ["modell: 3\n", "model: [\n", "", "model:\n  init_args:\n    netwrk: 3\n"])
+def test_a_bad_configuration_file_gets_one_line(cli: Cli, home: Path, text: str):
+    (home / "bad.yaml").write_text(text)
+    assert cli(f"fit -c {home}/bad.yaml").error_line
+    assert runs(home) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"), [("", "say what to do: fit, validate"), ("fitt", "argument subcommand")]
+)
+def test_a_command_that_is_none_gets_one_line(cli: Cli, arguments: str, line: str):
+    assert cli(arguments).error_line.startswith(line)
+
+
+@pytest.mark.parametrize("command", ["test", "validate", "predict", "fit --ckpt_path last"])
+def test_without_a_run_it_says_what_to_do(cli: Cli, command: str):
+    line = cli(command).error_line
+    assert "no" in line
+    assert "`python main.py fit`" in line
+
+
+def test_a_run_that_did_not_finish_is_not_tested_silently(cli: Cli, home: Path):
+    cli(f"fit {QUICK}")
+    (run,) = runs(home)
+    record = (run / "run.json").read_text().replace("finished", "running")  # as kill -9 leaves it
+    (run / "run.json").write_text(record)
+    line = cli("test").error_line
+    assert "no finished run" in line
+    assert f"{run.name} did not finish, go on with it by `python main.py fit --ckpt_path last`" in line
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "text", "no checkpoint"])
+def test_a_damaged_checkpoint_gets_one_line(cli: Cli, home: Path, damage: str):
+    cli(f"fit {QUICK}")
+    path = runs(home)[0] / "checkpoints" / "best.ckpt"
+    if damage == "truncated":
+        path.write_bytes(path.read_bytes()[:1000])
+    elif damage == "no checkpoint":
+        torch.save([1, 2], path)
+    else:
+        path.write_text("" if damage == "empty" else "hello")
+    assert cli("test").error_line.startswith(str(path))
+
+
+def test_a_checkpoint_that_would_run_code_is_not_opened(cli: Cli, home: Path, tmp_path: Path):
+    trace = tmp_path / "it-ran"
+
+    class Trap:
+        def __reduce__(self):
+            return os.system, (f"touch {trace}",)
+
+    cli(f"fit {QUICK}")
+    best = runs(home)[0] / "checkpoints" / "best.ckpt"
+    content = torch.load(best, weights_only=True)
+    stranger = tmp_path / "stranger.ckpt"
+    torch.save({**content, "hyper_parameters": Trap()}, stranger)
+    assert "holds code and was not opened" in cli(f"test --ckpt_path {stranger}").error_line
+    assert not trace.exists()
+    pickle.loads(pickle.dumps(Trap()))  # the trap works where it is sprung
+    assert trace.exists()
+
+
+def test_a_checkpoint_of_another_network_is_refused(cli: Cli, home: Path):
+    cli(f"fit {QUICK} --model.network.sizes [2,7,1]")
+    best = runs(home)[0] / "checkpoints" / "best.ckpt"
+    line = cli(f"test --ckpt_path {best} --model.network.sizes [2,10,1]").error_line
+    assert "belongs to another network: network.layers.0.weight is [7, 2] there and [10, 2]" in line
+
+
+def test_a_missing_checkpoint_is_named(cli: Cli):
+    assert cli("test --ckpt_path nowhere.ckpt").error_line == "ckpt_path: there is no file nowhere.ckpt"
+
+
+def test_a_logs_folder_that_cannot_be_written_is_named(cli: Cli, tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    line = cli(f"fit {QUICK} --logs {tmp_path}/file").error_line
+    assert line.startswith(f"logs: {tmp_path}/file can't be written")
+
+
+def test_a_nan_loss_stops_at_its_step_and_keeps_the_last_good_checkpoint(cli: Cli, home: Path):
+    cli(f"fit {QUICK} --trainer.max_epochs 2")
+    (run,) = runs(home)
+    before = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    after = "--ckpt_path last --trainer.max_epochs 4 --model.optimizer.lr 1e38 --model.optimizer.fused false"
+    line = cli(f"fit {after}").error_line
+    assert line.startswith("the train loss became")
+    assert "at step 1" in line
+    kept = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    assert all(torch.equal(kept["state_dict"][name], value) for name, value in before["state_dict"].items())
+
+
+def test_two_runs_never_share_a_folder(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch):
+    for _ in range(3):  # all three may begin within one second
+        cli(f"fit {QUICK} --console.epochs false")
+    assert len(runs(home)) == 3

@@ -1,0 +1,59 @@
+"""What the tests share: a project folder of their own, and a command line that runs in this process."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from litspike.cli import main
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A copy of the project's configurations, with logs of its own."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    shutil.copytree(PROJECT / "configs", folder / "configs")
+    return folder
+
+
+class Result:
+    """Exit status and output of one command."""
+
+    def __init__(self, status: int, out: str, err: str) -> None:
+        self.status, self.out, self.err = status, out, err
+
+    @property
+    def error_line(self) -> str:
+        """The one line that a failed command leaves on standard error."""
+        lines = [line for line in self.err.splitlines() if line.strip()]
+        assert self.status != 0, f"the command succeeded: {self.out}"
+        assert len(lines) == 1, f"not one line: {self.err}"
+        assert lines[0].startswith("litspike: ")
+        return lines[0].removeprefix("litspike: ")
+
+
+Cli = Callable[..., Result]
+
+
+@pytest.fixture
+def cli(home: Path, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """Runs ``main.py`` with arguments given as one text, in this process, in the project of the test."""
+
+    def run(arguments: str, *more: str) -> Result:
+        capsys.readouterr()
+        status = main([*arguments.split(), *more], home=home)
+        captured = capsys.readouterr()
+        return Result(status, captured.out, captured.err)
+
+    return run
+
+
+def runs(home: Path, experiment: str = "default") -> list[Path]:
+    """The folders of an experiment's runs, oldest first."""
+    return sorted((home / "logs" / experiment).glob("*")) if (home / "logs" / experiment).is_dir() else []

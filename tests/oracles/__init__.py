@@ -1,0 +1,1 @@
+"""Independent implementations in NumPy, written from equations. Nothing here imports litspike."""
