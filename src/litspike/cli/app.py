@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import yaml
@@ -19,12 +19,15 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from litspike.callbacks import Console, FitProgress, Pictures, PredictionFile
 from litspike.cli import checkpoints
 from litspike.cli.call import SUBCOMMANDS, Call
+from litspike.cli.explain import explain
 from litspike.cli.messages import parser_message, quieten, setting_names, users_mistake
 from litspike.cli.parser import Parser, ParserExit
 from litspike.cli.record import RunRecord
 from litspike.cli.runs import BEST, LAST, Run
 from litspike.seeding import seed_in_range
 from litspike.settings import UserError, whole
+
+DESCRIPTION = "Spiking neural networks, trained from one command line."
 
 
 class LitspikeCLI(LightningCLI):
@@ -41,7 +44,11 @@ class LitspikeCLI(LightningCLI):
     def __init__(self, args: list[str], home: Path) -> None:
         self.home = home
         default = home / "configs" / "default.yaml"
-        settings = {"default_config_files": [str(default)] if default.is_file() else []}
+        files = [str(default)] if default.is_file() else []
+        settings = {
+            name: {"default_config_files": files, "usage": f"main.py {name} [-c FILE] [--SETTING VALUE ...]"}
+            for name in SUBCOMMANDS
+        }
         super().__init__(
             LightningModule,
             LightningDataModule,
@@ -49,7 +56,7 @@ class LitspikeCLI(LightningCLI):
             subclass_mode_data=True,
             save_config_callback=None,
             parser_class=Parser,
-            parser_kwargs={"allow_abbrev": False, **{name: dict(settings) for name in SUBCOMMANDS}},
+            parser_kwargs={"description": DESCRIPTION, "allow_abbrev": False, **settings},
             auto_configure_optimizers=False,
             args=args,
         )
@@ -66,14 +73,11 @@ class LitspikeCLI(LightningCLI):
         parser.add_argument("--threads", type=int | None, help="Threads of one CPU process; one a core where null.")
         parser.add_lightning_class_args(Console, "console")
         parser.add_lightning_class_args(Pictures, "pictures")
-        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
-        parser.set_defaults(
-            {
-                "checkpoint.filename": BEST,
-                "checkpoint.monitor": "val/loss",
-                "checkpoint.save_on_train_epoch_end": True,
-                "checkpoint.enable_version_counter": False,
-            }
+        parser.add_argument(
+            "--checkpoint.monitor", type=str, default="val/loss", help="Figure that chooses the best checkpoint."
+        )
+        parser.add_argument(
+            "--checkpoint.mode", type=Literal["min", "max"], default="min", help="Whether the best figure is the least."
         )
 
     def parse_arguments(self, parser: Any, args: Any) -> None:
@@ -87,6 +91,10 @@ class LitspikeCLI(LightningCLI):
             self.checkpoint = checkpoints.read(self.ckpt_path)
             self.run = Run.of(self.ckpt_path)
             args = call.on_top_of(checkpoints.configuration(self.checkpoint), self.ckpt_path)
+        if call.subcommand and call.asks_for_help:
+            files = [self.home / "configs" / "default.yaml", *map(Path, call.configs)]
+            asked: Any = self._parser(call.subcommand)
+            asked.explanation = explain([settings for path in files if isinstance(settings := _yaml(path), dict)])
         try:
             self.config = parser.parse_args(args)
         except ParserExit as error:
@@ -155,10 +163,15 @@ class LitspikeCLI(LightningCLI):
             return []
         if self.run is None:
             self.run = Run.create(self._logs(self._get(self.config_init, "logs")), self.experiment)
-        best: ModelCheckpoint = self._get(self.config_init, "checkpoint")
-        best.dirpath = str(self.run.checkpoint(BEST).parent)
-        # save_last of ModelCheckpoint keeps the last one that was among the best, not the last epoch
-        last = ModelCheckpoint(best.dirpath, LAST, save_on_train_epoch_end=True, enable_version_counter=False)
+        chosen = self._get(self.config_init, "checkpoint")
+        if not chosen.monitor.startswith(("train/", "val/")):
+            raise UserError(f"checkpoint.monitor: {chosen.monitor!r} is no figure of training or validation")
+        folder = self.run.checkpoint(BEST).parent
+        # two of them, for save_last keeps the last one that was among the best, not the last epoch
+        best, last = (
+            ModelCheckpoint(folder, name, save_on_train_epoch_end=True, enable_version_counter=False, **choice)
+            for name, choice in ((BEST, {"monitor": chosen.monitor, "mode": chosen.mode}), (LAST, {}))
+        )
         plugins = settings["plugins"] or []
         settings["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), checkpoints.AtomicCheckpointIO()]
         self._dump_config()
