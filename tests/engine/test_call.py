@@ -156,7 +156,7 @@ def test_a_module_survives_copying_and_pickling():
 
 
 def test_a_result_does_not_depend_on_the_number_of_threads():
-    x = torch.randn(60, 16, 400)
+    x = torch.randn(90, 16, 500)  # large enough for huge pages
     before = torch.get_num_threads()
     results = []
     for threads in (1, 2, 5):

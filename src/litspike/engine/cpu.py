@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from struct import Struct
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from litspike.engine.kernels import SEGMENT, backward_text, forward_text
 from litspike.engine.llvm import BLOCK
+from litspike.engine.memory import fresh
 from litspike.engine.threads import Function, run_blocks
 from litspike.engine.trace import Program
 from litspike.settings import UserError
@@ -57,7 +59,7 @@ class Kernel:
         steps, *batch = current.shape
         total = current.numel()
         neurons = total // steps
-        output = current.new_empty(steps, *batch)
+        output = fresh(current, steps, *batch)
         lasts = [current.new_empty(*batch) for _ in range(self.program.states)]
         arguments = self.pack_forward(
             steps, neurons, current.data_ptr(), neurons if current.stride(0) else 0,
@@ -88,7 +90,7 @@ class Kernel:
             elif kind == "s":
                 result.append(current.new_empty(blocks, dtype=torch.float64))
             else:
-                result.append(current.new_empty(steps, *batch) if kind == "t" else current.new_empty(*batch))
+                result.append(fresh(current, steps, *batch) if kind == "t" else current.new_empty(*batch))
         constants = 1 + self.program.states
         arguments = self.pack_backward(
             steps, neurons, current.data_ptr(), neurons if current.stride(0) else 0,
@@ -127,9 +129,10 @@ class _Fused(torch.autograd.Function):
         current, kept, *tensors = ctx.saved_tensors
         each = iter(tensors)
         leaves = [next(each) if number is None else number for number in ctx.numbers]
-        with torch.no_grad():
+        again = torch.is_grad_enabled()  # someone wants to differentiate these gradients in turn
+        with torch.no_grad() if again else nullcontext():
             gradients: list[Tensor | None] = ctx.kernel.adjoint(current, leaves, kept, grads)
-        if torch.is_grad_enabled():  # someone wants to differentiate these gradients again
+        if again:
             guard: Any = _FirstOrder.apply
             gradients = [None if grad is None else guard(grad, current, *tensors) for grad in gradients]
         return None, *gradients
