@@ -186,14 +186,16 @@ def test_several_threads_may_call_at_once():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_process_has_helpers_of_its_own():
     program = """
-import os, torch
+import os, threading, torch
 from litspike.neurons import LIF
 torch.set_num_threads(2)
 x = torch.randn(60, 16, 400)
 spikes = LIF()(x)[0]
+assert any(thread.name == "litspike" for thread in threading.enumerate())
 child = os.fork()
 if child == 0:
-    os._exit(0 if torch.equal(LIF()(x)[0], spikes) else 3)
+    same = torch.equal(LIF()(x)[0], spikes)
+    os._exit(0 if same and any(thread.name == "litspike" for thread in threading.enumerate()) else 3)
 raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 0

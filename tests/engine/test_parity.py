@@ -82,6 +82,13 @@ def test_spikes_are_those_of_a_loop_in_numpy(engine):
 
 
 @pytest.mark.parametrize("engine", ["fused", "reference"])
+def test_a_neuron_exactly_at_its_threshold_fires(engine):
+    output, (last,) = run(leaky(SURROGATES[0]), "leaky", torch.full((2, 1, 3), 1.0), (0.0,), (0.5, 1.0), engine)
+    assert output.eq(1).all()
+    assert last.eq(0).all()
+
+
+@pytest.mark.parametrize("engine", ["fused", "reference"])
 def test_gradients_are_those_worked_out_by_hand(engine):
     # u1 = x1, u2 = d·u1 + x2 and no spike below a threshold of 9: the last state is d·(d·x1 + x2).
     x = torch.tensor([[[2.0]], [[3.0]]], dtype=torch.float64, requires_grad=True)
