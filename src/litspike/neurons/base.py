@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, ClassVar
 
 from torch import Tensor
 
-from litspike.engine import run_reference
-from litspike.neurons.declaration import Declared, option
-from litspike.settings import UserError
+from litspike.engine import Engine, run
+from litspike.neurons.declaration import Declared, Option, option
 from litspike.surrogates import ArcTan, Surrogate, spike
 
 
@@ -39,6 +38,10 @@ class Neuron(Declared):
 
     surrogate: Surrogate = option(ArcTan(), "what stands in for the derivative of a spike")
 
+    engine: Engine = option(
+        "auto", "what runs the steps: the reference loop, the fused kernels, or these where they can"
+    )
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Make the named tuple of the model's states."""
         super().__init_subclass__(**kwargs)
@@ -53,6 +56,11 @@ class Neuron(Declared):
         """1 where the distance ``v`` from the threshold is 0 or more, else 0; the surrogate is its derivative."""
         return spike(v, self.surrogate)
 
+    def key(self) -> Hashable:
+        """What :meth:`step` depends on beside its arguments: the model and its options."""
+        options = [getattr(self, name) for name, entry in self.declared.items() if isinstance(entry, Option)]
+        return type(self), *options
+
     def forward(self, current: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Run over a sequence.
 
@@ -65,17 +73,12 @@ class Neuron(Declared):
             last step, each [B, *].
 
         Raises:
-            UserError: if ``current`` has fewer than 2 dimensions or no time step, or a state another shape.
+            UserError: if ``current`` has fewer than 2 dimensions, no time step or is not real; if a state has another
+                shape, or a state or parameter another dtype or device; if the fused engine is asked for by name and
+                can't run the model.
         """
-        if current.dim() < 2 or current.shape[0] < 1:
-            raise UserError(f"{type(self).__name__} takes [T, B, *] with T ≥ 1, not {list(current.shape)}")
-        if state is None:
-            state = tuple(current.new_full(current.shape[1:], value) for value in self.rest.values())
-        elif any(value.shape != current.shape[1:] for value in state):
-            shapes = ", ".join(str(list(value.shape)) for value in state)
-            expected = list(current.shape[1:])
-            raise UserError(f"{type(self).__name__}: the state is of shape {shapes}, the input asks for {expected}")
-        output, states = run_reference(self.step, current, tuple(state), self.constants())
+        start = tuple(self.rest.values()) if state is None else tuple(state)
+        output, states = run(self.step, self.key(), current, start, self.constants(), self.engine, type(self).__name__)
         return output, self.State(*states)
 
 
