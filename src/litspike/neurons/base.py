@@ -11,11 +11,12 @@ from torch import Tensor
 
 from litspike.engine import run_reference
 from litspike.neurons.declaration import Declared, option
+from litspike.neurons.layer import NeuronLayer
 from litspike.settings import UserError
 from litspike.surrogates import ArcTan, Surrogate, spike
 
 
-class Neuron(Declared):
+class Neuron(Declared, NeuronLayer):
     """A layer of neurons of one model, without connections.
 
     A model is a subclass that declares its parameters with :func:`param`, its options with :func:`option`, its
@@ -26,7 +27,7 @@ class Neuron(Declared):
     """
 
     rest: ClassVar[dict[str, float]] = {}
-    """Name of each state, in the order of :meth:`step`, with its value at rest."""
+    """Name of each state, in the order of :meth:`step`, with its value at rest (see also :meth:`at_rest`)."""
 
     step: ClassVar[Callable[..., tuple[Tensor, ...]]]
     """One time step: ``step(input, *states, *constants) → (output, *states)``, elementwise and pure.
@@ -49,6 +50,10 @@ class Neuron(Declared):
     def constants(self) -> tuple[Tensor | float, ...]:
         """What :meth:`step` gets after the states: what doesn't change over time, made from the parameters."""
 
+    def at_rest(self) -> tuple[Tensor | float, ...]:
+        """The value of each state at rest; a model overrides it where that depends on its parameters."""
+        return tuple(self.rest.values())
+
     def spike(self, v: Tensor) -> Tensor:
         """1 where the distance ``v`` from the threshold is 0 or more, else 0; the surrogate is its derivative."""
         return spike(v, self.surrogate)
@@ -67,16 +72,32 @@ class Neuron(Declared):
         Raises:
             UserError: if ``current`` has fewer than 2 dimensions or no time step, or a state another shape.
         """
+        states = self.start(current, state)
+        output, states = run_reference(self.step, current, states, self.constants())
+        return output, self.State(*states)
+
+    def start(self, current: Tensor, state: Any = None) -> tuple[Tensor, ...]:
+        """The states to start from, each [B, *]: those given, checked against ``current``, or at rest.
+
+        Raises:
+            UserError: as :meth:`forward`.
+        """
         if current.dim() < 2 or current.shape[0] < 1:
             raise UserError(f"{type(self).__name__} takes [T, B, *] with T ≥ 1, not {list(current.shape)}")
         if state is None:
-            state = tuple(current.new_full(current.shape[1:], value) for value in self.rest.values())
-        elif any(value.shape != current.shape[1:] for value in state):
+            return tuple(_filled(current, value) for value in self.at_rest())
+        if any(value.shape != current.shape[1:] for value in state):
             shapes = ", ".join(str(list(value.shape)) for value in state)
             expected = list(current.shape[1:])
             raise UserError(f"{type(self).__name__}: the state is of shape {shapes}, the input asks for {expected}")
-        output, states = run_reference(self.step, current, tuple(state), self.constants())
-        return output, self.State(*states)
+        return tuple(state)
+
+
+def _filled(current: Tensor, value: Tensor | float) -> Tensor:
+    """A state [B, *] that has ``value`` everywhere, like ``current`` [T, B, *] in dtype and device."""
+    if isinstance(value, Tensor):
+        return value.to(current.dtype).expand(current.shape[1:])
+    return current.new_full(current.shape[1:], value)
 
 
 def _state_type(model: type[Neuron]) -> Any:
