@@ -69,6 +69,12 @@ CASES = [
                 ),
                 ("undecayed_input", {"tau": 4.0, "decay_input": False}, {"decay": 0.75}, 1.0, 1.0),
                 (
+                    "leak_to_reset",
+                    {"v_reset": -0.5},
+                    {"decay": 0.5, "input_gain": "one_minus_decay", "threshold": 1.5},
+                    4.0,
+                ),
+                (
                     "soft_detached",
                     {"tau": 4.0, "decay_input": False, "v_reset": None, "detach_reset": True},
                     {"decay": 0.75, "reset": "subtract", "detach_reset": True},

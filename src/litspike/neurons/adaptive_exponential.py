@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, exp
 
-from litspike.neurons.declaration import param
+from litspike.neurons.declaration import option, param
 from litspike.neurons.firing import Firing, reset_to
 from litspike.settings import SettingError
+from litspike.surrogates import ArcTan, Surrogate
 
 STEEPEST = 20.0  # the exponent's cap: so far up the swing, any step ends above the peak, and e^20 overflows nothing
 
@@ -24,7 +25,7 @@ class AdaptiveExponential(Firing):
     u_peak and reset_value u_r in mV; adaptation current w, input x and jump b in pA; capacitance C in pF;
     leak_conductance g_L and coupling a in nS; tau τ_w and dt in ms. Any other consistent set of units will do.
     The exponent is capped at 20. Called on a current [T, B, \*], it returns spikes [T, B, \*] and its state, ``u``
-    and ``w``, each [B, \*]. A surrogate sees u − u_peak in units of u, so give it a slope or width to match.
+    and ``w``, each [B, \*].
 
     Raises:
         SettingError: if a parameter is outside its interval, or if peak is not above threshold and reset_value.
@@ -33,7 +34,7 @@ class AdaptiveExponential(Firing):
     neuronal activity".
     """
 
-    rest = {"u": -70.6, "w": 0.0}  # noqa: RUF012  # declared as ClassVar in Neuron
+    rest = {"u": -70.6, "w": 0.0}
 
     capacitance: float = param(281.0, "(0, inf)", "capacitance of the membrane, in pF")
     leak_conductance: float = param(30.0, "(0, inf)", "conductance of the leak, in nS")
@@ -46,6 +47,7 @@ class AdaptiveExponential(Firing):
     peak: float = param(20.0, "(-inf, inf)", "potential at which the upswing counts as a spike, in mV")
     reset_value: float = param(-70.6, "(-inf, inf)", "membrane potential after a spike, in mV")
     dt: float = param(0.1, "(0, inf)", "duration of one time step, in ms", False)
+    surrogate: Surrogate = option(ArcTan(0.1), "what stands in for the derivative of a spike, by a distance in mV")
 
     def check(self) -> None:
         """Refuse a peak that the neuron would start above."""

@@ -31,7 +31,7 @@ class AdaptiveLIF(Leaky, ThresholdFiring):
     Source: Bellec et al. 2020, "A solution to the learning dilemma for recurrent networks of spiking neurons".
     """
 
-    rest = {"u": 0.0, "a": 0.0}  # noqa: RUF012  # declared as ClassVar in Neuron
+    rest = {"u": 0.0, "a": 0.0}
 
     adaptation: float = param(0.1, "[0, inf)", "rise of the threshold after a spike, in units of the input")
     adaptation_decay: float | None = param(

@@ -26,7 +26,7 @@ class IF(ThresholdFiring):
     polarisation", without its leak.
     """
 
-    rest = {"u": 0.0}  # noqa: RUF012  # declared as ClassVar in Neuron
+    rest = {"u": 0.0}
 
     def constants(self) -> tuple[Tensor | float, ...]:
         """The threshold and the reset's value."""

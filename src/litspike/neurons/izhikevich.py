@@ -7,8 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-from litspike.neurons.declaration import param
+from litspike.neurons.declaration import option, param
 from litspike.neurons.firing import Firing, reset_to
+from litspike.surrogates import ArcTan, Surrogate
 
 
 class Izhikevich(Firing):
@@ -23,8 +24,7 @@ class Izhikevich(Firing):
     Membrane potential u, threshold θ and c are in mV, recovery w, d and input x in mV/ms, a and b in 1/ms, dt in ms
     (in the paper v stands for u, and u for w). Called on a current [T, B, \*], it returns spikes [T, B, \*] and its
     state, ``u`` and ``w``, each [B, \*]. It starts where both derivatives are 0 without input; b above 0.267 leaves no
-    such place, and it starts where du/dt is nearest to 0. A surrogate sees u − θ in mV, so give it a slope or width
-    to match.
+    such place, and it starts where du/dt is nearest to 0.
 
     Raises:
         SettingError: if a parameter is outside its interval.
@@ -32,7 +32,7 @@ class Izhikevich(Firing):
     Source: Izhikevich 2003, "Simple model of spiking neurons".
     """
 
-    rest = {"u": -70.0, "w": -14.0}  # noqa: RUF012  # declared as ClassVar in Neuron
+    rest = {"u": -70.0, "w": -14.0}
 
     a: float = param(0.02, "(0, inf)", "rate of the recovery, in 1/ms")
     b: float = param(0.2, "(-inf, inf)", "recovery per membrane potential, in 1/ms")
@@ -40,6 +40,7 @@ class Izhikevich(Firing):
     d: float = param(8.0, "(-inf, inf)", "rise of the recovery with each spike, in mV/ms")
     threshold: float = param(30.0, "(-inf, inf)", "membrane potential at the peak of a spike, in mV")
     dt: float = param(0.5, "(0, inf)", "duration of one time step, in ms", False)
+    surrogate: Surrogate = option(ArcTan(0.1), "what stands in for the derivative of a spike, by a distance in mV")
 
     def at_rest(self) -> tuple[Tensor | float, ...]:
         """The stable fixed point without input: the lower root of 0.04 u² + (5 − b) u + 140."""

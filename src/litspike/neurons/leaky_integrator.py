@@ -25,7 +25,7 @@ class LeakyIntegrator(ScaledInput):
     Source: Gerstner, Kistler, Naud and Paninski 2014, "Neuronal Dynamics", section 1.3.
     """
 
-    rest = {"u": 0.0}  # noqa: RUF012  # declared as ClassVar in Neuron
+    rest = {"u": 0.0}
     surrogate = ZeroGradient()  # it has no spikes, so there is nothing to set
 
     def constants(self) -> tuple[Tensor | float, ...]:

@@ -31,7 +31,7 @@ class LIF(ScaledInput, ThresholdFiring):
     Source: Gerstner, Kistler, Naud and Paninski 2014, "Neuronal Dynamics", section 1.3.
     """
 
-    rest = {"u": 0.0}  # noqa: RUF012  # declared as ClassVar in Neuron
+    rest = {"u": 0.0}
 
     leak: Literal["before_input", "before_reset", "after_reset"] = option(
         "after_reset", "when in a step the membrane leaks; before_reset a subtracted threshold doesn't leak"

@@ -28,7 +28,7 @@ class QuadraticIF(Firing):
     Source: Latham, Richmond, Nelson and Nirenberg 2000, "Intrinsic dynamics in neuronal networks. I. Theory".
     """
 
-    rest = {"u": 0.0}  # noqa: RUF012  # declared as ClassVar in Neuron
+    rest = {"u": 0.0}
 
     sharpness: float = param(1.0, "(0, inf)", "curvature of the potential's drift, in 1 / unit of the input")
     critical: float = param(1.0, "(0, inf)", "potential beyond which the neuron fires without input")

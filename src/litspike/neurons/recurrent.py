@@ -67,6 +67,10 @@ class Recurrent(NeuronLayer):
         if self.connections is None:
             raise UserError("Recurrent: make the layer with shaped(*sample_shape) before it is used")
         before = self.neuron.start(current, None if state is None else state.neuron)
+        size = self.connections.in_features
+        if current.shape[2:].numel() != size:
+            problem = f"connections for {size} neurons, not for samples of shape {list(current.shape[2:])}"
+            raise UserError(f"Recurrent has {problem}")
         last = current.new_zeros(current.shape[1:]) if state is None else state.output
         output, (last, *after) = run_reference(self._step, current, (last, *before), self.neuron.constants())
         return output, RecurrentState(self.neuron.State(*after), last)

@@ -26,7 +26,7 @@ class RefractoryLIF(LIF):
     Source: Gerstner, Kistler, Naud and Paninski 2014, "Neuronal Dynamics", section 1.3.
     """
 
-    rest = {"u": 0.0, "r": 0.0}  # noqa: RUF012  # declared as ClassVar in Neuron
+    rest = {"u": 0.0, "r": 0.0}
 
     refractory: float = param(
         1.0, "[0, inf)", "time after a spike without input and spikes, in the unit of dt; rounded to steps", False

@@ -34,7 +34,7 @@ class ResonateAndFire(Leaky, Firing):
     Source: Izhikevich 2001, "Resonate-and-fire neurons".
     """
 
-    rest = {"u": 0.0, "i": 0.0}  # noqa: RUF012  # declared as ClassVar in Neuron
+    rest = {"u": 0.0, "i": 0.0}
 
     frequency: float = param(0.1, "(0, inf)", "frequency of the oscillation, in cycles per unit of dt")
     threshold: float = param(1.0, "(0, inf)", "membrane potential at which the neuron fires, in units of the input")

@@ -30,7 +30,7 @@ class SynapticLIF(Leaky, ThresholdFiring):
     Source: Neftci, Mostafa and Zenke 2019, "Surrogate gradient learning in spiking neural networks", equations 3–5.
     """
 
-    rest = {"u": 0.0, "i": 0.0}  # noqa: RUF012  # declared as ClassVar in Neuron
+    rest = {"u": 0.0, "i": 0.0}
 
     synapse_decay: float | None = param(
         None,
