@@ -124,6 +124,16 @@ def test_extreme_input_leaves_finite_states_and_gradients(model):
     assert x.grad.isfinite().all()
 
 
+def test_a_sharp_upswing_that_overflows_floats_is_a_spike_and_no_more():
+    neuron = AdaptiveExponential(slope=0.5)
+    start = neuron.State(torch.full((1, 1), 10.0, requires_grad=True), torch.zeros(1, 1))
+    spikes, state = neuron(torch.zeros(1, 1, 1), start)
+    (spikes.sum() + state.u.sum()).backward()
+    assert spikes.item() == 1
+    assert state.u.item() == pytest.approx(-70.6)
+    assert start.u.grad.isfinite()
+
+
 @pytest.mark.parametrize("model", [*MODELS, LeakyIntegrator])
 def test_without_input_a_neuron_stays_at_rest(model):
     neuron = model()
