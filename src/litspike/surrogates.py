@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, exp
+from torch import Tensor
 
+from litspike.engine import exp
 from litspike.settings import number
 
 

@@ -54,6 +54,15 @@ def test_the_neuron_does_what_its_docstring_says():
     assert spikes.sum() > 0
 
 
+def test_the_neuron_runs_fused():
+    from my_neuron import TwoSlopes
+
+    x = torch.rand(50, 3, 4)
+    fused, expected = TwoSlopes(engine="fused")(x), TwoSlopes(engine="reference")(x)
+    assert torch.equal(fused[0], expected[0])
+    assert torch.equal(fused[1].u, expected[1].u)
+
+
 def test_the_page_s_configuration_makes_the_neuron():
     (text,) = [text for language, _, text in BLOCKS if language == "yaml"]
     parser = ArgumentParser(exit_on_error=False)

@@ -1,5 +1,7 @@
 """How a neuron's step is run over time. An engine knows no neuron: it gets a step, its input and its start."""
 
-from litspike.engine.reference import run_reference
+from litspike.engine.call import Engine, run
+from litspike.engine.elementary import exp, sigmoid, tanh
+from litspike.engine.trace import Untraceable
 
-__all__ = ["run_reference"]
+__all__ = ["Engine", "Untraceable", "exp", "run", "sigmoid", "tanh"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from torch import Tensor, exp
+from torch import Tensor
 
+from litspike.engine import exp
 from litspike.neurons.declaration import option, param
 from litspike.neurons.firing import Firing, reset_to
 from litspike.settings import SettingError

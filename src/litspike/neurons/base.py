@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, ClassVar
 
 from torch import Tensor
 
-from litspike.engine import run_reference
-from litspike.neurons.declaration import Declared, option
+from litspike.engine import Engine, run
+from litspike.neurons.declaration import Declared, Option, option
 from litspike.neurons.layer import NeuronLayer
-from litspike.settings import UserError
 from litspike.surrogates import ArcTan, Surrogate, spike
 
 
@@ -40,6 +39,10 @@ class Neuron(Declared, NeuronLayer):
 
     surrogate: Surrogate = option(ArcTan(), "what stands in for the derivative of a spike")
 
+    engine: Engine = option(
+        "auto", "what runs the steps: the reference loop, the fused kernels, or these where they can"
+    )
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Make the named tuple of the model's states."""
         super().__init_subclass__(**kwargs)
@@ -58,6 +61,15 @@ class Neuron(Declared, NeuronLayer):
         """1 where the distance ``v`` from the threshold is 0 or more, else 0; the surrogate is its derivative."""
         return spike(v, self.surrogate)
 
+    def key(self) -> Hashable:
+        """What :meth:`step` depends on beside its arguments: the model and its options."""
+        options = [
+            getattr(self, name)
+            for name, entry in self.declared.items()
+            if isinstance(entry, Option) and name != "learn"
+        ]
+        return type(self), *options
+
     def forward(self, current: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Run over a sequence.
 
@@ -70,34 +82,17 @@ class Neuron(Declared, NeuronLayer):
             last step, each [B, *].
 
         Raises:
-            UserError: if ``current`` has fewer than 2 dimensions or no time step, or a state another shape.
+            UserError: if ``current`` has fewer than 2 dimensions, no time step or is not real; if a state has another
+                shape, or a state or parameter another dtype or device; if the fused engine is asked for by name and
+                can't run the model.
         """
-        states = self.start(current, state)
-        output, states = run_reference(self.step, current, states, self.constants())
+        start = self.start(current) if state is None else tuple(state)
+        output, states = run(self.step, self.key(), current, start, self.constants(), self.engine, type(self).__name__)
         return output, self.State(*states)
 
-    def start(self, current: Tensor, state: Any = None) -> tuple[Tensor, ...]:
-        """The states to start from, each [B, *]: those given, checked against ``current``, or at rest.
-
-        Raises:
-            UserError: as :meth:`forward`.
-        """
-        if current.dim() < 2 or current.shape[0] < 1:
-            raise UserError(f"{type(self).__name__} takes [T, B, *] with T ≥ 1, not {list(current.shape)}")
-        if state is None:
-            return tuple(_filled(current, value) for value in self.at_rest())
-        if any(value.shape != current.shape[1:] for value in state):
-            shapes = ", ".join(str(list(value.shape)) for value in state)
-            expected = list(current.shape[1:])
-            raise UserError(f"{type(self).__name__}: the state is of shape {shapes}, the input asks for {expected}")
-        return tuple(state)
-
-
-def _filled(current: Tensor, value: Tensor | float) -> Tensor:
-    """A state [B, *] that has ``value`` everywhere, like ``current`` [T, B, *] in dtype and device."""
-    if isinstance(value, Tensor):
-        return value.to(current.dtype).expand(current.shape[1:])
-    return current.new_full(current.shape[1:], value)
+    def start(self, current: Tensor) -> tuple[Tensor | float, ...]:
+        """The states at rest before ``current``: a number for all neurons, or [B, *] where parameters are learned."""
+        return tuple(v.expand(current.shape[1:]) if isinstance(v, Tensor) else v for v in self.at_rest())
 
 
 def _state_type(model: type[Neuron]) -> Any:

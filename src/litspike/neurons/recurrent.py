@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 
 from torch import Tensor, nn
 
-from litspike.engine import run_reference
+from litspike.engine import run
 from litspike.neurons.base import Neuron
 from litspike.neurons.layer import NeuronLayer
 from litspike.settings import UserError, whole
@@ -66,13 +66,14 @@ class Recurrent(NeuronLayer):
         """See :class:`~litspike.neurons.layer.NeuronLayer`."""
         if self.connections is None:
             raise UserError("Recurrent: make the layer with shaped(*sample_shape) before it is used")
-        before = self.neuron.start(current, None if state is None else state.neuron)
+        before = (0.0, *self.neuron.start(current)) if state is None else (state.output, *state.neuron)
         size = self.connections.in_features
         if current.shape[2:].numel() != size:
             problem = f"connections for {size} neurons, not for samples of shape {list(current.shape[2:])}"
             raise UserError(f"Recurrent has {problem}")
-        last = current.new_zeros(current.shape[1:]) if state is None else state.output
-        output, (last, *after) = run_reference(self._step, current, (last, *before), self.neuron.constants())
+        output, (last, *after) = run(
+            self._step, None, current, before, self.neuron.constants(), "reference", "Recurrent"
+        )
         return output, RecurrentState(self.neuron.State(*after), last)
 
     def _step(self, x: Tensor, last: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:

@@ -1,0 +1,256 @@
+"""What the engines' one call accepts, refuses and falls back from."""
+
+import copy
+import logging
+import os
+import pickle
+import subprocess
+import sys
+import threading
+
+import pytest
+import torch
+
+from litspike.engine import call, exp, native, run, sigmoid, tanh
+from litspike.neurons import LIF
+from litspike.settings import UserError
+from litspike.surrogates import ArcTan
+
+from .steps import leaky
+
+STEP = leaky(ArcTan())
+X = torch.randn(20, 3, 7, generator=torch.Generator().manual_seed(0))
+
+
+def lif(current, states=(0.0,), constants=(0.9, 1.0), engine="fused"):
+    return run(STEP, "leaky", current, states, constants, engine, "LIF")
+
+
+def sine(x, u):
+    return torch.sin(x) + u, u
+
+
+def branching(x, u):
+    return (x, u) if x > 0 else (u, u)
+
+
+def torch_exp(x, u):
+    return torch.exp(x), u
+
+
+def summing(x, u):
+    return x.sum() + x, u
+
+
+CAPTURED = torch.randn(1)
+
+
+def capturing(x, u):
+    return x + CAPTURED, u
+
+
+@pytest.mark.parametrize(
+    ("step", "operation", "line"),
+    [
+        (sine, "aten::sin", "torch.sin(x) + u"),
+        (branching, "aten::_local_scalar_dense", "if x > 0"),
+        (torch_exp, "litspike.engine.exp", "torch.exp(x)"),
+        (summing, "aten::sum", "x.sum()"),
+        (capturing, "neither an argument", "x + CAPTURED"),
+    ],
+)
+def test_a_step_that_no_kernel_can_run_is_refused_with_its_operation_and_line(step, operation, line, caplog):
+    x = torch.randn(3, 1, 1)
+    with pytest.raises(UserError) as problem:
+        run(step, step, x, (0.0,), (), "fused", "Mine")
+    text = str(problem.value)
+    assert text.startswith("Mine: engine: 'fused' can't run ")
+    assert step.__qualname__ in text
+    assert operation in text
+    assert f"{__file__}:" in text
+    assert line in text
+    assert "\n" not in text
+
+
+def test_auto_falls_back_to_the_reference_and_says_so_once(caplog):
+    x = torch.randn(3, 2, 2)
+    with caplog.at_level(logging.WARNING, "litspike"):
+        first = run(sine, "fallback", x, (0.0,), (), "auto", "Mine")
+        run(sine, "fallback", x, (0.0,), (), "auto", "Mine")
+    assert torch.equal(first[0], torch.sin(x))
+    assert len(caplog.records) == 1
+    assert "aten::sin" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ((torch.zeros(3, 2, 2, dtype=torch.int64),), "LIF takes a real input, not int64 of shape [3, 2, 2]"),
+        ((torch.zeros(0, 2, 2),), "LIF takes [T, B, *] with T ≥ 1, not [0, 2, 2]"),
+        ((torch.zeros(3),), "LIF takes [T, B, *] with T ≥ 1, not [3]"),
+        ((X, (torch.zeros(4, 7),)), "LIF: the state is [4, 7], the input asks for [3, 7]"),
+        (
+            (X, (torch.zeros(3, 7, dtype=torch.float64),)),
+            "LIF: a state or parameter is float64 on cpu, the input float32 on cpu",
+        ),
+        (
+            (X, (torch.zeros(3, 7, device="meta"),)),
+            "LIF: a state or parameter is float32 on meta, the input float32 on cpu",
+        ),
+        ((X, (0.0,), (torch.zeros(6), 1.0)), "LIF: a parameter is [6], which doesn't broadcast to [3, 7]"),
+    ],
+)
+@pytest.mark.parametrize("engine", ["reference", "fused", "auto"])
+def test_a_wrong_input_is_refused_in_one_line(arguments, text, engine):
+    with pytest.raises(UserError) as problem:
+        lif(*arguments, engine=engine)
+    assert str(problem.value) == text
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("engine", ["reference", "fused"])
+def test_half_precision_runs_in_single(dtype, engine):
+    x = X.to(dtype).requires_grad_()
+    output, (u,) = lif(x, engine=engine)
+    expected, (wanted,) = lif(X.to(dtype).float(), engine="reference")
+    assert output.dtype == u.dtype == torch.float32
+    assert torch.equal(output, expected)
+    assert torch.equal(u, wanted)
+    output.sum().backward()
+    assert x.grad.dtype == dtype
+
+
+def test_without_gradient_the_result_is_the_same_and_has_none():
+    expected, _ = lif(X, engine="reference")
+    with torch.no_grad():
+        output, _ = lif(X.clone().requires_grad_())
+    assert torch.equal(output, expected)
+    assert not output.requires_grad
+    with torch.inference_mode():
+        assert torch.equal(lif(X)[0], expected)
+
+
+def test_a_second_order_gradient_is_an_error():
+    x = X.clone().requires_grad_()
+    output, _ = lif(x)
+    (gradient,) = torch.autograd.grad(output.sum(), x, create_graph=True)
+    with pytest.raises(UserError, match="no second-order gradients"):
+        gradient.sum().backward()
+
+
+def test_one_graph_may_use_the_kernel_twice_and_go_back_twice():
+    x = X.clone().requires_grad_()
+    loss = (lif(lif(x)[0] * 3)[0]).sum()
+    loss.backward(retain_graph=True)
+    once = x.grad.clone()
+    loss.backward()
+    assert torch.equal(x.grad, 2 * once)
+
+
+def test_a_module_survives_copying_and_pickling():
+    neuron = LIF(decay=0.7)
+    expected, state = neuron(X)
+    for twin in (copy.deepcopy(neuron), pickle.loads(pickle.dumps(neuron))):
+        assert torch.equal(twin(X)[0], expected)
+    assert torch.equal(pickle.loads(pickle.dumps(state)).u, state.u)
+
+
+def test_a_result_does_not_depend_on_the_number_of_threads():
+    x = torch.randn(60, 16, 400)
+    before = torch.get_num_threads()
+    results = []
+    for threads in (1, 2, 5):
+        torch.set_num_threads(threads)
+        leaf, decay = x.clone().requires_grad_(), torch.tensor(0.9, requires_grad=True)
+        output, (u,) = lif(leaf, constants=(decay, 1.0))
+        (output.sum() + u.sum()).backward()
+        results.append((output.detach(), u.detach(), leaf.grad, decay.grad))
+    torch.set_num_threads(before)
+    for other in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+def test_several_threads_may_call_at_once():
+    x = torch.randn(60, 16, 400)
+    expected, _ = lif(x, engine="reference")
+    found = []
+    callers = [threading.Thread(target=lambda: found.append(lif(x)[0])) for _ in range(4)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert len(found) == 4
+    assert all(torch.equal(output, expected) for output in found)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_has_helpers_of_its_own():
+    program = """
+import os, torch
+from litspike.neurons import LIF
+torch.set_num_threads(2)
+x = torch.randn(60, 16, 400)
+spikes = LIF()(x)[0]
+child = os.fork()
+if child == 0:
+    os._exit(0 if torch.equal(LIF()(x)[0], spikes) else 3)
+raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 0
+
+
+TEXT = "define void @f(ptr %a, i64 %first, i64 %last) {{\n store i64 {}, ptr %a\n ret void\n}}"
+
+
+def stored(number):
+    (function,) = native.load(TEXT.format(number), ["f"])
+    room = bytes(8)
+    function(room, 0, 0)
+    return int.from_bytes(room, sys.byteorder)
+
+
+def test_the_second_process_finds_the_kernel_on_disk(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert stored(7) == 7
+    (kernel,) = tmp_path.rglob("*.o")
+    monkeypatch.setattr(native, "_compile", None)
+    assert stored(7) == 7
+    assert kernel.exists()
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda code: code[: len(code) // 2], lambda code: b"", lambda code: code[:-1] + b"!"]
+)
+def test_a_corrupt_cache_is_written_anew(tmp_path, monkeypatch, damage):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    stored(8)
+    (kernel,) = tmp_path.rglob("*.o")
+    whole = kernel.read_bytes()
+    kernel.write_bytes(damage(whole))
+    assert stored(8) == 8
+    assert kernel.read_bytes() == whole
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, monkeypatch):
+    (tmp_path / "litspike").write_text("a file where the folder would be")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert stored(9) == 9
+
+
+def test_equal_steps_share_one_kernel():
+    lif(X)
+    before = len(call._kernels)
+    lif(X[:5])
+    assert len(call._kernels) == before
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_exponential_is_within_a_unit_in_the_last_place(dtype):
+    x = torch.cat([torch.linspace(-87, 88, 100001, dtype=dtype), torch.randn(10000, dtype=dtype)])
+    exact = torch.exp(x.double()) if dtype == torch.float32 else torch.exp(x)
+    unit = torch.finfo(dtype).eps * exact / 2
+    assert ((exp(x).double() - exact).abs() / unit).max() <= (2 if dtype == torch.float32 else 4)
+    ends = torch.tensor([1e4, -1e4, float("inf"), -float("inf"), 0.0, float("nan")], dtype=dtype)
+    torch.testing.assert_close(exp(ends), torch.exp(ends), rtol=0, atol=0, equal_nan=True)
+    torch.testing.assert_close(sigmoid(ends), torch.sigmoid(ends), equal_nan=True)
+    torch.testing.assert_close(tanh(ends), torch.tanh(ends), equal_nan=True)
