@@ -40,12 +40,18 @@ def number(setting: str, value: Any, interval: str) -> float:
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise SettingError(setting, value, "is not a number")
-    low, high = (float(bound) for bound in interval[1:-1].split(","))
+    low, high = bounds(interval)
     above = value > low or (interval[0] == "[" and value == low)
     below = value < high or (interval[-1] == "]" and value == high)
     if not (math.isfinite(value) and above and below):
         raise SettingError(setting, value, f"is outside {interval}")
     return float(value)
+
+
+def bounds(interval: str) -> tuple[float, float]:
+    """The ends of an interval written as in :func:`number`."""
+    low, high = interval[1:-1].split(",")
+    return float(low), float(high)
 
 
 def whole(setting: str, value: Any, least: int = 1) -> int:

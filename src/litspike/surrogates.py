@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from litspike.engine import exp
 from litspike.settings import number
 
 
@@ -52,6 +53,144 @@ class ArcTan(Surrogate):
 
 
 @dataclass(frozen=True)
+class Sigmoid(Surrogate):
+    """Derivative of a sigmoid: ``k σ(k v) (1 − σ(k v))``.
+
+    Args:
+        slope: k; the derivative at the threshold is k / 4. Above 0.
+
+    Raises:
+        SettingError: if slope is not above 0.
+
+    Source: Zenke and Vogels 2021, "The remarkable robustness of surrogate gradient learning for instilling complex
+    function in spiking neural networks".
+    """
+
+    slope: float = 4.0
+
+    def __post_init__(self) -> None:
+        number("slope", self.slope, "(0, inf)")
+
+    def derivative(self, v: Tensor) -> Tensor:
+        """See :class:`Surrogate`."""
+        tail = exp(v.abs() * -self.slope)  # of |v|, since the derivative is even and this exponential can't overflow
+        rise = 1 + tail
+        return tail * self.slope / (rise * rise)
+
+
+@dataclass(frozen=True)
+class FastSigmoid(Surrogate):
+    """Derivative of a fast sigmoid, as SuperSpike has it: ``1 / (1 + k |v|)²``.
+
+    Args:
+        slope: k; the derivative at the threshold is 1 whatever the slope, its integral 2 / k. Above 0.
+
+    Raises:
+        SettingError: if slope is not above 0.
+
+    Source: Zenke and Ganguli 2018, "SuperSpike: supervised learning in multilayer spiking neural networks".
+    """
+
+    slope: float = 10.0
+
+    def __post_init__(self) -> None:
+        number("slope", self.slope, "(0, inf)")
+
+    def derivative(self, v: Tensor) -> Tensor:
+        """See :class:`Surrogate`."""
+        base = 1 + v.abs() * self.slope
+        return 1 / (base * base)
+
+
+@dataclass(frozen=True)
+class Triangle(Surrogate):
+    """Piecewise linear: ``h · max(0, 1 − |v| / w)``.
+
+    Args:
+        width: w, the distance from the threshold at which the derivative falls to zero. Above 0.
+        height: h, the derivative at the threshold; the paper dampens it to 0.3. Above 0.
+
+    Raises:
+        SettingError: if width or height is not above 0.
+
+    Source: Bellec et al. 2018, "Long short-term memory and learning-to-learn in networks of spiking neurons".
+    """
+
+    width: float = 1.0
+    height: float = 1.0
+
+    def __post_init__(self) -> None:
+        number("width", self.width, "(0, inf)")
+        number("height", self.height, "(0, inf)")
+
+    def derivative(self, v: Tensor) -> Tensor:
+        """See :class:`Surrogate`."""
+        return (1 - v.abs() / self.width).clamp(min=0) * self.height
+
+
+@dataclass(frozen=True)
+class Rectangle(Surrogate):
+    """Constant near the threshold: ``1 / w`` where ``|v| < w / 2``, else 0.
+
+    Args:
+        width: w, the whole width. Above 0.
+
+    Raises:
+        SettingError: if width is not above 0.
+
+    Source: Wu et al. 2018, "Spatio-temporal backpropagation for training high-performance spiking neural networks",
+    equation 24.
+    """
+
+    width: float = 1.0
+
+    def __post_init__(self) -> None:
+        number("width", self.width, "(0, inf)")
+
+    def derivative(self, v: Tensor) -> Tensor:
+        """See :class:`Surrogate`."""
+        return (v.abs() < self.width / 2).to(v.dtype) / self.width
+
+
+@dataclass(frozen=True)
+class Gaussian(Surrogate):
+    """Density of a normal distribution: ``exp(−v² / 2 σ²) / (σ √(2π))``.
+
+    Args:
+        width: σ, its standard deviation. Above 0.
+
+    Raises:
+        SettingError: if width is not above 0.
+
+    Source: Wu et al. 2018, "Spatio-temporal backpropagation for training high-performance spiking neural networks",
+    equation 27.
+    """
+
+    width: float = 0.5
+
+    def __post_init__(self) -> None:
+        number("width", self.width, "(0, inf)")
+
+    def derivative(self, v: Tensor) -> Tensor:
+        """See :class:`Surrogate`."""
+        scaled = v / self.width
+        return exp(scaled * scaled * -0.5) * (1 / (self.width * math.sqrt(2 * math.pi)))
+
+
+@dataclass(frozen=True)
+class StraightThrough(Surrogate):
+    """The spike taken for the identity: 1 everywhere.
+
+    Source: Bengio, Léonard and Courville 2013, "Estimating or propagating gradients through stochastic neurons for
+    conditional computation".
+    """
+
+    def derivative(self, v: Tensor) -> Tensor:
+        """See :class:`Surrogate`."""
+        return torch.ones_like(v)
+
+
+@dataclass(frozen=True)
 class ZeroGradient(Surrogate):
     """No gradient at all: nothing before the spike learns. It is the derivative that a spike really has."""
 
@@ -64,26 +203,27 @@ class _Spike(torch.autograd.Function):
     """Heaviside step forward, surrogate backward."""
 
     @staticmethod
-    def forward(ctx: Any, v: Tensor, surrogate: Surrogate) -> Tensor:
+    def forward(ctx: Any, v: Tensor, surrogate: Surrogate, fires: Literal["at", "above"]) -> Tensor:
         ctx.save_for_backward(v)
         ctx.surrogate = surrogate
-        return (v >= 0).to(v.dtype)
+        return (v >= 0 if fires == "at" else v > 0).to(v.dtype)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None, None]:
         (v,) = ctx.saved_tensors
-        return grads[0] * ctx.surrogate.derivative(v), None
+        return grads[0] * ctx.surrogate.derivative(v), None, None
 
 
-def spike(v: Tensor, surrogate: Surrogate) -> Tensor:
-    """Spikes at the distance ``v`` from the threshold: 1 where ``v ≥ 0``, else 0, with the surrogate's gradient.
+def spike(v: Tensor, surrogate: Surrogate, fires: Literal["at", "above"] = "at") -> Tensor:
+    """Spikes at the distance ``v`` from the threshold, with the surrogate's gradient.
 
     Args:
         v: membrane potential less threshold, any shape.
         surrogate: what the backward pass uses as derivative.
+        fires: ``"at"`` for 1 where ``v ≥ 0``, ``"above"`` for 1 where ``v > 0``; else 0.
 
     Returns:
         Spikes, 0 or 1, in the shape and dtype of ``v``.
     """
-    spikes: Tensor = _Spike.apply(v, surrogate)  # type: ignore[no-untyped-call]  # torch leaves apply untyped
+    spikes: Tensor = _Spike.apply(v, surrogate, fires)  # type: ignore[no-untyped-call]  # torch leaves apply untyped
     return spikes

@@ -10,7 +10,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
-from litspike.neurons import Neuron
+from litspike.neurons import NeuronLayer
 from litspike.settings import whole
 from litspike.tasks import Classification
 
@@ -79,7 +79,7 @@ class Pictures(Callback):
 
         chosen = torch.cat([(y == label).nonzero()[: -(-self.samples // 2), 0] for label in (0, 1)])[: self.samples]
         x, y = x[chosen], y[chosen]
-        layers = [layer for layer in module.network.modules() if isinstance(layer, Neuron)]
+        layers = [layer for layer in module.network.modules() if isinstance(layer, NeuronLayer)]
         outputs: list[Tensor] = []
         hooks = [layer.register_forward_hook(lambda *call: outputs.append(call[2][0])) for layer in layers]
         try:

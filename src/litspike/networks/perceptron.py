@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from itertools import pairwise
 
 from torch import nn
 
 from litspike.networks.sequence import SpikingSequential
-from litspike.neurons import Neuron
+from litspike.neurons import NeuronLayer
 from litspike.settings import SettingError, whole
 
 
@@ -25,12 +24,12 @@ class Perceptron(SpikingSequential):
         SettingError: if there are fewer than two sizes or one of them is below 1.
     """
 
-    def __init__(self, sizes: list[int], neuron: Neuron) -> None:
+    def __init__(self, sizes: list[int], neuron: NeuronLayer) -> None:
         if len(sizes) < 2:
             raise SettingError("sizes", sizes, "needs the width of the input and of the output at least")
         for index, size in enumerate(sizes):
             whole(f"sizes[{index}]", size)
         layers: list[nn.Module] = []
         for width, following in pairwise(sizes[:-1]):
-            layers += [nn.Linear(width, following), copy.deepcopy(neuron)]
+            layers += [nn.Linear(width, following), neuron.shaped(following)]
         super().__init__([*layers, nn.Linear(sizes[-2], sizes[-1])])

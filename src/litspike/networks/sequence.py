@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from litspike.neurons import Neuron
+from litspike.neurons import NeuronLayer
 
 
 def over_time(layer: nn.Module, x: Tensor) -> Tensor:
@@ -37,7 +37,7 @@ class SpikingSequential(nn.Module):
     with one entry for each layer of neurons.
 
     Args:
-        layers: modules without state, and :class:`~litspike.neurons.Neuron` layers, in the order of their use.
+        layers: modules without state, and :class:`~litspike.neurons.NeuronLayer` modules, in the order of their use.
     """
 
     def __init__(self, layers: Iterable[nn.Module]) -> None:
@@ -50,7 +50,7 @@ class SpikingSequential(nn.Module):
         after = []
         x = current
         for layer in self.layers:
-            if isinstance(layer, Neuron):
+            if isinstance(layer, NeuronLayer):
                 x, layer_state = layer(x, None if before is None else next(before))
                 after.append(layer_state)
             else:

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from litspike.engine import Engine, run
 from litspike.neurons.declaration import Declared, Option, option
+from litspike.neurons.layer import NeuronLayer
 from litspike.surrogates import ArcTan, Surrogate, spike
 
 
-class Neuron(Declared):
+class Neuron(Declared, NeuronLayer):
     """A layer of neurons of one model, without connections.
 
     A model is a subclass that declares its parameters with :func:`param`, its options with :func:`option`, its
@@ -25,7 +26,7 @@ class Neuron(Declared):
     """
 
     rest: ClassVar[dict[str, float]] = {}
-    """Name of each state, in the order of :meth:`step`, with its value at rest."""
+    """Name of each state, in the order of :meth:`step`, with its value at rest (see also :meth:`at_rest`)."""
 
     step: ClassVar[Callable[..., tuple[Tensor, ...]]]
     """One time step: ``step(input, *states, *constants) → (output, *states)``, elementwise and pure.
@@ -52,13 +53,21 @@ class Neuron(Declared):
     def constants(self) -> tuple[Tensor | float, ...]:
         """What :meth:`step` gets after the states: what doesn't change over time, made from the parameters."""
 
+    def at_rest(self) -> tuple[Tensor | float, ...]:
+        """The value of each state at rest; a model overrides it where that depends on its parameters."""
+        return tuple(self.rest.values())
+
     def spike(self, v: Tensor) -> Tensor:
         """1 where the distance ``v`` from the threshold is 0 or more, else 0; the surrogate is its derivative."""
         return spike(v, self.surrogate)
 
     def key(self) -> Hashable:
         """What :meth:`step` depends on beside its arguments: the model and its options."""
-        options = [getattr(self, name) for name, entry in self.declared.items() if isinstance(entry, Option)]
+        options = [
+            getattr(self, name)
+            for name, entry in self.declared.items()
+            if isinstance(entry, Option) and name != "learn"
+        ]
         return type(self), *options
 
     def forward(self, current: Tensor, state: Any = None) -> tuple[Tensor, Any]:
@@ -77,9 +86,13 @@ class Neuron(Declared):
                 shape, or a state or parameter another dtype or device; if the fused engine is asked for by name and
                 can't run the model.
         """
-        start = tuple(self.rest.values()) if state is None else tuple(state)
+        start = self.start(current) if state is None else tuple(state)
         output, states = run(self.step, self.key(), current, start, self.constants(), self.engine, type(self).__name__)
         return output, self.State(*states)
+
+    def start(self, current: Tensor) -> tuple[Tensor | float, ...]:
+        """The states at rest before ``current``: a number for all neurons, or [B, *] where parameters are learned."""
+        return tuple(v.expand(current.shape[1:]) if isinstance(v, Tensor) else v for v in self.at_rest())
 
 
 def _state_type(model: type[Neuron]) -> Any:

@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, dataclass_transform, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Self, dataclass_transform, get_args, get_origin, get_type_hints
 
+import torch
 from torch import nn
 
-from litspike.settings import SettingError, number
+from litspike.neurons.learning import free_of, value_of
+from litspike.settings import SettingError, UserError, number, whole
 
 
 @dataclass(frozen=True)
 class Param:
-    """A real parameter of a model: its default and the interval that it must lie in."""
+    """A real parameter of a model: its default and the interval that it must lie in.
+
+    A fixed one is a number in the module's ``__dict__``. A learned one is not there, and Python asks this class
+    attribute instead, which makes the value from the module's free parameter.
+    """
 
     default: float | None
     inside: str
     doc: str
+    learnable: bool = True
+    name: str = field(default="", init=False)
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        object.__setattr__(self, "name", name)
+
+    def __get__(self, module: Declared | None, owner: type) -> Any:
+        """The declaration itself on the class, a learned parameter's present value on a module."""
+        if module is None:
+            return self
+        free = module._parameters.get(f"free_{self.name}")
+        if free is None:
+            problem = f"learn.{self.name} is neuron: make the layer with shaped(*sample_shape) before it is used"
+            raise UserError(f"{type(module).__name__}: {problem}")
+        return value_of(free, self.inside)
 
 
 @dataclass(frozen=True)
@@ -28,15 +50,16 @@ class Option:
     doc: str
 
 
-def param(default: float | None, inside: str, doc: str) -> Any:
+def param(default: float | None, inside: str, doc: str, learnable: bool = True) -> Any:
     """Declare a real parameter.
 
     Args:
         default: its value where none is given; None where it may stay unset.
         inside: its interval, as in ``"(0, inf)"``.
         doc: what it is, with its unit; the help of the command line shows it.
+        learnable: whether ``learn`` may name it.
     """
-    return Param(default, inside, doc)
+    return Param(default, inside, doc, learnable)
 
 
 def option(default: Any, doc: str) -> Any:
@@ -46,28 +69,87 @@ def option(default: Any, doc: str) -> Any:
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(param, option))
 class Declared(nn.Module):
-    """A module whose constructor follows from the params and options that its class declares.
+    """A module whose constructor follows from the params and options that its class and its bases declare.
 
     Every subclass gets a keyword-only ``__init__`` with them as typed arguments, which checks each value, stores
-    it as an attribute of that name and then calls :meth:`check`.
+    it as an attribute of that name and then calls :meth:`check`. A class that gives one of its bases' settings a
+    plain value fixes it and takes it off the constructor.
+
+    A param named in ``learn`` becomes an ``nn.Parameter`` ``free_<name>``, and the attribute its value as a tensor:
+    of no dimension where it is learned per layer, of the sample shape where per neuron.
     """
 
     declared: ClassVar[dict[str, Param | Option]] = {}
 
+    learn: dict[str, Literal["layer", "neuron"]] | None = option(
+        None, "parameters to learn: one value for the layer, or one for each neuron, such as {decay: neuron}"
+    )
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Collect the declarations of the class and give it its constructor."""
+        """Collect the declarations of the class and its bases and give it its constructor."""
         super().__init_subclass__(**kwargs)
-        own = {name: value for name, value in vars(cls).items() if isinstance(value, (Param, Option))}
-        cls.declared = {**own, **cls.declared}
+        cls.declared = _declarations(cls)
         if "__init__" not in vars(cls):
             cls.__init__ = _constructor(cls)  # type: ignore[method-assign]
 
     def check(self) -> None:
         """Check what depends on more than one setting; a model overrides it where it has such settings."""
 
+    def shaped(self, *shape: int) -> Self:
+        r"""A copy of this layer for samples of the given shape, with its per-neuron parameters at their initial value.
+
+        Args:
+            shape: sizes of a sample, [\*], without time and batch: ``shaped(10)``, or ``shaped(8, 28, 28)``.
+
+        Raises:
+            SettingError: if a size is not a whole number of at least 1.
+        """
+        for size in shape:
+            whole("shape", size)
+        layer = copy.deepcopy(self)
+        for name, spread in (layer.learn or {}).items():
+            if spread == "neuron":
+                layer._free(name, shape)
+        return layer
+
     def extra_repr(self) -> str:
-        """The settings, as the module's printed form shows them."""
-        return ", ".join(f"{name}={getattr(self, name)!r}" for name in self.declared)
+        """The settings, as the module's printed form shows them; of a learned parameter the initial value."""
+        return ", ".join(f"{name}={vars(self).get(name, self._initial.get(name))!r}" for name in self.declared)
+
+    def _learn(self) -> None:
+        """Turn the parameters that ``learn`` names from numbers into what an optimizer changes."""
+        self._initial: dict[str, float] = {}
+        learn = {} if self.learn is None else self.learn
+        if not isinstance(learn, dict):
+            raise SettingError("learn", learn, "is no mapping from a parameter to layer or neuron")
+        able = [name for name, entry in self.declared.items() if isinstance(entry, Param) and entry.learnable]
+        for name, spread in learn.items():
+            if name not in able:
+                raise SettingError("learn", name, f"can't be learned in {type(self).__name__}: it is none of {able}")
+            if spread not in ("layer", "neuron"):
+                raise SettingError(f"learn.{name}", spread, "is none of layer, neuron")
+            if vars(self)[name] is None:
+                raise SettingError(f"learn.{name}", spread, f"needs a value of {name} to start from")
+            self._initial[name] = vars(self).pop(name)
+            if spread == "layer":
+                self._free(name, ())
+            else:
+                self._free(name, None)
+
+    def _free(self, name: str, shape: tuple[int, ...] | None) -> None:
+        """Register the free parameter of ``name``, or only check that it has one where the shape isn't known yet."""
+        free = free_of(name, self._initial[name], self.declared[name].inside)  # type: ignore[union-attr]
+        if shape is not None:
+            self.register_parameter(f"free_{name}", nn.Parameter(torch.full(shape, free)))
+
+
+def _declarations(cls: type[Declared]) -> dict[str, Param | Option]:
+    """The settings of a class: its own first, then its bases' in Python's order, less those given a plain value."""
+    entries: dict[str, Any] = {}
+    for base in cls.__mro__:
+        for name, value in vars(base).items():
+            entries.setdefault(name, value)
+    return {name: value for name, value in entries.items() if isinstance(value, (Param, Option))}
 
 
 def _constructor(cls: type[Declared]) -> Any:
@@ -81,6 +163,7 @@ def _constructor(cls: type[Declared]) -> Any:
         for name, entry in cls.declared.items():
             setattr(self, name, _checked(name, settings.get(name, entry.default), entry, hints[name]))
         self.check()
+        self._learn()
 
     own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     keyword = inspect.Parameter.KEYWORD_ONLY

@@ -2,55 +2,56 @@
 
 from __future__ import annotations
 
-import math
+from typing import Literal
 
 from torch import Tensor
 
-from litspike.neurons.base import Neuron
-from litspike.neurons.declaration import param
-from litspike.settings import SettingError
+from litspike.neurons.declaration import option
+from litspike.neurons.firing import ThresholdFiring
+from litspike.neurons.leak import ScaledInput
 
 
-class LIF(Neuron):
-    r"""Leaky integrate-and-fire neuron with hard reset, discretised step by step.
+class LIF(ScaledInput, ThresholdFiring):
+    r"""Leaky integrate-and-fire neuron, discretised step by step.
 
     Equation: the solution of ``τ du/dt = −u`` between inputs that arrive as impulses, one per step::
 
-        u ← u + x            the membrane takes up the input
-        s = 1 if u ≥ θ       it fires
-        u ← u · (1 − s) · β  it is reset to zero where it fired, then leaks;  β = decay = exp(−dt / τ)
+        u ← u + x            the membrane takes up the input, or (1 − β) · x (input_gain)
+        s = 1 if u ≥ θ       it fires, or only if u > θ (fires)
+        u ← u · (1 − s)      it is reset where it fired: to zero, to reset_value, or u ← u − s · θ (reset)
+        u ← u · β            it leaks, here or earlier in the step (leak);  β = decay = exp(−dt / τ)
 
     Input x, membrane potential u and threshold θ share one unit; decay has none, tau and dt share one unit of time.
     Called on a current [T, B, \*], it returns spikes [T, B, \*] and its state, the membrane potential ``u`` [B, \*].
 
     Raises:
-        SettingError: if a parameter is outside its interval, or if tau and decay are both given.
+        SettingError: if a parameter is outside its interval, if tau and decay are both given, or if reset_value
+            doesn't go with reset.
 
     Source: Gerstner, Kistler, Naud and Paninski 2014, "Neuronal Dynamics", section 1.3.
     """
 
-    rest = {"u": 0.0}  # noqa: RUF012  # declared as ClassVar in Neuron
+    rest = {"u": 0.0}
 
-    decay: float | None = param(
-        None, "[0, 1]", "share of the membrane potential that remains after a step; 0.9 where neither it nor tau is set"
+    leak: Literal["before_input", "before_reset", "after_reset"] = option(
+        "after_reset", "when in a step the membrane leaks; before_reset a subtracted threshold doesn't leak"
     )
-    threshold: float = param(1.0, "(0, inf)", "membrane potential at which the neuron fires, in units of the input")
-    tau: float | None = param(None, "(0, inf)", "time constant of the membrane, an alternative to decay")
-    dt: float = param(1.0, "(0, inf)", "duration of one time step in the unit of tau; used with tau alone")
-
-    def check(self) -> None:
-        """Refuse a decay beside a time constant: they say the same thing twice."""
-        if self.tau is not None and self.decay is not None:
-            raise SettingError("tau", self.tau, f"is given beside decay {self.decay}: set one of them to null")
 
     def constants(self) -> tuple[Tensor | float, ...]:
-        """The decay of one step and the threshold."""
-        if self.tau is not None:
-            return math.exp(-self.dt / self.tau), self.threshold
-        return 0.9 if self.decay is None else self.decay, self.threshold
+        """The decay of one step, the input's gain, the threshold and the reset's value."""
+        return self.membrane_decay(), self.gain(), self.threshold, self.reset_constant()
 
-    def step(self, x: Tensor, u: Tensor, decay: Tensor, threshold: Tensor) -> tuple[Tensor, ...]:
+    def step(
+        self, x: Tensor, u: Tensor, decay: Tensor, gain: Tensor, threshold: Tensor, reset_value: Tensor
+    ) -> tuple[Tensor, ...]:
         """Take up the input, fire, reset and leak."""
-        u = u + x
-        s = self.spike(u - threshold)
-        return s, u * (1 - s) * decay
+        if self.leak == "before_input":
+            u = u * decay
+        u = u + self.scaled(x, gain)
+        s = self.fire(u, threshold)
+        if self.leak == "before_reset":
+            u = u * decay
+        u = self.after_spike(u, s, threshold, reset_value)
+        if self.leak == "after_reset":
+            u = u * decay
+        return s, u

@@ -1,0 +1,82 @@
+"""The adaptive exponential integrate-and-fire neuron."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from litspike.engine import exp
+from litspike.neurons.declaration import option, param
+from litspike.neurons.firing import Firing, reset_to
+from litspike.settings import SettingError
+from litspike.surrogates import ArcTan, Surrogate
+
+STEEPEST = 20.0  # the exponent's cap: so far up the swing, any step ends above the peak, and e^20 overflows nothing
+
+
+class AdaptiveExponential(Firing):
+    r"""Adaptive exponential integrate-and-fire neuron (AdEx), with the parameters of a cortical pyramidal cell.
+
+    Equation, by one forward Euler step of duration dt::
+
+        C du/dt   = −g_L (u − E_L) + g_L Δ exp((u − V_T) / Δ) − w + x
+        τ_w dw/dt = a (u − E_L) − w
+        s = 1 if u ≥ u_peak, and there u ← u_r and w ← w + b
+
+    Symbols, with the units of the defaults: membrane potential u, leak_reversal E_L, threshold V_T, slope Δ, peak
+    u_peak and reset_value u_r in mV; adaptation current w, input x and jump b in pA; capacitance C in pF;
+    leak_conductance g_L and coupling a in nS; tau τ_w and dt in ms. Any other consistent set of units will do.
+    The exponent is capped at 20. Called on a current [T, B, \*], it returns spikes [T, B, \*] and its state, ``u``
+    and ``w``, each [B, \*].
+
+    Raises:
+        SettingError: if a parameter is outside its interval, or if peak is not above threshold and reset_value.
+
+    Source: Brette and Gerstner 2005, "Adaptive exponential integrate-and-fire model as an effective description of
+    neuronal activity".
+    """
+
+    rest = {"u": -70.6, "w": 0.0}
+
+    capacitance: float = param(281.0, "(0, inf)", "capacitance of the membrane, in pF")
+    leak_conductance: float = param(30.0, "(0, inf)", "conductance of the leak, in nS")
+    leak_reversal: float = param(-70.6, "(-inf, inf)", "potential that the leak pulls to, the state at rest, in mV")
+    threshold: float = param(-50.4, "(-inf, inf)", "potential from which the upswing starts, in mV")
+    slope: float = param(2.0, "(0, inf)", "sharpness of the upswing, in mV: the smaller, the sharper")
+    tau: float = param(144.0, "(0, inf)", "time constant of the adaptation current, in ms")
+    coupling: float = param(4.0, "(-inf, inf)", "adaptation current per potential above leak_reversal, in nS")
+    jump: float = param(80.5, "(-inf, inf)", "rise of the adaptation current with each spike, in pA")
+    peak: float = param(20.0, "(-inf, inf)", "potential at which the upswing counts as a spike, in mV")
+    reset_value: float = param(-70.6, "(-inf, inf)", "membrane potential after a spike, in mV")
+    dt: float = param(0.1, "(0, inf)", "duration of one time step, in ms", False)
+    surrogate: Surrogate = option(ArcTan(0.1), "what stands in for the derivative of a spike, by a distance in mV")
+
+    def check(self) -> None:
+        """Refuse a peak that the neuron would start above."""
+        super().check()
+        least = max(self.threshold, self.reset_value)
+        if self.peak <= least:
+            raise SettingError("peak", self.peak, f"is not above threshold and reset_value, {least}")
+
+    def at_rest(self) -> tuple[Tensor | float, ...]:
+        """The potential that the leak pulls to, and no adaptation."""
+        return self.leak_reversal, 0.0
+
+    def constants(self) -> tuple[Tensor | float, ...]:
+        """The equation's parameters, with the factors of an Euler step in place of C, τ_w and dt."""
+        rate, fall = self.dt / self.capacitance, self.dt / self.tau
+        upswing = self.leak_conductance * self.slope
+        return (
+            *(rate, self.leak_conductance, self.leak_reversal, upswing, self.threshold, self.slope),
+            *(fall, self.coupling, self.jump, self.peak, self.reset_value),
+        )
+
+    def step(self, x: Tensor, u: Tensor, w: Tensor, *constants: Tensor) -> tuple[Tensor, ...]:
+        """Move both states by one Euler step, fire at the peak, reset and adapt."""
+        rate, leak, reversal, upswing, threshold, slope, fall, coupling, jump, peak, reset_value = constants
+        above = u - reversal
+        swing = exp(((u - threshold) / slope).clamp(max=STEEPEST)) * upswing
+        u = u + (swing - above * leak - w + x) * rate
+        w = w + (above * coupling - w) * fall
+        s = self.spike(u - peak)
+        r = self.resetting(s)
+        return s, reset_to(u, r, reset_value), w + r * jump

@@ -1,0 +1,29 @@
+"""What a network may hold as a layer of neurons."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, Self
+
+from torch import Tensor, nn
+
+
+class NeuronLayer(nn.Module):
+    """A layer of neurons with the manners of ``torch.nn.LSTM``: its state is passed and returned, never kept."""
+
+    @abstractmethod
+    def forward(self, current: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        r"""Run over a sequence, from rest where ``state`` is None.
+
+        Args:
+            current: input, [T, B, \*].
+            state: what an earlier call returned.
+
+        Returns:
+            The output of every step, [T, B, \*], and the state after the last one. Its ``detach()`` cuts it off the
+            graph that made it.
+        """
+
+    @abstractmethod
+    def shaped(self, *shape: int) -> Self:
+        r"""A copy of this layer for samples of shape [\*], with parameters of its own."""

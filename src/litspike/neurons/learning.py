@@ -1,0 +1,57 @@
+"""Learned parameters: a free real number in the module, and the value inside the parameter's interval made from it.
+
+The value is ``low + exp(free)`` in an interval that is open above, so that one step of an optimizer is a relative
+change and a change of units changes nothing; ``low + (high − low) · sigmoid(free)`` between two ends; ``free`` itself
+on the whole line.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from litspike.settings import SettingError, bounds
+
+
+def free_of(setting: str, value: float, interval: str) -> float:
+    """The free number that :func:`value_of` turns into ``value``.
+
+    Args:
+        setting: the parameter's name, for the error.
+        value: the initial value.
+        interval: the parameter's interval, whose ends a learned value never reaches.
+
+    Raises:
+        SettingError: if ``value`` is an end of the interval.
+    """
+    low, high = bounds(interval)
+    if not low < value < high:
+        raise SettingError(
+            setting, value, f"can't be learned from there: a learned one lies inside ({low:g}, {high:g})"
+        )
+    if math.isinf(low) and math.isinf(high):
+        return value
+    if math.isinf(high):
+        return math.log(value - low)
+    if math.isinf(low):
+        return math.log(high - value)
+    return math.log((value - low) / (high - value))
+
+
+def value_of(free: Tensor, interval: str) -> Tensor:
+    """The value inside ``interval`` that belongs to ``free``; same shape. Rounding never puts it on an end."""
+    low, high = bounds(interval)
+    if math.isinf(low) and math.isinf(high):
+        return free
+    if math.isinf(high):
+        value = low + free.exp()
+    elif math.isinf(low):
+        value = high - free.exp()
+    else:
+        value = low + (high - low) * free.sigmoid()
+    number = torch.finfo(free.dtype)
+    least = number.min if math.isinf(low) else low + max(abs(low) * number.eps, number.tiny)
+    most = number.max if math.isinf(high) else high - max(abs(high) * number.eps, number.tiny)
+    return value.clamp(least, most)

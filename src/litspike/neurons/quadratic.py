@@ -1,0 +1,64 @@
+"""The quadratic integrate-and-fire neuron."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from litspike.neurons.declaration import param
+from litspike.neurons.firing import Firing, reset_to
+from litspike.settings import SettingError
+
+
+class QuadraticIF(Firing):
+    r"""Quadratic integrate-and-fire neuron: beyond a critical potential it runs away by itself.
+
+    Equation, by one forward Euler step of duration dt::
+
+        τ du/dt = k u (u − u_c) + x
+        s = 1 if u ≥ θ, and there u ← u_r
+
+    Membrane potential u, critical potential u_c, threshold θ (the spike's peak), reset_value u_r and input x share one
+    unit, sharpness k has its inverse, tau and dt share one unit of time. At rest u is 0; a constant input above
+    k u_c² / 4 makes it fire forever. Called on a current [T, B, \*], it returns spikes [T, B, \*] and its state, the
+    membrane potential ``u`` [B, \*].
+
+    Raises:
+        SettingError: if a parameter is outside its interval, or if threshold is not above critical and reset_value.
+
+    Source: Latham, Richmond, Nelson and Nirenberg 2000, "Intrinsic dynamics in neuronal networks. I. Theory".
+    """
+
+    rest = {"u": 0.0}
+
+    sharpness: float = param(1.0, "(0, inf)", "curvature of the potential's drift, in 1 / unit of the input")
+    critical: float = param(1.0, "(0, inf)", "potential beyond which the neuron fires without input")
+    threshold: float = param(2.0, "(0, inf)", "potential at which the upswing counts as a spike")
+    reset_value: float = param(0.0, "(-inf, inf)", "membrane potential after a spike")
+    tau: float = param(10.0, "(0, inf)", "time constant of the membrane")
+    dt: float = param(1.0, "(0, inf)", "duration of one time step in the unit of tau", False)
+
+    def check(self) -> None:
+        """Refuse a threshold that the neuron would start above, or never be driven to by itself."""
+        super().check()
+        least = max(self.critical, self.reset_value)
+        if self.threshold <= least:
+            raise SettingError("threshold", self.threshold, f"is not above critical and reset_value, {least}")
+
+    def constants(self) -> tuple[Tensor | float, ...]:
+        """The equation's parameters, with the factor of an Euler step in place of τ and dt."""
+        return self.dt / self.tau, self.sharpness, self.critical, self.threshold, self.reset_value
+
+    def step(
+        self,
+        x: Tensor,
+        u: Tensor,
+        rate: Tensor,
+        sharpness: Tensor,
+        critical: Tensor,
+        threshold: Tensor,
+        reset_value: Tensor,
+    ) -> tuple[Tensor, ...]:
+        """Move by one Euler step, fire and reset."""
+        u = u + (u * (u - critical) * sharpness + x) * rate
+        s = self.spike(u - threshold)
+        return s, reset_to(u, self.resetting(s), reset_value)

@@ -1,0 +1,83 @@
+"""Recurrent connections around a layer of neurons."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any, NamedTuple, Self
+
+from torch import Tensor, nn
+
+from litspike.engine import run
+from litspike.neurons.base import Neuron
+from litspike.neurons.layer import NeuronLayer
+from litspike.settings import UserError, whole
+
+
+class RecurrentState(NamedTuple):
+    r"""State of a recurrent layer: that of its neurons, and their last output [B, \*]."""
+
+    neuron: Any
+    output: Tensor
+
+    def detach(self) -> RecurrentState:
+        """The same state, cut off the graph that made it."""
+        return RecurrentState(self.neuron.detach(), self.output.detach())
+
+
+class Recurrent(NeuronLayer):
+    r"""Neurons of any model that also take in, weighted, what their layer put out the step before.
+
+    Equation: the neuron's own, with ``x + W y + b`` as its input, for the layer's output y of the step before (spikes
+    in a spiking model; 0 at rest).
+
+    The weights W [N, N] join all N neurons of a sample; ``shaped(*sample_shape)`` makes them, with PyTorch's initial
+    values of a Linear. Called on a current [T, B, \*], it returns the output [T, B, \*] and the ``RecurrentState``.
+    It runs step by step, since a step needs the whole layer's step before.
+
+    Args:
+        neuron: the model of the neurons.
+        bias: whether to learn a constant input b as well.
+
+    Raises:
+        UserError: if it is called before ``shaped`` has given it its size, or as :class:`~litspike.neurons.Neuron`.
+
+    Source: Bellec et al. 2018, "Long short-term memory and learning-to-learn in networks of spiking neurons".
+    """
+
+    connections: nn.Linear | None
+
+    def __init__(self, neuron: Neuron, bias: bool = False) -> None:
+        super().__init__()
+        self.neuron = neuron
+        self.bias = bias
+        self.connections = None
+
+    def shaped(self, *shape: int) -> Self:
+        """See :class:`~litspike.neurons.layer.NeuronLayer`."""
+        for size in shape:
+            whole("shape", size)
+        layer = copy.deepcopy(self)
+        layer.neuron = self.neuron.shaped(*shape)
+        layer.connections = nn.Linear(math.prod(shape), math.prod(shape), self.bias)
+        return layer
+
+    def forward(self, current: Tensor, state: RecurrentState | None = None) -> tuple[Tensor, RecurrentState]:
+        """See :class:`~litspike.neurons.layer.NeuronLayer`."""
+        if self.connections is None:
+            raise UserError("Recurrent: make the layer with shaped(*sample_shape) before it is used")
+        before = (0.0, *self.neuron.start(current)) if state is None else (state.output, *state.neuron)
+        size = self.connections.in_features
+        if current.shape[2:].numel() != size:
+            problem = f"connections for {size} neurons, not for samples of shape {list(current.shape[2:])}"
+            raise UserError(f"Recurrent has {problem}")
+        output, (last, *after) = run(
+            self._step, None, current, before, self.neuron.constants(), "reference", "Recurrent"
+        )
+        return output, RecurrentState(self.neuron.State(*after), last)
+
+    def _step(self, x: Tensor, last: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+        assert self.connections is not None
+        fed_back = self.connections(last.flatten(1)).view_as(x)
+        output, *states = self.neuron.step(x + fed_back, *rest)
+        return output, output, *states

@@ -1,0 +1,45 @@
+"""The leaky integrate-and-fire neuron with a refractory time."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from litspike.neurons.declaration import param
+from litspike.neurons.lif import LIF
+
+
+class RefractoryLIF(LIF):
+    r"""Leaky integrate-and-fire neuron that rests for a while after each spike.
+
+    Equation: that of :class:`~litspike.neurons.LIF` in every step that finds r = 0. A spike sets r to the number of
+    steps in the refractory time. While r > 0 the neuron takes up no input, doesn't fire, keeps the membrane potential
+    that the reset left, and r falls by 1 each step.
+
+    Input x, membrane potential u and threshold θ share one unit; refractory, tau and dt share one unit of time, and
+    r counts steps. Called on a current [T, B, \*], it returns spikes [T, B, \*] and its state, the membrane potential
+    ``u`` and the steps left to rest ``r``, each [B, \*].
+
+    Raises:
+        SettingError: as :class:`~litspike.neurons.LIF`.
+
+    Source: Gerstner, Kistler, Naud and Paninski 2014, "Neuronal Dynamics", section 1.3.
+    """
+
+    rest = {"u": 0.0, "r": 0.0}
+
+    refractory: float = param(
+        1.0, "[0, inf)", "time after a spike without input and spikes, in the unit of dt; rounded to steps", False
+    )
+
+    def constants(self) -> tuple[Tensor | float, ...]:
+        """Those of the LIF, and the steps to rest after a spike."""
+        return *super().constants(), float(round(self.refractory / self.dt))
+
+    def step(self, x: Tensor, u: Tensor, r: Tensor, *constants: Tensor) -> tuple[Tensor, ...]:
+        """A step of the LIF where nothing is left to rest, else one step less to rest."""
+        *lif, pause = constants
+        s, after = super().step(x, u, *lif)
+        awake = r <= 0
+        s = s * awake.to(s.dtype)
+        return s, torch.where(awake, after, u), (r - 1).clamp(min=0) + s.detach() * pause
