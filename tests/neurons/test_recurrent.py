@@ -72,5 +72,5 @@ def test_wrong_use_is_refused():
     with pytest.raises(UserError, match=r"Recurrent has connections for 3 neurons, not for samples of shape \[4\]"):
         layer.shaped(3)(torch.zeros(1, 1, 4))
     _, state = layer.shaped(3)(torch.zeros(1, 2, 3))
-    with pytest.raises(UserError, match="the state is of shape"):
+    with pytest.raises(UserError, match="the state is"):
         layer.shaped(3)(torch.zeros(1, 1, 3), state)
