@@ -86,7 +86,8 @@ def test_memory_does_not_grow_with_the_steps():
             warnings.simplefilter("ignore")  # looking at every object wakes deprecated ones
             return sum(isinstance(thing, torch.Tensor) for thing in gc.get_objects())
 
-    assert tensors_after(50) == tensors_after(5)
+    few = tensors_after(5)
+    assert tensors_after(45) <= few
 
 
 def test_another_batch_size_names_cause_and_remedy():

@@ -12,7 +12,6 @@ import torch
 import yaml
 from lightning import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -20,6 +19,7 @@ from litspike.callbacks import Console, FitProgress, Pictures, PredictionFile
 from litspike.cli import checkpoints
 from litspike.cli.call import SUBCOMMANDS, Call
 from litspike.cli.explain import explain
+from litspike.cli.lean import EpochCheckpoint, NoProfiler, drop_empty_hooks
 from litspike.cli.messages import parser_message, quieten, setting_names, users_mistake
 from litspike.cli.parser import Parser, ParserExit
 from litspike.cli.record import RunRecord
@@ -145,11 +145,14 @@ class LitspikeCLI(LightningCLI):
             callbacks.append(FitProgress())
         else:
             settings["enable_progress_bar"] = False  # what is no terminal gets no control characters
+        settings["profiler"] = settings["profiler"] or NoProfiler()
         settings["enable_model_summary"] = settings["enable_model_summary"] or False  # the console says it in a line
         try:
-            return self._instantiate_trainer(settings, callbacks)
+            trainer = self._instantiate_trainer(settings, callbacks)
         except ValueError as error:
             raise UserError(f"trainer: {error}") from error
+        drop_empty_hooks(trainer, self.model)
+        return trainer
 
     def _callbacks(self, settings: dict[str, Any]) -> list[Callback]:
         """What the subcommand has beside the console; it may change the trainer's settings."""
@@ -169,7 +172,7 @@ class LitspikeCLI(LightningCLI):
         folder = self.run.checkpoint(BEST).parent
         # two of them, for save_last keeps the last one that was among the best, not the last epoch
         best, last = (
-            ModelCheckpoint(folder, name, save_on_train_epoch_end=True, enable_version_counter=False, **choice)
+            EpochCheckpoint(folder, name, save_on_train_epoch_end=True, enable_version_counter=False, **choice)
             for name, choice in ((BEST, {"monitor": chosen.monitor, "mode": chosen.mode}), (LAST, {}))
         )
         plugins = settings["plugins"] or []

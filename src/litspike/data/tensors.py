@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from lightning import LightningDataModule
@@ -91,6 +92,12 @@ class TensorDataModule(LightningDataModule):
         """Make the parts that ``stage`` needs, so that bad data are refused before anything runs."""
         for name in {"fit": ("train", "val"), "validate": ("val",)}.get(stage, ("test",)):
             self.dataset(name)
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Move a batch, where it isn't there already."""
+        if batch[0].device == device:
+            return batch
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def train_dataloader(self) -> Batches:
         """Shuffled batches of the training part."""

@@ -60,6 +60,13 @@ class Classification(LightningModule):
             raise UserError(f"the network gives {list(logits.shape[1:])} outputs a sample; two classes need one logit")
         return logits.squeeze(1), state
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Note the name of the running hook, as Lightning does forty times a step, without a module's ceremony."""
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
     def configure_optimizers(self) -> Optimizer:
         """The optimizer over all parameters; raises :class:`UserError` where it refuses a setting."""
         try:
