@@ -42,12 +42,12 @@ class LitspikeCLI(LightningCLI):
     """The run that is written to, or that the checkpoint comes from."""
 
     def __init__(self, args: list[str], home: Path) -> None:
-        self.home = home
+        self.home, self.call = home, Call(args)
         default = home / "configs" / "default.yaml"
         files = [str(default)] if default.is_file() else []
         settings = {
             name: {"default_config_files": files, "usage": f"main.py {name} [-c FILE] [--SETTING VALUE ...]"}
-            for name in SUBCOMMANDS
+            for name in self.subcommands()
         }
         super().__init__(
             LightningModule,
@@ -58,14 +58,18 @@ class LitspikeCLI(LightningCLI):
             parser_class=Parser,
             parser_kwargs={"description": DESCRIPTION, "allow_abbrev": False, **settings},
             auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,  # a checkpoint has its run's whole configuration
             args=args,
         )
 
-    @staticmethod
-    def subcommands() -> dict[str, set[str]]:
-        """The subcommands, each with the Trainer's arguments that are not the user's to set."""
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
+        """The subcommands, each with the Trainer's arguments that are not the user's to set.
+
+        Where one is called, it alone: the parser of each takes a while to make.
+        """
         skip = {"model", "datamodule", "train_dataloaders", "val_dataloaders", "dataloaders"}
-        return {name: skip | {"verbose", "return_predictions", "weights_only"} for name in SUBCOMMANDS}
+        names = [self.call.subcommand] if self.call.subcommand else SUBCOMMANDS
+        return {name: skip | {"verbose", "return_predictions", "weights_only"} for name in names}
 
     def add_arguments_to_parser(self, parser: Any) -> None:
         """Add what every command has beside trainer, model and data."""
@@ -82,7 +86,7 @@ class LitspikeCLI(LightningCLI):
 
     def parse_arguments(self, parser: Any, args: Any) -> None:
         """Parse; where a checkpoint is used, its run's configuration comes before what the arguments say."""
-        call = Call(args)
+        call = self.call
         self.experiment = call.experiment or "default"
         self.ckpt_path: Path | None = None
         if call.subcommand and not call.asks_for_help and (call.subcommand != "fit" or call.option("--ckpt_path")):

@@ -35,7 +35,7 @@ class NoProfiler(PassThroughProfiler):
 class EpochCheckpoint(ModelCheckpoint):
     """A checkpoint that is never written inside an epoch, and doesn't look at every step whether it should be."""
 
-    on_train_batch_end = Callback.on_train_batch_end  # type: ignore[assignment]
+    on_train_batch_end = Callback.on_train_batch_end
 
 
 def drop_empty_hooks(trainer: Trainer, model: LightningModule) -> None:
@@ -43,7 +43,8 @@ def drop_empty_hooks(trainer: Trainer, model: LightningModule) -> None:
 
     Lightning skips a hook that is None.
     """
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it from afar
     for name in STEP_HOOKS:
-        for thing, base in [(model, LightningModule), *((callback, Callback) for callback in trainer.callbacks)]:
-            if getattr(type(thing), name) is getattr(base, name):
+        for thing, base in [(model, LightningModule), *((callback, Callback) for callback in callbacks)]:
+            if name not in vars(thing) and getattr(type(thing), name) is getattr(base, name):
                 vars(thing)[name] = None

@@ -67,8 +67,9 @@ class RunRecord(Callback):
 
 
 def _show_hyperparameters(logger: TensorBoardLogger, settings: dict[str, Any]) -> None:
-    """Fill TensorBoard's HParams tab: the settings, beside the figures that the run logs as scalars."""
-    values = {name: value if isinstance(value, (bool, int, float)) else str(value) for name, value in _flat(settings)}
+    """Fill TensorBoard's HParams tab: what the result depends on, beside the figures that the run logs as scalars."""
+    shown = {name: settings.get(name) for name in ("seed_everything", "model", "data", "trainer")}
+    values = {name: value if isinstance(value, (bool, int, float)) else str(value) for name, value in _flat(shown)}
     figures = [f"{stage}/{name}" for stage in ("train", "val", "test") for name in ("loss", "accuracy")]
     writer = logger.experiment.file_writer
     summaries = hparams(values, dict.fromkeys(figures, 0.0))  # type: ignore[no-untyped-call]  # torch leaves it untyped
