@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 from pathlib import Path
@@ -142,6 +143,23 @@ def test_a_nan_loss_stops_at_its_step_and_keeps_the_last_good_checkpoint(cli: Cl
     assert "at step 1" in line
     kept = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
     assert all(torch.equal(kept["state_dict"][name], value) for name, value in before["state_dict"].items())
+
+
+def test_a_full_disk_gets_one_line_and_keeps_what_was_complete(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch):
+    save, saved = torch.save, []
+
+    def filling(*arguments: object) -> None:
+        saved.append(arguments)
+        if len(saved) > 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(*arguments)
+
+    monkeypatch.setattr(torch, "save", filling)
+    line = cli(f"fit {QUICK} --trainer.max_epochs 3").error_line
+    assert "can't be written (No space left on device): the checkpoint before it is kept" in line
+    (run,) = runs(home)
+    assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 0
+    assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
 
 
 def test_two_runs_never_share_a_folder(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import torch
@@ -178,3 +180,15 @@ def test_a_neuron_is_given_by_its_time_constant_on_the_command_line(cli: Cli, ho
     (run,) = runs(home)
     settings = yaml.safe_load((run / "config.yaml").read_text())["model"]["init_args"]["network"]["init_args"]["neuron"]
     assert (settings["init_args"]["decay"], settings["init_args"]["tau"]) == (None, 20.0)
+
+
+def test_memory_does_not_grow_with_the_epochs(cli: Cli):
+    def tensors_after(epochs: int) -> int:
+        cli(f"fit --trainer.max_epochs {epochs} --data.train_points 50 --pictures.every 0")
+        gc.collect()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # looking at every object wakes deprecated ones
+            return sum(isinstance(thing, torch.Tensor) for thing in gc.get_objects())
+
+    few = tensors_after(2)
+    assert tensors_after(8) <= few

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
 
+from litspike.files import replacing
 from litspike.settings import UserError
 
 
@@ -33,18 +33,15 @@ class PredictionFile(BasePredictionWriter):
         self, trainer: Trainer, pl_module: LightningModule, predictions: Sequence[Any], batch_indices: Sequence[Any]
     ) -> None:
         """Write all batches."""
-        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:
-            with draft.open("w", newline="", encoding="utf-8") as file:
+            with replacing(self.path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)
                 for number, batch in enumerate(predictions):
                     columns = dict(_columns(batch))
                     if number == 0:
                         writer.writerow(columns)
                     writer.writerows(zip(*columns.values(), strict=True))
-            os.replace(draft, self.path)
         except OSError as error:
-            draft.unlink(missing_ok=True)
             raise UserError(f"{self.path} can't be written ({error.strerror})") from error
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +29,7 @@ from litspike.cli.runs import BEST, LAST, Run
 from litspike.seeding import seed_in_range
 from litspike.settings import UserError, whole
 
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 DESCRIPTION = "Spiking neural networks, trained from one command line."
 
 
@@ -222,8 +225,9 @@ class LitspikeCLI(LightningCLI):
             finally:
                 if self.trainer.global_step == 0 and not run.checkpoint(LAST).is_file():
                     run.discard()  # it never trained
-                elif run.record()["status"] == "running":
-                    run.note(status=self.trainer.state.status.value)
+                elif run.record().get("status") == "running":
+                    with suppress(OSError):  # a full disk, which has its own message
+                        run.note(status=self.trainer.state.status.value)
         if run.checkpoint(BEST).is_file():
             print(f"best checkpoint: {run.checkpoint(BEST)}")
 
@@ -276,6 +280,12 @@ def main(args: list[str] | None = None, home: Path | None = None) -> int:
     except (UserError, MisconfigurationException) as error:
         print(f"litspike: {' '.join(str(error).split())}", file=sys.stderr)
         return {Interrupted: 130, ParseError: 2}.get(type(error), 1)
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"litspike: {where}{error.strerror}: what was complete before is kept", file=sys.stderr)
+        return 1
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else 0
     return 0

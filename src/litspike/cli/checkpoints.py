@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from torch import nn
 
 from litspike.cli.runs import BEST, LAST, Run, newest
+from litspike.files import replacing
 from litspike.settings import UserError
 
 KEY = "litspike"
@@ -87,12 +87,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Save, or raise :class:`UserError` where the disk does not take it; the file there before stays whole."""
         target = Path(path)
-        draft = target.with_name(f".{target.name}.{os.getpid()}")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            torch.save(checkpoint, draft)
-            os.replace(draft, target)
+            with replacing(target) as draft:
+                torch.save(checkpoint, draft)
         except (OSError, RuntimeError) as error:
-            draft.unlink(missing_ok=True)
             reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
             raise UserError(f"{target} can't be written ({reason}): the checkpoint before it is kept") from error

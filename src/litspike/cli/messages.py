@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 import re
+import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -111,7 +112,11 @@ def _namespaces(config: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def quieten() -> None:
-    """Silence what Lightning says at every start and that asks nothing of the user."""
+    """Silence what Lightning says at every start and asks nothing of the user, and TensorBoard's thread on a full disk.
+
+    The thread's error is raised once more where the run next writes to it.
+    """
+    threading.excepthook = lambda told: None if isinstance(told.exc_value, OSError) else threading.__excepthook__(told)
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (

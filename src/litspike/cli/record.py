@@ -11,7 +11,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard.summary import hparams
 
 from litspike.cli.checkpoints import KEY
-from litspike.cli.runs import Run, replace_text
+from litspike.cli.runs import Run
+from litspike.files import replace_text
 
 
 class RunRecord(Callback):

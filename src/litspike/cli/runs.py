@@ -11,7 +11,6 @@ logs/EXPERIMENT/2026-01-31_12-00-00/
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from litspike.files import replace_text
 from litspike.settings import UserError
 
 BEST, LAST = "best", "last"
@@ -89,13 +89,6 @@ class Run:
     def discard(self) -> None:
         """Remove the folder of a run that never began to train."""
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all, whatever happens meanwhile."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, path)
 
 
 def newest(logs: Path, experiment: str | None, name: str) -> Path:
