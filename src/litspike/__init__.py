@@ -4,7 +4,16 @@ Everything works as a library too: neurons, encoders, readouts and networks from
 ``litspike.data``, LightningModules from ``litspike.tasks``, callbacks from ``litspike.callbacks``.
 """
 
-from litspike.coding import ConstantCurrent, MeanOverTime
+from litspike.coding import (
+    ConstantCurrent,
+    DeltaModulation,
+    Latency,
+    LogarithmicLatency,
+    MeanOverTime,
+    PoissonRate,
+    Population,
+    TimeFirst,
+)
 from litspike.networks import Perceptron, SpikingSequential
 from litspike.neurons import LIF, Neuron
 from litspike.settings import SettingError, UserError
@@ -14,12 +23,18 @@ __all__ = [
     "LIF",
     "ArcTan",
     "ConstantCurrent",
+    "DeltaModulation",
+    "Latency",
+    "LogarithmicLatency",
     "MeanOverTime",
     "Neuron",
     "Perceptron",
+    "PoissonRate",
+    "Population",
     "SettingError",
     "SpikingSequential",
     "Surrogate",
+    "TimeFirst",
     "UserError",
     "ZeroGradient",
 ]

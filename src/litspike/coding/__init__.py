@@ -1,6 +1,19 @@
 """Encoders into current or spikes, and readouts out of them."""
 
 from litspike.coding.encoders import ConstantCurrent
+from litspike.coding.latency import Latency, LogarithmicLatency
+from litspike.coding.poisson import PoissonRate
+from litspike.coding.population import Population
 from litspike.coding.readouts import MeanOverTime
+from litspike.coding.sequences import DeltaModulation, TimeFirst
 
-__all__ = ["ConstantCurrent", "MeanOverTime"]
+__all__ = [
+    "ConstantCurrent",
+    "DeltaModulation",
+    "Latency",
+    "LogarithmicLatency",
+    "MeanOverTime",
+    "PoissonRate",
+    "Population",
+    "TimeFirst",
+]
