@@ -1,4 +1,4 @@
-"""Tasks: what a network is trained to do, as LightningModules, with their losses."""
+"""Tasks: what a network is trained to do, as LightningModules, with their losses and regularisers."""
 
 from litspike.tasks.carried import CarriedClassification
 from litspike.tasks.classification import Classification
@@ -10,6 +10,7 @@ from litspike.tasks.losses import (
     MeanSquaredError,
     TemporalCrossEntropy,
 )
+from litspike.tasks.regularisers import RateBand
 
 __all__ = [
     "BinaryCrossEntropy",
@@ -19,5 +20,6 @@ __all__ = [
     "CrossEntropy",
     "Loss",
     "MeanSquaredError",
+    "RateBand",
     "TemporalCrossEntropy",
 ]
