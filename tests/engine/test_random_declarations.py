@@ -36,7 +36,6 @@ REAL: dict[str, Callable[..., Tensor]] = {  # of real values a and b, a truth va
     "reciprocal": lambda a, b, p, n: torch.reciprocal(a.square() + 0.5),
     "neg": lambda a, b, p, n: -a,
     "abs": lambda a, b, p, n: a.abs(),
-    "sqrt": lambda a, b, p, n: torch.sqrt(a.abs() + 0.1),
     "floor": lambda a, b, p, n: torch.floor(a),
     "square": lambda a, b, p, n: a**2,
     "cube": lambda a, b, p, n: a.clamp(-2, 2) ** 3,

@@ -33,7 +33,6 @@ OPERATIONS: dict[str, Operation] = {
     "div": Operation("f", "{r} = fdiv {t} {0}, {1}"),
     "neg": Operation("f", "{r} = fneg {t} {0}"),
     "abs": _intrinsic("fabs", 1),
-    "sqrt": _intrinsic("sqrt", 1),
     "floor": _intrinsic("floor", 1),
     "max": _intrinsic("maximum", 2),  # both carry a NaN on, as torch does
     "min": _intrinsic("minimum", 2),
@@ -108,15 +107,16 @@ def _sign(build: Builder, x: Value) -> Value:
     return build("sub", build("float", build("gt", x, zero)), build("float", build("lt", x, zero)))
 
 
-def _inexact(instead: str) -> Rule:
+def _inexact(instead: str | None = None) -> Rule:
     def rule(build: Builder, *operands: Value) -> Value:
-        raise NotImplementedError(f"whose last bit depends on the machine; use {instead}, whose does not")
+        hint = f"; use {instead}, whose does not" if instead else ""
+        raise NotImplementedError(f"whose last bit depends on the machine{hint}")
 
     return rule
 
 
 RULES: dict[str, Rule] = {
-    **{name: _plain(name) for name in ("mul", "neg", "abs", "sqrt", "floor", "power_of_two")},
+    **{name: _plain(name) for name in ("mul", "neg", "abs", "floor", "power_of_two")},
     **{name: _plain(name) for name in ("lt", "le", "gt", "ge", "eq", "ne")},
     "add": _sum("add"),
     "sub": _sum("sub"),
@@ -140,5 +140,6 @@ RULES: dict[str, Rule] = {
     "exp": _inexact("litspike.engine.exp"),
     "sigmoid": _inexact("litspike.engine.sigmoid"),
     "tanh": _inexact("litspike.engine.tanh"),
+    "sqrt": _inexact(),
 }
 """How an operation of torch, named without its overload and the ``_`` of its in-place form, is made of OPERATIONS."""
