@@ -9,7 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from litspike.engine.cpu import Kernel
+from litspike.engine.cpu import Kernel as CpuKernel
+from litspike.engine.gpu import GpuKernel
 from litspike.engine.reference import Step, run_reference
 from litspike.engine.trace import Untraceable, trace
 from litspike.settings import UserError
@@ -19,7 +20,10 @@ Engine = Literal["auto", "reference", "fused"]
 _FULL = (torch.float32, torch.float64)
 _HALF = (torch.bfloat16, torch.float16)
 
+Kernel = CpuKernel | GpuKernel
+
 _log = logging.getLogger("litspike")
+_KERNELS: dict[str, type[Kernel]] = {"cpu": CpuKernel, "cuda": GpuKernel}
 _kernels: dict[Hashable, Kernel | Untraceable] = {}
 
 
@@ -85,13 +89,14 @@ def _kernel(
 def _made(
     step: Step, current: Tensor, leaves: Sequence[Tensor | float], letters: str, states: int, wanted: Sequence[bool]
 ) -> Kernel | Untraceable:
-    if current.device.type != "cpu":
+    if current.device.type not in _KERNELS:
         return Untraceable(f"on {current.device}")
     wanted = wanted or (False,) * (1 + len(leaves))
+    kernel = _KERNELS[current.device.type]
     try:
-        return Kernel(trace(step, states, len(leaves) - states, current.dtype, wanted), letters, wanted)
+        return kernel(trace(step, states, len(leaves) - states, current.dtype, wanted), letters, wanted)
     except ImportError as missing:
-        return Untraceable(f"without llvmlite ({missing})")
+        return Untraceable(f"without {missing.name} ({missing})")
     except Untraceable as reason:
         return Untraceable(f"{getattr(step, '__qualname__', step)}: {reason}")
 
