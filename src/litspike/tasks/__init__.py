@@ -10,7 +10,9 @@ from litspike.tasks.losses import (
     MeanSquaredError,
     TemporalCrossEntropy,
 )
+from litspike.tasks.regression import Regression
 from litspike.tasks.regularisers import RateBand
+from litspike.tasks.task import Task, spiking_layers
 
 __all__ = [
     "BinaryCrossEntropy",
@@ -21,5 +23,8 @@ __all__ = [
     "Loss",
     "MeanSquaredError",
     "RateBand",
+    "Regression",
+    "Task",
     "TemporalCrossEntropy",
+    "spiking_layers",
 ]
