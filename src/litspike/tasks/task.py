@@ -123,9 +123,13 @@ class Task(LightningModule):
         """Take the batch into the test figures."""
         self._shared_step("test", batch)
 
+    def on_train_epoch_start(self) -> None:
+        """Note the learning rate, which a scheduler changes before the epoch is logged."""
+        self._learning_rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+
     def on_train_epoch_end(self) -> None:
         """Log the training figures and the learning rate."""
-        self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
+        self.log("learning_rate", self._learning_rate)
         self._log_figures("train")
 
     def on_validation_epoch_end(self) -> None:
