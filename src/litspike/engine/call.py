@@ -9,8 +9,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from litspike.engine import operator
 from litspike.engine.cpu import Kernel
 from litspike.engine.reference import Step, run_reference
+from litspike.engine.rule import Rule
 from litspike.engine.trace import Untraceable, trace
 from litspike.settings import UserError
 
@@ -38,7 +40,8 @@ def run(
 
     Args:
         step: one time step, elementwise and pure.
-        key: what the step depends on beside its arguments; equal keys must mean equal steps.
+        key: what the step depends on beside its arguments; equal keys must mean equal steps. A graph that is compiled
+            or exported holds the step as one operation if its key is its :class:`Rule`.
         current: input of every time step, [T, B, *] with T ≥ 1.
         states: each state before the first step: [B, *], or one number for all neurons.
         constants: what doesn't change over time: numbers, or tensors that broadcast against [B, *].
@@ -55,7 +58,16 @@ def run(
             ``fused`` and the step is not made of operations that a fused engine knows.
     """
     current, leaves, letters = _checked(name, current, states, constants, steps)
-    if engine != "reference" and not torch.compiler.is_compiling():
+    if torch.compiler.is_compiling():
+        if engine != "reference" and current.device.type == "cpu" and isinstance(key, Rule):
+            text = operator.text_of(key, len(states), letters, current.dtype)
+            if text:
+                tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+                numbers = [leaf for leaf in leaves if not isinstance(leaf, Tensor)]
+                many = current.shape[0] if steps is None else steps
+                output, *lasts, _ = operator.forward(current, tensors, numbers, text, letters, many)
+                return output, lasts
+    elif engine != "reference":
         full = (key, current.dtype, letters, current.device)
         kernel = _kernels.get(full)
         if kernel is None:

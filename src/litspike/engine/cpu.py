@@ -56,7 +56,7 @@ class Kernel:
             tensors = [leaves[index] for index in self.tensors]
             results: Sequence[Tensor] = _Fused.apply(self, leaves, steps, current, *tensors)  # type: ignore[no-untyped-call]
             return results
-        return self.run(*_rows(current, steps), leaves, None)
+        return self.run(*rows(current, steps), leaves, None)
 
     def run(
         self, current: Tensor, steps: int, batch: Sequence[int], leaves: Sequence[Leaf], kept: Tensor | None
@@ -88,10 +88,7 @@ class Kernel:
     ) -> list[Tensor | None]:
         """Gradients of input, states and constants from those of output and last states."""
         upstream, *lasts = grads
-        if upstream is None:
-            upstream = current.new_zeros(batch)
-        else:
-            upstream = _rows(upstream, None)[0]
+        upstream = current.new_zeros(batch) if upstream is None else rows(upstream, None)[0]
         lasts = [grad if grad is None or grad.is_contiguous() else grad.contiguous() for grad in lasts]
         neurons = prod(batch)
         blocks = -(-neurons // BLOCK)
@@ -127,7 +124,7 @@ class _Fused(torch.autograd.Function):
         ctx: Any, kernel: Kernel, leaves: Sequence[Leaf], steps: int | None, current: Tensor, *tensors: Tensor
     ) -> tuple[Tensor, ...]:
         # Here, where autograd doesn't see it: the gradient is that of the input as it came.
-        current, many, batch = _rows(current, steps)
+        current, many, batch = rows(current, steps)
         kept = None
         if many > SEGMENT:
             kept = current.new_empty((many - 1) // SEGMENT, kernel.states, *batch)
@@ -165,7 +162,7 @@ class _FirstOrder(torch.autograd.Function):
         raise UserError("the fused engine has no second-order gradients; set engine: 'reference' on the neuron")
 
 
-def _rows(current: Tensor, steps: int | None) -> tuple[Tensor, int, Sequence[int]]:
+def rows(current: Tensor, steps: int | None) -> tuple[Tensor, int, Sequence[int]]:
     """The memory of an input, T and [B, *]: contiguous [T, B, *], or [B, *] if it is the same at every step."""
     shape = current.shape
     if steps is None:

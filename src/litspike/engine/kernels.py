@@ -18,7 +18,7 @@ def forward_text(program: Program, kinds: str) -> str:
     Args:
         program: the step.
         kinds: where each leaf is found, a letter for input, states and constants in turn: ``t`` an array of a value
-            per step and neuron (an input alone; its distance between steps may be 0), ``l`` one of a value per neuron, ``s`` a single value in memory, ``n`` a number.
+            per step and neuron, ``l`` one of a value per neuron, ``s`` a single value in memory, ``n`` a number.
     """
     names = range(program.states)
     text = Text(program, kinds)

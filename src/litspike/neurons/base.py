@@ -5,11 +5,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import namedtuple
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
+from torch.utils._pytree import _register_namedtuple
 
-from litspike.engine import Engine, Key, run
+from litspike.engine import Engine, Rule, run
 from litspike.neurons.declaration import Declared, Option, option
 from litspike.neurons.layer import NeuronLayer
 from litspike.settings import UserError
@@ -68,7 +70,7 @@ class Neuron(Declared, NeuronLayer):
         return spike(v, self.surrogate)
 
     def _settle(self) -> None:
-        """Make what the engines get once and for all: the step of a twin that has options alone, and its key."""
+        """Make what the engines get once and for all: the step of a twin that has options alone."""
         super()._settle()
         options = {
             name: getattr(self, name)
@@ -78,7 +80,7 @@ class Neuron(Declared, NeuronLayer):
         twin = object.__new__(type(self))
         nn.Module.__init__(twin)
         vars(twin).update(options, learn=None, _stripped=True)
-        vars(self).update(_twin=twin, _key=Key((type(self), *options.values())))  # not a part of the module's tree
+        vars(self)["_rule"] = Rule(twin.step, (type(self), *options.values()))
 
     _stripped = False
 
@@ -91,8 +93,8 @@ class Neuron(Declared, NeuronLayer):
 
     def key(self) -> Hashable:
         """What :meth:`step` depends on beside its arguments: the model and its options."""
-        key: Hashable = self._key
-        return key
+        rule: Rule = self._rule
+        return rule
 
     def forward(self, current: Tensor, state: Any = None, steps: int | None = None) -> tuple[Tensor, Any]:
         """Run over a sequence.
@@ -112,9 +114,8 @@ class Neuron(Declared, NeuronLayer):
                 can't run the model.
         """
         start = self.start(current, steps) if state is None else state
-        output, states = run(
-            self._twin.step, self._key, current, start, self.constants(), self.engine, type(self).__name__, steps
-        )
+        rule = self._rule
+        output, states = run(rule.step, rule, current, start, self.constants(), self.engine, type(self).__name__, steps)
         return output, self.State._make(states)
 
     def start(self, current: Tensor, steps: int | None = None) -> Sequence[Tensor | float]:
@@ -131,4 +132,6 @@ def _state_type(model: type[Neuron]) -> Any:
     state = make("State", list(model.rest), module=model.__module__)
     state.__qualname__ = f"{model.__qualname__}.State"  # where pickle finds it again
     state.detach = lambda self: type(self)(*(value.detach() for value in self))
+    with suppress(ValueError):  # a class of this name was there before; its states are the ones to be exported
+        _register_namedtuple(state, serialized_type_name=f"{model.__module__}.{state.__qualname__}")
     return state
