@@ -6,12 +6,13 @@ import hashlib
 import linecache
 from collections.abc import Sequence
 from functools import cache
+from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from litspike.engine.cpu import Leaf, _Fused, _rows
+from litspike.engine.cpu import Fused, Leaf, rows
 from litspike.engine.kernels import SEGMENT
 from litspike.engine.tiles import source
 from litspike.engine.trace import Program
@@ -33,57 +34,73 @@ class GpuKernel:
     """
 
     def __init__(self, program: Program, kinds: str, wanted: Sequence[bool]) -> None:
-        self.program, self.kinds, self.wanted = program, kinds, wanted
+        self.program, self.wanted, self.states = program, wanted, program.states
+        self.kinds = f"t{kinds[1:]}"
+        self.tensors = [index for index, kind in enumerate(kinds[1:]) if kind != "n"]  # of the leaves after the input
         self.learns = any(wanted)
-        self._functions = load(source(program, kinds))
+        self._functions = load(source(program, self.kinds))
 
-    def __call__(self, current: Tensor, leaves: Sequence[Leaf]) -> tuple[Tensor, ...]:
-        """Output and last states."""
+    def __call__(self, current: Tensor, leaves: Sequence[Leaf], steps: int | None) -> Sequence[Tensor]:
+        """Output and last states. The current is [T, B, *], or [B, *] where ``steps`` is given."""
+        if steps is not None:
+            current = current.expand(steps, *current.shape)
         if self.learns:
-            outputs: tuple[Tensor, ...] = _Fused.apply(self, current, *leaves)  # type: ignore[no-untyped-call]
-            return outputs
-        return self.run(_rows(current), leaves, None)
+            tensors = [leaves[index] for index in self.tensors]
+            results: Sequence[Tensor] = Fused.apply(self, leaves, None, current, *tensors)  # type: ignore[no-untyped-call]
+            return results
+        return self.run(*rows(current, None), leaves, None)
 
-    def run(self, current: Tensor, leaves: Sequence[Leaf], kept: Tensor | None) -> tuple[Tensor, ...]:
-        """Run forward, writing the states before every SEGMENT-th step but the first into ``kept`` if it is given."""
-        output = torch.empty_like(current, memory_format=torch.contiguous_format)
-        lasts = [current.new_empty(current.shape[1:]) for _ in range(self.program.states)]
-        self._launch("forward", current, *leaves, output, *lasts, kept)
+    def run(
+        self, current: Tensor, steps: int, batch: Sequence[int], leaves: Sequence[Leaf], kept: Tensor | None
+    ) -> tuple[Tensor, ...]:
+        """Run forward, writing the states before every SEGMENT-th step but the first into ``kept`` if it is given.
+
+        The current is contiguous, [T, B, *], or [B, *] if it is the same at every step; ``batch`` is [B, *].
+        """
+        output = current.new_empty(steps, *batch)
+        lasts = [current.new_empty(batch) for _ in range(self.states)]
+        self._launch("forward", steps, batch, current, *leaves, output, *lasts, kept)
         return output, *lasts
 
     def adjoint(
-        self, current: Tensor, leaves: Sequence[Leaf], kept: Tensor | None, grads: Sequence[Tensor | None]
+        self,
+        current: Tensor,
+        steps: int,
+        batch: Sequence[int],
+        leaves: Sequence[Leaf],
+        kept: Tensor | None,
+        grads: Sequence[Tensor | None],
     ) -> list[Tensor | None]:
         """Gradients of input, states and constants from those of output and last states."""
-        upstream = _rows(current.new_zeros(()).expand_as(current) if grads[0] is None else grads[0])
+        upstream = current.new_zeros(batch) if grads[0] is None else rows(grads[0], None)[0]
         lasts = [None if grad is None else grad.contiguous() for grad in grads[1:]]
         result: list[Tensor | None] = []
         for kind, flag in zip(self.kinds, self.wanted, strict=True):
             if not flag:
                 result.append(None)
             elif kind == "s":
-                result.append(current.new_empty(_blocks(current), dtype=torch.float64))
+                result.append(current.new_empty(_blocks(batch), dtype=torch.float64))
             else:
-                result.append(current.new_empty(current.shape if kind == "t" else current.shape[1:]))
-        first = 1 + self.program.states
+                result.append(current.new_empty((steps, *batch) if kind == "t" else batch))
+        first = 1 + self.states
         places = [*result[: self.wanted[0]], *result[1:first]]
         places += [grad for grad in result[first:] if grad is not None]
-        past = current.new_empty(SEGMENT * self.program.states, *current.shape[1:])
-        self._launch("backward", current, *leaves, kept, upstream, _distance(upstream), *lasts, past, *places)
+        past = current.new_empty(SEGMENT * self.states, *batch)
+        distance = _distance(upstream, batch)
+        self._launch("backward", steps, batch, current, *leaves, kept, upstream, distance, *lasts, past, *places)
         for index, kind in enumerate(self.kinds):
             if kind == "s" and (grad := result[index]) is not None:
                 result[index] = grad.sum().to(current.dtype)
         return result
 
-    def _launch(self, name: str, current: Tensor, *arguments: Any) -> None:
-        steps, blocks = current.shape[0], _blocks(current)
-        if blocks:  # a GPU takes no empty grid
-            sizes = steps, current.numel() // steps
+    def _launch(self, name: str, steps: int, batch: Sequence[int], current: Tensor, *arguments: Any) -> None:
+        if blocks := _blocks(batch):  # a GPU takes no empty grid
             with torch.cuda.device_of(current):  # type: ignore[no-untyped-call]
                 # Without fusion of products into sums, as the reference rounds both.
                 self._functions[name][(blocks,)](
-                    *sizes, current, _distance(current), *arguments, BLOCK=BLOCK, num_warps=1, enable_fp_fusion=False
-                )
+                    steps, prod(batch), current, _distance(current, batch), *arguments,
+                    BLOCK=BLOCK, num_warps=1, enable_fp_fusion=False,
+                )  # fmt: skip
 
 
 @cache
@@ -102,10 +119,10 @@ def load(text: str) -> dict[str, Any]:
     return names
 
 
-def _blocks(current: Tensor) -> int:
-    return -(-current.numel() // current.shape[0] // BLOCK)
+def _blocks(batch: Sequence[int]) -> int:
+    return -(-prod(batch) // BLOCK)
 
 
-def _distance(tensor: Tensor) -> int:
-    """Distance between the steps of a tensor that :func:`_rows` gave."""
-    return tensor[0].numel() if tensor.stride(0) else 0
+def _distance(tensor: Tensor, batch: Sequence[int]) -> int:
+    """Distance between the steps of a tensor [T, B, *], or [B, *] if it is the same at every step."""
+    return 0 if tensor.dim() == len(batch) else prod(batch)

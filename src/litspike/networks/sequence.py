@@ -13,8 +13,6 @@ from litspike.neurons import NeuronLayer
 def over_time(layer: nn.Module, x: Tensor) -> Tensor:
     """Apply a layer without state to every time step, as one call on T·B samples.
 
-    An input that is the same at every step, as :func:`torch.Tensor.expand` makes it, is computed once on B samples.
-
     Args:
         layer: a module from [B, *] to [B, *].
         x: [T, B, *].
@@ -22,12 +20,11 @@ def over_time(layer: nn.Module, x: Tensor) -> Tensor:
     Returns:
         The layer's output for every step, [T, B, *].
     """
-    steps, batch = x.shape[:2]
-    if x.stride(0) == 0 or steps == 1:
-        y: Tensor = layer(x[0])
-        return y.unsqueeze(0).expand(steps, *y.shape)
+    if isinstance(layer, nn.Linear) and x.dim() == 3:
+        y: Tensor = layer(x)  # takes any number of dimensions before its own, and does the same with them
+        return y
     y = layer(x.flatten(0, 1))
-    return y.view(steps, batch, *y.shape[1:])
+    return y.view(*x.shape[:2], *y.shape[1:])
 
 
 class SpikingSequential(nn.Module):
@@ -35,6 +32,9 @@ class SpikingSequential(nn.Module):
 
     Call: ``output, state = network(current, state=None)``; from rest where no state is given. The state is a tuple
     with one entry for each layer of neurons.
+
+    An input that is the same at every step, as :func:`torch.Tensor.expand` makes it, is computed once on B samples
+    up to the first layer of neurons.
 
     Args:
         layers: modules without state, and :class:`~litspike.neurons.NeuronLayer` modules, in the order of their use.
@@ -48,11 +48,16 @@ class SpikingSequential(nn.Module):
         """Run over a sequence [T, B, *]; returns the last layer's output [T, B, *] and the state after it."""
         before = iter(state) if state is not None else None
         after = []
-        x = current
+        x, steps = current, None  # or [B, *] and T, as long as all steps are the same
+        if x.dim() > 1 and x.stride(0) == 0 and x.shape[0] > 0 and not x.requires_grad:  # the gradient is per step
+            x, steps = x[0], x.shape[0]
         for layer in self.layers:
             if isinstance(layer, NeuronLayer):
-                x, layer_state = layer(x, None if before is None else next(before))
+                x, layer_state = layer(x, None if before is None else next(before), steps)
                 after.append(layer_state)
-            else:
+                steps = None
+            elif steps is None:
                 x = over_time(layer, x)
-        return x, tuple(after)
+            else:
+                x = layer(x)
+        return x if steps is None else x.expand(steps, *x.shape), tuple(after)
