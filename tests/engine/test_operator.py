@@ -21,6 +21,11 @@ LAYERS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def compiled_anew():
+    torch._dynamo.reset()  # it gives up after eight kinds of input to one function
+
+
 def flat(result):
     return torch.utils._pytree.tree_leaves(result)
 
