@@ -62,18 +62,18 @@ def test_figures_weigh_every_sample_alike():
         figures.add(loss, logits, labels, last=index == len(sizes) - 1)
         losses.append(loss.item() * size)
         rights.append(((logits > 0) == (labels > 0)).sum().item())
-    values, samples = figures.compute()
+    values, samples = figures.close()
     assert samples == sum(sizes)
     assert values["loss"].item() == pytest.approx(sum(losses) / sum(sizes), rel=1e-5)
     assert values["accuracy"].item() == pytest.approx(sum(rights) / sum(sizes))
 
 
-def test_figures_begin_anew_after_compute():
+def test_figures_begin_anew_after_an_epoch():
     figures = Figures("accuracy", lambda logits, labels: (logits > 0) == (labels > 0))
     figures.add(torch.tensor(5.0), torch.ones(4), torch.zeros(4))
-    figures.compute()
+    figures.close()
     figures.add(torch.tensor(1.0), torch.ones(2), torch.ones(2))
-    values, samples = figures.compute()
+    values, samples = figures.close()
     assert (values["loss"].item(), values["accuracy"].item(), samples) == (1.0, 1.0, 2)
 
 

@@ -26,8 +26,8 @@ def decision_boundary(grid: Array, extent: float, points: Array, labels: Array, 
         labels: 0 or 1, [N].
         title: text above the picture.
     """
-    figure = Figure(figsize=(5.2, 4.6), dpi=160, layout="constrained")
-    axes = figure.add_subplot(aspect="equal")
+    figure = Figure(figsize=(5.2, 4.6), dpi=160)
+    axes = figure.add_axes((0.13, 0.12, 0.66, 0.746), aspect="equal")  # placed by hand: a layout engine is slow
     ticks = np.linspace(-extent, extent, len(grid))
     shades = axes.contourf(ticks, ticks, grid, levels=np.linspace(0, 1, 11), cmap="RdBu", alpha=0.55)
     boundary = axes.contour(ticks, ticks, grid, levels=[0.5], colors="black", linewidths=1.8)
@@ -43,7 +43,8 @@ def decision_boundary(grid: Array, extent: float, points: Array, labels: Array, 
     axes.set_xlabel("input $x_0$", fontsize=12)
     axes.set_ylabel("input $x_1$", fontsize=12)
     axes.set_title(f"decision boundary, from rest, with {len(points)} validation points\n{title}", fontsize=11)
-    figure.colorbar(shades, ticks=[0, 0.5, 1]).set_label("probability of label 1", fontsize=12)
+    beside = figure.add_axes((0.82, 0.12, 0.035, 0.746))
+    figure.colorbar(shades, cax=beside, ticks=[0, 0.5, 1]).set_label("probability of label 1", fontsize=12)
     return figure
 
 
@@ -58,7 +59,9 @@ def spike_rasters(spikes: Array, captions: Sequence[str], title: str) -> Figure:
     steps, samples, neurons = spikes.shape
     columns = min(samples, 2)
     rows = -(-samples // columns)
-    figure = Figure(figsize=(5.6, 0.6 + 2.1 * rows), dpi=160, layout="constrained")
+    height = 1.1 + 2.1 * rows
+    figure = Figure(figsize=(5.6, height), dpi=160)
+    figure.subplots_adjust(0.11, 0.55 / height, 0.98, 1 - 1.05 / height, wspace=0.08, hspace=0.42)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for panel in panels.flat[samples:]:
         panel.set_axis_off()

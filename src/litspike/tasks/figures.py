@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
-from torchmetrics import MeanMetric, SumMetric
+from torch import Tensor
+from torchmetrics import Metric
 
 
 class NonFiniteLoss(Exception):
@@ -17,23 +17,25 @@ class NonFiniteLoss(Exception):
         self.value, self.batches_ago = value, batches_ago
 
 
-class Figures(nn.Module):
-    """Loss and score of the batches of an epoch.
+class Figures(Metric):
+    """Loss and score of the samples of an epoch.
 
-    Batches wait as they are and reach the torchmetrics a hundred at a time: an update for each would cost more
-    than a small network's training step.
+    Batches wait as they are and are summed a hundred at a time: an update for each would cost more than a small
+    network's training step.
 
     Args:
         name: what the score is called.
         score: from the readout's values [B, *] and the targets [B, *] to a number for each sample, [B].
     """
 
+    full_state_update = False
+    sums: Tensor
+    """Sum of the samples' losses, sum of their scores, number of samples."""
+
     def __init__(self, name: str, score: Callable[[Tensor, Tensor], Tensor]) -> None:
         super().__init__()
         self.name, self._score = name, score
-        # "disable" drops the weights (torchmetrics 1.9)
-        self.loss, self.score = MeanMetric(nan_strategy="error"), MeanMetric(nan_strategy="error")
-        self.samples = SumMetric()
+        self.add_state("sums", torch.zeros(3, dtype=torch.float64), dist_reduce_fx="sum")
         self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def add(self, loss: Tensor, values: Tensor, targets: Tensor, last: bool = False) -> None:
@@ -53,29 +55,35 @@ class Figures(nn.Module):
             self.flush()
 
     def flush(self) -> None:
-        """Hand the waiting batches on to the metrics. Raises :class:`NonFiniteLoss`."""
-        if not self._waiting:
-            return
-        losses, values, targets = zip(*self._waiting, strict=True)
-        self._waiting.clear()
-        loss = torch.stack(losses)
-        if not bool(loss.isfinite().all()):
-            first = int(loss.isfinite().logical_not().nonzero()[0])
-            raise NonFiniteLoss(loss[first].item(), len(losses) - 1 - first)
-        self.loss.update(loss, torch.tensor([len(batch) for batch in targets], device=loss.device))
-        self.score.update(self._score(torch.cat(values), torch.cat(targets)).float())
-        self.samples.update(sum(len(batch) for batch in targets))
+        """Sum the waiting batches. Raises :class:`NonFiniteLoss`."""
+        if self._waiting:
+            losses, values, targets = zip(*self._waiting, strict=True)
+            self._waiting.clear()
+            sizes = [len(batch) for batch in targets]
+            self.update(torch.stack(losses), sizes, torch.cat(values), torch.cat(targets))
 
-    def compute(self) -> tuple[dict[str, Tensor], int]:
-        """Close the epoch: its loss and score over all processes, and the number of samples; begins anew."""
+    def update(self, losses: Tensor, sizes: list[int], values: Tensor, targets: Tensor) -> None:
+        """Take in the losses [K] of K batches, their sizes, and the values and targets of all their samples."""
+        if not bool(losses.isfinite().all()):
+            first = int(losses.isfinite().logical_not().nonzero()[0])
+            raise NonFiniteLoss(losses[first].item(), len(losses) - 1 - first)
+        weights = losses.new_tensor(sizes)
+        score = self._score(values, targets).sum()
+        self.sums += torch.stack([(losses * weights).sum(), score, weights.sum()])
+
+    def compute(self) -> Tensor:
+        """The sums over all processes."""
+        return self.sums
+
+    def close(self) -> tuple[dict[str, Tensor], int]:
+        """End the epoch: its loss and score over all processes, and the number of samples; begins anew."""
         self.flush()
-        figures = {"loss": self.loss.compute(), self.name: self.score.compute()}
-        samples = int(self.samples.compute())
-        self.clear()
-        return figures, samples
+        loss, score, samples = self.compute()
+        figures = {"loss": (loss / samples).float(), self.name: (score / samples).float()}
+        self.reset()
+        return figures, int(samples)
 
-    def clear(self) -> None:
+    def reset(self) -> None:
         """Forget what was gathered."""
-        self._waiting.clear()
-        for metric in (self.loss, self.score, self.samples):
-            metric.reset()
+        self._waiting = []
+        super().reset()
