@@ -1,6 +1,7 @@
 """Data modules, one a file."""
 
+from litspike.data.digits import Digits
 from litspike.data.half_plane import HalfPlane
 from litspike.data.tensors import TensorDataModule
 
-__all__ = ["HalfPlane", "TensorDataModule"]
+__all__ = ["Digits", "HalfPlane", "TensorDataModule"]
