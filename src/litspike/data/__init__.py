@@ -2,6 +2,7 @@
 
 from litspike.data.digits import Digits
 from litspike.data.half_plane import HalfPlane
+from litspike.data.manifolds import Manifolds
 from litspike.data.tensors import TensorDataModule
 
-__all__ = ["Digits", "HalfPlane", "TensorDataModule"]
+__all__ = ["Digits", "HalfPlane", "Manifolds", "TensorDataModule"]
