@@ -44,6 +44,7 @@ def test_samples_have_the_mean_and_spread_of_one_long_series():
     long = np.array(mackey_glass(wave, 6000, per_unit=20))[500:]
     assert abs(float(x.mean()) - long.mean()) < 0.01
     assert abs(float(x.std()) - long.std()) < 0.01
+    assert abs(float(x[:, 0].std()) - long.std()) < 0.025, "the first step remembers its history"
 
 
 def test_the_series_is_chaotic_with_the_standard_delay_and_periodic_with_a_short_one():
