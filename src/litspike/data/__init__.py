@@ -1,6 +1,21 @@
 """Data modules, one a file."""
 
+from litspike.data.arrays import Arrays
+from litspike.data.delayed_xor import DelayedXOR
+from litspike.data.digits import Digits
 from litspike.data.half_plane import HalfPlane
+from litspike.data.mackey_glass import MackeyGlass
+from litspike.data.manifolds import Manifolds
+from litspike.data.store_recall import StoreRecall
 from litspike.data.tensors import TensorDataModule
 
-__all__ = ["HalfPlane", "TensorDataModule"]
+__all__ = [
+    "Arrays",
+    "DelayedXOR",
+    "Digits",
+    "HalfPlane",
+    "MackeyGlass",
+    "Manifolds",
+    "StoreRecall",
+    "TensorDataModule",
+]

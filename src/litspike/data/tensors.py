@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
+from litspike.data.labels import Binary, Labels
 from litspike.seeding import generator, seed_in_range
 from litspike.settings import UserError, whole
 
@@ -24,10 +25,18 @@ class Batches:
         data: samples and labels, first dimension the sample.
         batch_size: samples in a batch; the last batch may be smaller.
         seed: shuffle with this seed, anew in each epoch and the same in each run; no shuffling where None.
+        form: from samples as they are kept to samples as the encoder gets them, a batch at a time; they are the same
+            where None.
     """
 
-    def __init__(self, data: TensorDataset, batch_size: int, seed: int | None = None) -> None:
-        self.dataset, self.batch_size, self.seed, self.epoch = data, batch_size, seed, 0
+    def __init__(
+        self,
+        data: TensorDataset,
+        batch_size: int,
+        seed: int | None = None,
+        form: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        self.dataset, self.batch_size, self.seed, self.epoch, self.form = data, batch_size, seed, 0, form
 
     batch_sampler = None
     """There is none; Lightning asks."""
@@ -50,11 +59,20 @@ class Batches:
         if self.seed is not None:
             order = torch.randperm(len(self.dataset), generator=generator(self.seed, _ORDER, self.epoch))
             tensors = tuple(tensor[order] for tensor in tensors)
-        yield from zip(*(torch.split(tensor, self.batch_size) for tensor in tensors), strict=True)
+        batches = zip(*(torch.split(tensor, self.batch_size) for tensor in tensors), strict=True)
+        if self.form is None:
+            yield from batches
+        else:
+            for x, *others in batches:
+                yield self.form(x), *others
 
 
 class TensorDataModule(LightningDataModule):
     """Base of data modules whose parts fit into memory. A subclass says what each part is, in :meth:`part`.
+
+    Batches are (x, y): samples x [B, *] in float32, sequences as [B, T, *]; y as :attr:`labels` says. Samples may be
+    kept smaller than they are used (spike times for spikes): a subclass then turns a batch into them in
+    :meth:`form`.
 
     Args:
         batch_size: samples in a training batch.
@@ -65,6 +83,9 @@ class TensorDataModule(LightningDataModule):
         SettingError: if a batch size is below 1 or the seed out of range.
     """
 
+    labels: Labels = Binary()
+    """What y is: 0 or 1 in float32 [B], class numbers in int64 [B], or targets in float32 [B, D] or [B, T, D]."""
+
     def __init__(self, batch_size: int, eval_batch_size: int, seed: int) -> None:
         super().__init__()
         self.batch_size = whole("batch_size", batch_size)
@@ -74,18 +95,22 @@ class TensorDataModule(LightningDataModule):
 
     @abstractmethod
     def part(self, name: str) -> tuple[Tensor, Tensor]:
-        """Samples [N, *] and labels [N] of the part ``train``, ``val`` or ``test``, on the CPU."""
+        """Samples [N, *] and labels [N, *] of the part ``train``, ``val`` or ``test``, on the CPU."""
+
+    def form(self, x: Tensor) -> Tensor:
+        """From a batch of samples as :meth:`part` gives them to the samples of the encoder; here they are the same."""
+        return x
 
     def dataset(self, name: str) -> TensorDataset:
         """The part ``train``, ``val`` or ``test``, made and checked at its first use.
 
         Raises:
-            UserError: if it is empty, has a sample that is NaN or infinite, or a label that is neither 0 nor 1.
+            UserError: if it is empty, has a sample that is NaN or infinite, or a label that is not allowed.
         """
         if name not in self._parts:
             x, y = self.part(name)
-            check_samples(name, x, y)
-            self._parts[name] = TensorDataset(x, y)
+            check_samples(name, x, y, self.labels)
+            self._parts[name] = TensorDataset(x, self.labels.form(y))
         return self._parts[name]
 
     def setup(self, stage: str) -> None:
@@ -101,31 +126,32 @@ class TensorDataModule(LightningDataModule):
 
     def train_dataloader(self) -> Batches:
         """Shuffled batches of the training part."""
-        return Batches(self.dataset("train"), self.batch_size, self.seed)
+        return Batches(self.dataset("train"), self.batch_size, self.seed, self.form)
 
     def val_dataloader(self) -> Batches:
         """The validation part, in order."""
-        return Batches(self.dataset("val"), self.eval_batch_size)
+        return Batches(self.dataset("val"), self.eval_batch_size, form=self.form)
 
     def test_dataloader(self) -> Batches:
         """The test part, in order."""
-        return Batches(self.dataset("test"), self.eval_batch_size)
+        return Batches(self.dataset("test"), self.eval_batch_size, form=self.form)
 
     def predict_dataloader(self) -> Batches:
         """The test part, in order."""
         return self.test_dataloader()
 
 
-def check_samples(part: str, x: Tensor, y: Tensor) -> None:
+def check_samples(part: str, x: Tensor, y: Tensor, labels: Labels) -> None:
     """Refuse samples that nothing can be learned from.
 
     Args:
         part: name of the part, for the message.
         x: samples, [N, *].
-        y: labels, [N].
+        y: labels, [N, *].
+        labels: what these may be.
 
     Raises:
-        UserError: if there are none, their numbers differ, one is not finite or a label is neither 0 nor 1.
+        UserError: if there are none, their numbers differ, one is not finite or a label is not allowed.
     """
     if len(x) == 0:
         raise UserError(f"the {part} data are empty")
@@ -135,7 +161,4 @@ def check_samples(part: str, x: Tensor, y: Tensor) -> None:
     if not finite.all():
         index = int(finite.logical_not().nonzero()[0])
         raise UserError(f"the {part} data hold NaN or infinity, first in sample {index}")
-    wrong = ((y != 0) & (y != 1)).nonzero()
-    if len(wrong):
-        index = int(wrong[0])
-        raise UserError(f"the {part} data have the label {y[index].item()} in sample {index}; it must be 0 or 1")
+    labels.check(part, y)

@@ -1,0 +1,57 @@
+"""Data that are drawn on the spot: each part from a generator of its own."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+
+from litspike.data.tensors import TensorDataModule
+from litspike.seeding import generator
+from litspike.settings import whole
+
+_PARTS = ("train", "val", "test")
+
+
+class DrawnDataModule(TensorDataModule):
+    """Base of data modules that draw their samples. A subclass says how, in :meth:`draw`.
+
+    The same seed gives the same samples on every device, the parts are independent, and the size of one changes no
+    other.
+
+    Args:
+        train_samples: number of training samples.
+        val_samples: number of validation samples.
+        test_samples: number of test samples.
+        batch_size: samples in a training batch.
+        eval_batch_size: samples in a batch of validation, test and prediction.
+        seed: seed of the samples and of the order of the training batches, from 0 to 2³² − 1.
+
+    Raises:
+        SettingError: if a number of samples or a batch size is below 1, or the seed out of range.
+    """
+
+    def __init__(
+        self,
+        train_samples: int,
+        val_samples: int,
+        test_samples: int,
+        batch_size: int,
+        eval_batch_size: int,
+        seed: int,
+    ) -> None:
+        super().__init__(batch_size, eval_batch_size, seed)
+        self.samples = {
+            "train": whole("train_samples", train_samples),
+            "val": whole("val_samples", val_samples),
+            "test": whole("test_samples", test_samples),
+        }
+
+    @abstractmethod
+    def draw(self, samples: int, randomness: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw ``samples`` samples [N, *] and their labels [N, *] from a generator on the CPU."""
+
+    def part(self, name: str) -> tuple[Tensor, Tensor]:
+        """Samples [N, *] and labels [N, *] of the part ``train``, ``val`` or ``test``."""
+        return self.draw(self.samples[name], generator(self.seed, _PARTS.index(name)))

@@ -1,0 +1,108 @@
+"""Samples as a file has them: numbers with a place each, so that what is wrong with one can be pointed at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from litspike.settings import UserError
+
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Samples and labels of one part of a file.
+
+    Args:
+        x: features, float64 [N, F] or [N, T, F].
+        y: labels or targets, float64 [N, D] or [N, T, D].
+        name: what a message calls the part, such as ``digits.npz``.
+        place: from the index of a sample to where it is, such as ``digits.csv, line 7``.
+        features: names of the features, where the file has names.
+    """
+
+    x: NDArray[Any]
+    y: NDArray[Any]
+    name: str
+    place: Callable[[int], str]
+    features: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def take(self, indices: NDArray[Any]) -> Recording:
+        """Some of the samples, which keep their places."""
+        origin = self.place
+        return replace(self, x=self.x[indices], y=self.y[indices], place=lambda index: origin(int(indices[index])))
+
+    def in_steps(self, steps: int) -> Recording:
+        """Rows [N, T · F] cut into sequences [N, T, F]. Raises :class:`UserError` where they can't be."""
+        if self.x.ndim != 2 or self.x.shape[1] % steps:
+            raise UserError(f"{self.name}: {self.x[:1].size} values a sample can't be cut into {steps} steps")
+        return replace(self, x=self.x.reshape(len(self), steps, -1))
+
+
+def check_numbers(values: NDArray[Any], place: Callable[[tuple[int, ...]], str]) -> None:
+    """Refuse NaN, infinity and numbers that float32 can't hold.
+
+    Args:
+        values: any shape.
+        place: from the index of a value to where it is.
+
+    Raises:
+        UserError: that names the first such value's place.
+    """
+    with np.errstate(invalid="ignore"):
+        wrong = ~(np.abs(values) <= _LARGEST)
+    if wrong.any():
+        index = tuple(int(i) for i in np.argwhere(wrong)[0])
+        value = float(values[index])
+        problem = "is NaN" if np.isnan(value) else "is infinite" if np.isinf(value) else "is too large for float32"
+        raise UserError(f"{place(index)}: {value:g} {problem}" if np.isfinite(value) else f"{place(index)} {problem}")
+
+
+def check_classes(recording: Recording) -> int:
+    """Check that labels are the class numbers of a training part, and count the classes.
+
+    Returns:
+        The number of classes C, at least 2; the labels are whole, and each of 0 … C − 1 is there.
+
+    Raises:
+        UserError: if a label is not whole, there is one class only, labels don't start at 0, there are fewer samples
+            than classes, or a class has no sample.
+    """
+    check_whole(recording)
+    label = recording.y[:, 0]
+    found = np.unique(label)
+    if len(found) == 1:
+        raise UserError(f"{recording.name}: all {len(label)} samples have the label {found[0]:g}: one class only")
+    low, high = found[0], found[-1]
+    if low != 0:
+        remedy = f": {'subtract' if low > 0 else 'add'} {abs(low):g}"
+        raise UserError(f"{recording.name}: labels must be 0..C−1, they start at {low:g}{remedy}")
+    if len(label) < high + 1:
+        raise UserError(f"{recording.name}: {len(label)} samples are fewer than the {high + 1:.0f} classes 0..{high:g}")
+    if len(found) != high + 1:
+        missing = int(np.setdiff1d(np.arange(high + 1), found)[0])
+        raise UserError(f"{recording.name}: labels go up to {high:g}, but class {missing} has no training sample")
+    return len(found)
+
+
+def check_whole(recording: Recording, classes: int | None = None) -> None:
+    """Refuse a label that is not whole, or, where the number of classes is known, is outside of 0 … C − 1."""
+    if recording.y.shape[1:] != (1,):
+        raise UserError(f"{recording.name}: a sample has labels of shape {list(recording.y.shape[1:])}, not one label")
+    label = recording.y[:, 0]
+    wrong = label != np.round(label)
+    allowed = "a whole number"
+    if classes is not None:
+        wrong |= (label < 0) | (label >= classes)
+        allowed = f"a class from 0 to {classes - 1}"
+    if wrong.any():
+        index = int(np.flatnonzero(wrong)[0])
+        raise UserError(f"{recording.place(index)}: the label {label[index]:g} is not {allowed}")
