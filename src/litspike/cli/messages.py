@@ -125,5 +125,6 @@ def quieten() -> None:
         r".*when using `ckpt_path`, callbacks used to create the checkpoint need to be provided",
         r".*is smaller than the logging interval",  # figures are logged once an epoch
         r".*Couldn't infer the batch indices fetched",
+        r".*does not have many workers",  # it names num_workers, not the setting of the data that it means
     ):
         warnings.filterwarnings("ignore", message=message)

@@ -3,6 +3,7 @@
 from litspike.data.arrays import Arrays
 from litspike.data.delayed_xor import DelayedXOR
 from litspike.data.digits import Digits
+from litspike.data.events import CIFAR10DVS, NMNIST, SHD, SSC, DVSGesture, EventDataModule
 from litspike.data.half_plane import HalfPlane
 from litspike.data.mackey_glass import MackeyGlass
 from litspike.data.manifolds import Manifolds
@@ -10,9 +11,15 @@ from litspike.data.store_recall import StoreRecall
 from litspike.data.tensors import TensorDataModule
 
 __all__ = [
+    "CIFAR10DVS",
+    "NMNIST",
+    "SHD",
+    "SSC",
     "Arrays",
+    "DVSGesture",
     "DelayedXOR",
     "Digits",
+    "EventDataModule",
     "HalfPlane",
     "MackeyGlass",
     "Manifolds",

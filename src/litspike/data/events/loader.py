@@ -1,0 +1,129 @@
+"""Batches of binned recordings, in an order that the seed and the epoch say, whatever the number of workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
+
+from litspike.data.events.cache import Binned
+from litspike.seeding import generator
+from litspike.settings import UserError
+
+_ORDER = 101  # purpose of the draws that shuffle, apart from those of any other module
+
+Batch = tuple[Tensor, Tensor]
+
+
+class Samples(Dataset[Batch]):
+    """Some of the recordings of a split as (x, y), x float32 [T, *] and y int64.
+
+    Args:
+        binned: the cells of all recordings.
+        labels: class of each recording, [N].
+        chosen: numbers of the recordings that belong to this part.
+        shape: T and the shape of one step.
+        clip: larger counts become this; None: counts as they are.
+    """
+
+    def __init__(
+        self,
+        binned: Binned,
+        labels: NDArray[np.int64],
+        chosen: NDArray[np.int64],
+        shape: tuple[int, ...],
+        clip: int | None,
+    ) -> None:
+        self.binned, self.labels, self.chosen, self.shape, self.clip = binned, labels, chosen, shape, clip
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def __getitem__(self, index: int) -> Batch:
+        x, y = self.__getitems__([index])
+        return x[0], y[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> Batch:
+        """The batch (x [B, T, *], y [B]) of several samples: what the loader asks for, instead of collating."""
+        chosen = self.chosen[np.asarray(indices, np.int64)]
+        x = torch.zeros(len(chosen), *self.shape)
+        rows = x.view(len(chosen), -1).numpy()
+        for row, recording in zip(rows, chosen, strict=True):
+            cells = self.binned[int(recording)]
+            count = cells["count"]
+            row[cells["index"]] = count if self.clip is None else np.minimum(count, self.clip)
+        return x, torch.from_numpy(self.labels[chosen])
+
+
+class Order(DistributedSampler[int]):
+    """Every sample once an epoch, dealt out to the processes that train together: batch k of all of them together is
+    batch k of one process whose batches are as large as theirs together.
+
+    Lightning leaves a sampler of this kind alone; any other it would shuffle once more.
+
+    Args:
+        size: number of samples.
+        seed: shuffle with this seed, anew in each epoch, and repeat the first samples until each process has as many;
+            None: in order, none repeated.
+        rank: number of this process.
+        ranks: number of processes.
+    """
+
+    def __init__(self, size: int, seed: int | None, rank: int = 0, ranks: int = 1) -> None:
+        super().__init__(range(size), ranks, rank, shuffle=seed is not None)  # type: ignore[arg-type]
+        self.size, self.order_seed = size, seed
+
+    def __len__(self) -> int:
+        return len(range(self.rank, self.size if self.order_seed is None else self.total_size, self.num_replicas))
+
+    def __iter__(self) -> Iterator[int]:
+        order = list(range(self.size))
+        if self.order_seed is not None:
+            draws = generator(self.order_seed, _ORDER, self.epoch)
+            order = torch.randperm(self.size, generator=draws).tolist()
+            order = [order[i % self.size] for i in range(self.total_size)]
+        yield from order[self.rank :: self.num_replicas]
+
+
+class Loader(DataLoader[Batch]):
+    """torch's loader, which starts its workers at the first batch, not before.
+
+    A resumed fit makes its iterator before it says which epoch it is, and torch's workers would already be fetching.
+    """
+
+    def __iter__(self) -> Any:
+        """The batches; raises :class:`UserError` in one line where a worker met a user's mistake."""
+        try:
+            yield from super().__iter__()
+        except UserError as error:
+            # torch puts the worker's traceback into the text of the error that it raises again
+            raise UserError(str(error).strip().rpartition("UserError: ")[2]) from None
+
+
+def loader(samples: Samples, batch_size: int, workers: int, order: Order) -> Loader:
+    """A loader of ``samples``.
+
+    Args:
+        samples: what to load.
+        batch_size: samples in a batch; the last batch may be smaller.
+        workers: processes that make batches ahead; 0: the batches are made where they are used.
+        order: which samples come when.
+    """
+    return Loader(
+        samples,
+        batch_size,
+        sampler=order,
+        num_workers=workers,
+        collate_fn=_as_it_is,
+        persistent_workers=workers > 0,
+        generator=torch.Generator(),  # one of its own: by default each epoch draws from the global one
+    )
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch

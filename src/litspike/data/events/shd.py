@@ -1,0 +1,104 @@
+"""Spiking Heidelberg Digits: spoken digits through a model of the cochlea."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from litspike.data.events.binning import Sensor
+from litspike.data.events.module import EventDataModule, held_out
+from litspike.data.events.recordings import Recordings, provide, reading
+from litspike.settings import UserError, whole
+
+COCHLEA = Sensor((700,), spatial=1)
+"""700 units along the basilar membrane."""
+
+
+class SHD(EventDataModule):
+    """Spiking Heidelberg Digits: 10 420 spoken digits, English and German, as spikes of 700 units, 20 classes.
+
+    Batches are (x, y): x float32 [B, T, units], the number of spikes in each bin and unit, with ⌈700 / downsample⌉
+    units; y int64 [B]. Longer recordings are cut after T bins, shorter ones padded with empty bins; the longest lasts
+    about 1.4 s. The published training and test splits; all recordings of ``val_speakers`` in the training split are
+    the validation part, since two speakers of the test split are heard in no other.
+
+    Args:
+        root: folder that holds the folder SHD, with shd_train.h5 and shd_test.h5 or their zip archives.
+        cache: folder of binned recordings; None: they are read and binned anew each epoch.
+        steps: T.
+        bin: width of a bin in ms; None: T equal bins from 0 to each recording's last spike.
+        downsample: number of neighbouring units that are summed.
+        clip: larger counts become this, 1 makes spikes of them; None: counts as they are.
+        val_speakers: the speakers, of 0–3 and 6–11, who are for validation.
+        batch_size: samples in a training batch, of each process.
+        eval_batch_size: samples in a batch of validation, test and prediction.
+        workers: processes that make batches ahead; the batches are the same for each number.
+        seed: seed of the order of the training batches, from 0 to 2³² − 1.
+
+    Raises:
+        SettingError: if a setting is out of its range, or when the data are needed, if ``val_speakers`` names nobody,
+            everybody, or somebody who isn't there.
+        UserError: when the data are needed, if they or Tonic are missing or can't be read.
+
+    Source: Cramer, Stradmann, Schemmel & Zenke 2020, "The Heidelberg spiking data sets for the systematic evaluation
+    of spiking neural networks", IEEE Transactions on Neural Networks and Learning Systems 33.
+    """
+
+    sensor = COCHLEA
+    classes = 20
+    official = {"train": 8156, "test": 2264}  # noqa: RUF012
+
+    def __init__(
+        self,
+        root: str = "data",
+        cache: str | None = "data/cache",
+        steps: int = 100,
+        bin: float | None = 14.0,
+        downsample: int = 5,
+        clip: int | None = None,
+        val_speakers: Sequence[int] = (10, 11),
+        batch_size: int = 64,
+        eval_batch_size: int = 256,
+        workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(root, cache, steps, bin, downsample, clip, batch_size, eval_batch_size, workers, seed)
+        self.val_speakers = tuple(whole("val_speakers", speaker, 0) for speaker in val_speakers)
+
+    def recordings(self, split: str) -> tuple[Recordings, NDArray[np.int64]]:
+        """The recordings of the split ``train`` or ``test`` and the class of each, [N]."""
+        return spoken(self.root, "SHD", split, {"train": split == "train"})
+
+    def split_of(self, part: str) -> str:
+        """The test split for testing, the training split else."""
+        return "test" if part == "test" else "train"
+
+    def chosen(self, part: str, recordings: Recordings, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """All of the test split; of the training split the speakers who are, or aren't, for validation."""
+        if part == "test":
+            return np.ones(len(labels), bool)
+        val = held_out("val_speakers", recordings.each(recordings.tonic.speaker), self.val_speakers)
+        return val if part == "val" else ~val
+
+
+def spoken(root: Path, kind: str, split: str, arguments: dict[str, object]) -> tuple[Recordings, NDArray[np.int64]]:
+    """A split of one of the two Heidelberg sets and its labels, [N].
+
+    Raises:
+        UserError: if its file is missing or can't be read.
+    """
+    file = root / kind / f"{kind.lower()}_{split}.h5"
+    if not provide(file, f"{file.name}.zip"):
+        raise UserError(f"{file} is missing: put it or {file.name}.zip (zenkelab.org/datasets) into {file.parent}")
+    recordings = Recordings(kind, root, arguments, [file], place=("x",))
+    return recordings, recordings.each(_labels(file))
+
+
+def _labels(file: Path) -> NDArray[np.int64]:
+    import h5py  # comes with Tonic
+
+    with reading(file), h5py.File(file) as content:
+        return np.asarray(content["labels"])

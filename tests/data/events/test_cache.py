@@ -1,0 +1,165 @@
+"""The cache of binned recordings: whole and unharmed, or built anew."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from litspike.data.events.binning import CELL, Cells
+from litspike.data.events.cache import CacheFile, cached
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*is not believed")
+KEY = bytes(range(32))
+SIZES = (3, 0, 5, 1)
+FORK = multiprocessing.get_context("fork")
+
+
+class Recorded:
+    """Recordings that count in a file how often they are read, and may be slow or deadly."""
+
+    def __init__(self, log: Path, pause: float = 0.0, deadly: int | None = None) -> None:
+        self.log, self.pause, self.deadly = log, pause, deadly
+
+    def __len__(self) -> int:
+        return len(SIZES)
+
+    def __getitem__(self, index: int) -> Cells:
+        with self.log.open("a") as file:
+            file.write(str(index))
+        time.sleep(self.pause)
+        if index == self.deadly:
+            os.kill(os.getpid(), signal.SIGKILL)
+        cells = np.empty(SIZES[index], CELL)
+        cells["index"], cells["count"] = np.arange(SIZES[index]) * 7, index + 1
+        return cells
+
+    @property
+    def reads(self) -> str:
+        return self.log.read_text() if self.log.exists() else ""
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Recorded:
+    return Recorded(tmp_path / "log")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "cache" / "set.cells"
+
+
+def content(binned: object) -> list[list[tuple[int, int]]]:
+    return [binned[i].tolist() for i in range(len(SIZES))]  # type: ignore[index]
+
+
+def test_recordings_are_read_once_and_come_back_as_they_were(path: Path, recorded: Recorded):
+    for _ in range(3):
+        found = cached(path, KEY, recorded)
+        assert isinstance(found, CacheFile)
+        assert len(found) == len(SIZES)
+    assert recorded.reads == "0123"
+    assert content(found) == content(recorded)
+    assert content(pickle.loads(pickle.dumps(found))) == content(recorded)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 63, 64, 65, 100, 64 + 9 * 8, -8, -1])
+def test_a_file_that_was_cut_short_is_built_anew(kept: int, path: Path, recorded: Recorded):
+    whole = content(cached(path, KEY, recorded))
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.warns(UserWarning, match="is not believed"):
+        assert content(cached(path, KEY, recorded)) == whole
+    assert recorded.reads == "01230123"
+
+
+def test_a_single_changed_bit_anywhere_is_noticed(path: Path, recorded: Recorded):
+    cached(path, KEY, recorded)
+    good = path.read_bytes()
+    unread = set(range(60, 64))  # the header's padding
+    for at in set(range(len(good))) - unread:
+        path.write_bytes(good[:at] + bytes([good[at] ^ 16]) + good[at + 1 :])
+        with pytest.raises(ValueError, match=r"corrupt|cut short|of something else"):
+            CacheFile(path, KEY, len(SIZES))
+    cached(path, KEY, recorded)
+    assert path.read_bytes() == good
+
+
+@pytest.mark.parametrize("appended", [b"\0", bytes(8)])
+def test_a_file_that_is_too_long_is_built_anew(appended: bytes, path: Path, recorded: Recorded):
+    cached(path, KEY, recorded)
+    path.write_bytes(path.read_bytes() + appended)
+    cached(path, KEY, recorded)
+    assert recorded.reads == "01230123"
+
+
+def test_a_file_of_something_else_under_this_name_is_not_believed(path: Path, recorded: Recorded):
+    cached(path, bytes(32), recorded)
+    cached(path, KEY, recorded)
+    assert recorded.reads == "01230123"
+
+
+def test_a_process_killed_while_writing_leaves_nothing_that_is_believed(path: Path, tmp_path: Path, recorded: Recorded):
+    process = FORK.Process(target=cached, args=(path, KEY, Recorded(tmp_path / "other", deadly=2)))
+    process.start()
+    process.join(20)
+    assert process.exitcode == -signal.SIGKILL
+    assert not path.exists()
+    assert list(path.parent.glob(".set.cells.*"))
+    assert content(cached(path, KEY, recorded)) == content(recorded)
+    assert sorted(file.name for file in path.parent.iterdir()) == ["set.cells", "set.cells.lock"]
+
+
+def build_and_compare(path: Path, recorded: Recorded) -> None:
+    assert isinstance(found := cached(path, KEY, recorded), CacheFile)
+    assert sum(len(found[i]) for i in range(len(SIZES))) == sum(SIZES)
+
+
+def test_processes_that_build_at_once_build_it_once(path: Path, tmp_path: Path):
+    slow = Recorded(tmp_path / "log", pause=0.1)
+    processes = [FORK.Process(target=build_and_compare, args=(path, slow)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(30)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert slow.reads == "0123"
+
+
+def test_a_folder_that_cannot_be_written_means_no_cache_and_one_warning(tmp_path: Path, recorded: Recorded):
+    (tmp_path / "occupied").write_text("a file where the folder should be")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for name in ("train.cells", "test.cells"):
+            assert cached(tmp_path / "occupied" / name, KEY, recorded) is recorded
+    assert len(caught) == 1
+    assert "no cache in" in str(caught[0].message)
+
+
+def test_a_cache_that_is_there_is_read_where_nothing_can_be_written(
+    path: Path, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+):
+    cached(path, KEY, recorded)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("litspike.data.events.cache.FileLock", refuse)
+    assert isinstance(cached(path, KEY, recorded), CacheFile)
+    path.write_bytes(b"")
+    with pytest.warns(UserWarning, match="Permission denied"):
+        assert cached(path, KEY, recorded) is recorded
+
+
+def test_a_set_without_any_event_is_cached_too(path: Path):
+    class Silent(Recorded):
+        def __getitem__(self, index: int) -> Cells:
+            return np.empty(0, CELL)
+
+    assert content(cached(path, KEY, Silent(path))) == [[], [], [], []]
