@@ -1,7 +1,21 @@
 """Networks: layers without state run on T·B, layers of neurons over T."""
 
+from litspike.networks.convolutional import ConvNet
 from litspike.networks.dropout import TimeDropout
 from litspike.networks.perceptron import Perceptron
+from litspike.networks.recurrent import RecurrentNetwork
+from litspike.networks.residual import SEWBlock, SEWResNet
 from litspike.networks.sequence import Pass, SequenceLayer, SpikingNetwork, SpikingSequential
 
-__all__ = ["Pass", "Perceptron", "SequenceLayer", "SpikingNetwork", "SpikingSequential", "TimeDropout"]
+__all__ = [
+    "ConvNet",
+    "Pass",
+    "Perceptron",
+    "RecurrentNetwork",
+    "SEWBlock",
+    "SEWResNet",
+    "SequenceLayer",
+    "SpikingNetwork",
+    "SpikingSequential",
+    "TimeDropout",
+]
