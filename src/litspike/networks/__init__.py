@@ -1,5 +1,6 @@
 """Networks: layers without state run on T·B, layers of neurons over T."""
 
+from litspike.networks.calibrate import Calibrated, calibrate, firing_rates
 from litspike.networks.convolutional import ConvNet
 from litspike.networks.dropout import TimeDropout
 from litspike.networks.perceptron import Perceptron
@@ -8,6 +9,7 @@ from litspike.networks.residual import SEWBlock, SEWResNet
 from litspike.networks.sequence import Pass, SequenceLayer, SpikingNetwork, SpikingSequential
 
 __all__ = [
+    "Calibrated",
     "ConvNet",
     "Pass",
     "Perceptron",
@@ -18,4 +20,6 @@ __all__ = [
     "SpikingNetwork",
     "SpikingSequential",
     "TimeDropout",
+    "calibrate",
+    "firing_rates",
 ]
