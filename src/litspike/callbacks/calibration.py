@@ -30,7 +30,7 @@ class Calibration(Callback):
         UserError: when a fit begins, if the task has no ``encoder`` and ``network``.
     """
 
-    def __init__(self, target_rate: float = 0.1, batches: int = 4, min_layers: int = 3) -> None:
+    def __init__(self, target_rate: float = 0.05, batches: int = 4, min_layers: int = 3) -> None:
         self.target_rate = number("target_rate", target_rate, "(0, 1)")
         self.batches, self.min_layers = whole("batches", batches, 0), whole("min_layers", min_layers)
 

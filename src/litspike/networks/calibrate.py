@@ -33,7 +33,7 @@ class Calibrated(NamedTuple):
 
 
 @torch.no_grad()
-def calibrate(network: nn.Module, batches: Sequence[Tensor], target_rate: float = 0.1) -> list[Calibrated]:
+def calibrate(network: nn.Module, batches: Sequence[Tensor], target_rate: float = 0.05) -> list[Calibrated]:
     r"""Scale the weights of a network so that each of its spiking layers fires near a target rate.
 
     Layer by layer, in the order of their use: weights and bias of what feeds the layer last (a Linear, a convolution,
@@ -93,7 +93,7 @@ def firing_rates(network: nn.Module, batches: Sequence[Tensor]) -> dict[str, flo
 
     def gather(name: str, layer: nn.Module, inputs: tuple[Any, ...], output: tuple[Tensor, Any]) -> None:
         total, count = sums.setdefault(name, [0.0, 0.0])
-        sums[name] = [total + float(output[0].double().sum()), count + output[0].numel()]
+        sums[name] = [total + float(output[0].sum(dtype=torch.float64)), count + output[0].numel()]
 
     with ExitStack() as hooks:
         for name, layer in neuron_layers(network):
@@ -160,7 +160,7 @@ def _scale(layer: NeuronLayer, currents: list[Tensor], feeding: list[nn.Paramete
         for parameter, value in zip(_own(getattr(trial, "connections", None)), connections, strict=True):
             parameter.copy_(value * scale)
         outputs: list[Tensor] = [trial(current * scale)[0] for current in currents]
-        spikes = sum(float(output.double().sum()) for output in outputs)
+        spikes = sum(float(output.sum(dtype=torch.float64)) for output in outputs)
         return spikes / sum(output.numel() for output in outputs)
 
     if not all(_are_spikes(layer(current)[0]) for current in currents):
