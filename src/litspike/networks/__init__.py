@@ -1,6 +1,25 @@
 """Networks: layers without state run on T·B, layers of neurons over T."""
 
+from litspike.networks.calibrate import Calibrated, calibrate, firing_rates
+from litspike.networks.convolutional import ConvNet
+from litspike.networks.dropout import TimeDropout
 from litspike.networks.perceptron import Perceptron
-from litspike.networks.sequence import SpikingSequential
+from litspike.networks.recurrent import RecurrentNetwork
+from litspike.networks.residual import SEWBlock, SEWResNet
+from litspike.networks.sequence import Pass, SequenceLayer, SpikingNetwork, SpikingSequential
 
-__all__ = ["Perceptron", "SpikingSequential"]
+__all__ = [
+    "Calibrated",
+    "ConvNet",
+    "Pass",
+    "Perceptron",
+    "RecurrentNetwork",
+    "SEWBlock",
+    "SEWResNet",
+    "SequenceLayer",
+    "SpikingNetwork",
+    "SpikingSequential",
+    "TimeDropout",
+    "calibrate",
+    "firing_rates",
+]

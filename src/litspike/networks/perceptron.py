@@ -6,9 +6,10 @@ from itertools import pairwise
 
 from torch import nn
 
+from litspike.networks.dropout import TimeDropout
 from litspike.networks.sequence import SpikingSequential
 from litspike.neurons import NeuronLayer
-from litspike.settings import SettingError, whole
+from litspike.settings import SettingError, number, whole
 
 
 class Perceptron(SpikingSequential):
@@ -19,17 +20,27 @@ class Perceptron(SpikingSequential):
     Args:
         sizes: width of the input, of each hidden layer and of the output, such as [2, 10, 1].
         neuron: the model of the hidden neurons; each hidden layer gets a copy.
+        dropout: probability with which a hidden neuron is silenced for a whole sequence in training.
+        batch_norm: whether to normalise each hidden layer's current over time and batch.
 
     Raises:
-        SettingError: if there are fewer than two sizes or one of them is below 1.
+        SettingError: if there are fewer than two sizes, one of them is below 1, or dropout is outside [0, 1).
     """
 
-    def __init__(self, sizes: list[int], neuron: NeuronLayer) -> None:
+    def __init__(self, sizes: list[int], neuron: NeuronLayer, dropout: float = 0.0, batch_norm: bool = False) -> None:
         if len(sizes) < 2:
             raise SettingError("sizes", sizes, "needs the width of the input and of the output at least")
         for index, size in enumerate(sizes):
             whole(f"sizes[{index}]", size)
-        layers: list[nn.Module] = []
-        for width, following in pairwise(sizes[:-1]):
-            layers += [nn.Linear(width, following), neuron.shaped(following)]
-        super().__init__([*layers, nn.Linear(sizes[-2], sizes[-1])])
+        super().__init__(fully_connected(sizes, neuron, number("dropout", dropout, "[0, 1)"), batch_norm))
+
+
+def fully_connected(sizes: list[int], neuron: NeuronLayer, dropout: float, batch_norm: bool) -> list[nn.Module]:
+    """The layers of a :class:`Perceptron`, for its arguments, which are not checked."""
+    layers: list[nn.Module] = []
+    for width, following in pairwise(sizes[:-1]):
+        layers.append(nn.Linear(width, following, bias=not batch_norm))
+        layers += [nn.BatchNorm1d(following)] if batch_norm else []
+        layers.append(neuron.shaped(following))
+        layers += [TimeDropout(dropout)] if dropout else []
+    return [*layers, nn.Linear(sizes[-2], sizes[-1])]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from abc import abstractmethod
 from typing import Any
 
 from torch import Tensor, nn
 
 from litspike.neurons import NeuronLayer
+from litspike.settings import UserError
 
 
 def over_time(layer: nn.Module, x: Tensor) -> Tensor:
@@ -27,37 +28,124 @@ def over_time(layer: nn.Module, x: Tensor) -> Tensor:
     return y.view(*x.shape[:2], *y.shape[1:])
 
 
-class SpikingSequential(nn.Module):
-    """Layers one after another, with or without state.
+class SequenceLayer(nn.Module):
+    """A layer without state that takes the whole sequence, as its steps don't go through it one by one."""
 
-    Call: ``output, state = network(current, state=None)``; from rest where no state is given. The state is a tuple
-    with one entry for each layer of neurons.
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, B, *] → [T, B, *]."""
+
+
+class Pass:
+    """One pass of a sequence through a network: gives each layer of neurons its state, and keeps the state after it.
+
+    Call: ``y = apply(layer, x)``, from [T, B, *] to [T, B, *].
 
     An input that is the same at every step, as :func:`torch.Tensor.expand` makes it, is computed once on B samples
     up to the first layer of neurons.
 
     Args:
-        layers: modules without state, and :class:`~litspike.neurons.NeuronLayer` modules, in the order of their use.
+        state: an entry for each layer of neurons in the order of their use; from rest where None.
     """
 
-    def __init__(self, layers: Iterable[nn.Module]) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(layers)
+    def __init__(self, state: tuple[Any, ...] | None) -> None:
+        self._before = state
+        self._after: list[Any] = []
+        self._spread: tuple[Tensor, Tensor] | None = None  # what was last made of one step for all, and that step
+
+    def __call__(self, layer: nn.Module, x: Tensor) -> Tensor:
+        """Send a sequence through a layer of any kind, or through a network inside a network."""
+        held = self._held(x)
+        if isinstance(layer, NeuronLayer):
+            before = self._before
+            if before is not None and len(before) == len(self._after):
+                raise UserError(f"the state is of {len(before)} layers of neurons, the network has more")
+            own = None if before is None else before[len(self._after)]
+            x, after = layer(x, own) if held is None else layer(held, own, len(x))
+            self._after.append(after)
+            return x
+        if isinstance(layer, SpikingNetwork):
+            return layer.through(x, self)
+        if isinstance(layer, SequenceLayer):
+            return layer(x)  # type: ignore[no-any-return]
+        if held is None:
+            return over_time(layer, x)
+        once: Tensor = layer(held)
+        self._spread = once.expand(len(x), *once.shape), once
+        return self._spread[0]
+
+    def _held(self, x: Tensor) -> Tensor | None:
+        """The one step [B, *] of an input that is the same at every step; None where its gradient is one per step."""
+        if self._spread is not None and x is self._spread[0]:
+            return self._spread[1]
+        return x[0] if x.dim() > 1 and x.stride(0) == 0 and len(x) > 0 and not x.requires_grad else None
+
+    def state(self) -> tuple[Any, ...]:
+        """The state after the pass, an entry for each layer of neurons in the order of their use."""
+        if self._before is not None and len(self._before) != len(self._after):
+            raise UserError(
+                f"the state is of {len(self._before)} layers of neurons, the network has {len(self._after)}"
+            )
+        return tuple(self._after)
+
+
+class SpikingNetwork(nn.Module):
+    r"""Base of networks, and of their parts: says in :meth:`through` which layer a sequence goes through, and when.
+
+    Call: ``output, state = network(current, state=None)``; from rest where no state is given. The state is a tuple
+    with one entry for each layer of neurons, in the order of their use, so that a sequence in pieces gives what the
+    whole gives, as long as nothing in it is in training mode that looks at the batch (batch norm, dropout).
+
+    **A network of your own** is a subclass in a file of yours, which the configuration names by its class_path. Its
+    ``__init__`` makes the layers, and its typed arguments are its settings; ``through`` sends the sequence through
+    them with ``apply``, once for each layer of neurons::
+
+        class TwoPaths(SpikingNetwork):
+            def __init__(self, inputs: int, width: int, outputs: int, neuron: NeuronLayer) -> None:
+                super().__init__()
+                self.left = SpikingSequential([nn.Linear(inputs, width), neuron.shaped(width)])
+                self.right = SpikingSequential([nn.Linear(inputs, width), neuron.shaped(width)])
+                self.last = nn.Linear(width, outputs)
+
+            def through(self, x: Tensor, apply: Pass) -> Tensor:
+                return apply(self.last, apply(self.left, x) + apply(self.right, x))
+
+    Any other ``nn.Module`` does as well, if it is called in this way, takes [T, B, \*], keeps nothing between calls,
+    and returns as state a tuple of what its layers of neurons returned.
+
+    Raises:
+        UserError: if a state has another number of entries than the network has layers of neurons.
+    """
+
+    @abstractmethod
+    def through(self, x: Tensor, apply: Pass) -> Tensor:
+        r"""Send a sequence [T, B, \*] through the layers, each by ``y = apply(layer, x)``; returns [T, B, \*]."""
 
     def forward(self, current: Tensor, state: tuple[Any, ...] | None = None) -> tuple[Tensor, tuple[Any, ...]]:
         """Run over a sequence [T, B, *]; returns the last layer's output [T, B, *] and the state after it."""
-        before = iter(state) if state is not None else None
-        after = []
-        x, steps = current, None  # or [B, *] and T, as long as all steps are the same
-        if x.dim() > 1 and x.stride(0) == 0 and x.shape[0] > 0 and not x.requires_grad:  # the gradient is per step
-            x, steps = x[0], x.shape[0]
+        apply = Pass(state)
+        output = self.through(current, apply)
+        return output, apply.state()
+
+
+class SpikingSequential(SpikingNetwork):
+    """Layers one after another, with or without state.
+
+    Layers without state run once on T·B samples: any of ``torch.nn``'s, such as Linear, Conv1d, Conv2d, MaxPool2d,
+    AvgPool2d, Flatten and BatchNorm, whose statistics are then those over time and batch. A layer that draws, as
+    ``nn.Dropout`` does, would draw anew for each step; :class:`~litspike.networks.TimeDropout` keeps its mask.
+
+    Args:
+        layers: modules without state, :class:`~litspike.neurons.NeuronLayer` modules and other
+            :class:`SpikingNetwork` modules, in the order of their use.
+    """
+
+    def __init__(self, layers: list[nn.Module]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+
+    def through(self, x: Tensor, apply: Pass) -> Tensor:
+        """See :class:`SpikingNetwork`."""
         for layer in self.layers:
-            if isinstance(layer, NeuronLayer):
-                x, layer_state = layer(x, None if before is None else next(before), steps)
-                after.append(layer_state)
-                steps = None
-            elif steps is None:
-                x = over_time(layer, x)
-            else:
-                x = layer(x)
-        return x if steps is None else x.expand(steps, *x.shape), tuple(after)
+            x = apply(layer, x)
+        return x

@@ -1,0 +1,71 @@
+"""The calibration of a network before its first epoch."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities.seed import isolate_rng
+from torch import Tensor, nn
+
+from litspike.networks.calibrate import TOLERANCE, Calibrated, calibrate, neuron_layers
+from litspike.settings import UserError, number, whole
+
+
+class Calibration(Callback):
+    """Scales the weights of a deep network so that no layer is born dead, and prints a line for each layer.
+
+    It runs :func:`~litspike.networks.calibrate.calibrate` on the first training batches when a fit begins; one that
+    goes on from a checkpoint is left alone. It leaves the random state as it was. On several processes all go on with
+    the first one's weights.
+
+    Args:
+        target_rate: spikes per neuron and step that each spiking layer is brought near.
+        batches: number of training batches to measure on; 0 leaves every network alone.
+        min_layers: networks with fewer layers of neurons are left alone.
+
+    Raises:
+        SettingError: if target_rate is outside (0, 1), batches below 0 or min_layers below 1.
+        UserError: when a fit begins, if the task has no ``encoder`` and ``network``.
+    """
+
+    def __init__(self, target_rate: float = 0.05, batches: int = 4, min_layers: int = 3) -> None:
+        self.target_rate = number("target_rate", target_rate, "(0, 1)")
+        self.batches, self.min_layers = whole("batches", batches, 0), whole("min_layers", min_layers)
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Calibrate, unless the weights come from a checkpoint."""
+        if self.batches == 0 or trainer.ckpt_path is not None:
+            return
+        network = getattr(pl_module, "network", None)
+        if not isinstance(network, nn.Module) or not callable(getattr(pl_module, "encoder", None)):
+            raise UserError(f"calibration: {type(pl_module).__name__} has no encoder and network")
+        if len(list(neuron_layers(network))) < self.min_layers:
+            return
+        with isolate_rng():
+            report = calibrate(network, self._inputs(trainer, pl_module), self.target_rate)
+        if trainer.world_size > 1:
+            network.load_state_dict(trainer.strategy.broadcast(network.state_dict()))
+        if trainer.is_global_zero:
+            bar = trainer.progress_bar_callback
+            for layer in report:
+                (bar.print if bar is not None else print)(line(layer, self.target_rate))
+
+    def _inputs(self, trainer: Trainer, module: Any) -> list[Tensor]:
+        # a loader of its own: an iterator of the fit's would move its workers and its order on
+        loader = trainer.fit_loop._data_source.dataloader()
+        inputs = []
+        for batch in islice(loader, self.batches):
+            x = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch), module.device)[0]
+            inputs.append(module.encoder(x))
+        return inputs
+
+
+def line(layer: Calibrated, target: float) -> str:
+    """What the console says of one layer."""
+    if layer.scale is None:
+        return f"calibration: {layer.name} left alone, mean output {layer.after:.4f}"
+    missed = "" if abs(layer.after - target) <= 2 * TOLERANCE * target else f" (the target is {target:g})"
+    change = f"firing rate {layer.before:.4f} → {layer.after:.4f}{missed}"
+    return f"calibration: {layer.name} {change}, weights × {layer.scale:.4g}"
