@@ -19,14 +19,16 @@ def seed_in_range(setting: str, seed: int) -> int:
     return seed
 
 
-def generator(seed: int, *purpose: int) -> torch.Generator:
-    """A CPU generator of its own for each seed and purpose.
+def generator(seed: int, *purpose: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """A generator of its own for each seed and purpose.
 
     torch reads 32 bits of a seed alone, so that neighbouring sums of seed and purpose would collide; NumPy's
     ``SeedSequence`` mixes them instead (O'Neill 2015, "Developing a seed_seq alternative").
 
     Args:
         seed: from 0 to 2³² − 1.
-        purpose: whole numbers that tell the draws of one seed apart, such as a part's and an epoch's.
+        purpose: whole numbers that tell the draws of one seed apart, such as a part's and an epoch's; zeros at the
+            end make no difference.
+        device: where it draws. The same seed gives other numbers on another kind of device.
     """
-    return torch.Generator().manual_seed(int(np.random.SeedSequence([seed, *purpose]).generate_state(1)[0]))
+    return torch.Generator(device).manual_seed(int(np.random.SeedSequence([seed, *purpose]).generate_state(1)[0]))

@@ -40,12 +40,17 @@ def number(setting: str, value: Any, interval: str) -> float:
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise SettingError(setting, value, "is not a number")
+    if not inside(value, interval):
+        raise SettingError(setting, value, f"is outside {interval}")
+    return float(value)
+
+
+def inside(value: float, interval: str) -> bool:
+    """Whether a number is finite and inside an interval written as in :func:`number`."""
     low, high = bounds(interval)
     above = value > low or (interval[0] == "[" and value == low)
     below = value < high or (interval[-1] == "]" and value == high)
-    if not (math.isfinite(value) and above and below):
-        raise SettingError(setting, value, f"is outside {interval}")
-    return float(value)
+    return math.isfinite(value) and above and below
 
 
 def bounds(interval: str) -> tuple[float, float]:

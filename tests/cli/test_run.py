@@ -11,6 +11,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import pytest
 import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -192,3 +193,22 @@ def test_memory_does_not_grow_with_the_epochs(cli: Cli):
 
     few = tensors_after(2)
     assert tensors_after(8) <= few
+
+
+def test_a_users_own_neuron_lies_in_the_folder_where_the_command_is_typed(
+    cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (home / "own_neuron.py").write_text(
+        "from litspike.neurons import Neuron, param\n\n\n"
+        "class Own(Neuron):\n"
+        '    rest = {"u": 0.0}\n'
+        '    threshold: float = param(1.0, "(0, inf)", "where it fires")\n\n'
+        "    def constants(self):\n        return (self.threshold,)\n\n"
+        "    def step(self, x, u, threshold):\n"
+        "        u = u + x\n        s = self.spike(u - threshold)\n        return s, u * (1 - s)\n"
+    )
+    monkeypatch.chdir(home)
+    monkeypatch.syspath_prepend(str(home))
+    result = cli(f"fit {QUICK} --model.network.neuron own_neuron.Own --model.network.neuron.threshold 0.5")
+    assert (result.status, result.err) == (0, "")
+    assert "test, 10 samples" in cli("test").out

@@ -90,6 +90,6 @@ def outcome(
     output, last = run(step, key, x, leaves[: len(states)], leaves[len(states) :], engine)
     results = [output, *last]
     draw = torch.Generator().manual_seed(seed)
-    upstream = [torch.randn(result.shape, generator=draw, dtype=result.dtype) for result in results]
+    upstream = [torch.randn(r.shape, generator=draw, dtype=r.dtype).to(r.device) for r in results]
     gradients = torch.autograd.grad(results, [x, *leaves], upstream)
     return [result.detach() for result in results], list(gradients)

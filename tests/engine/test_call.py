@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from litspike.engine import call, exp, native, run, sigmoid, tanh
+from litspike.networks import SpikingSequential
 from litspike.neurons import LIF
-from litspike.settings import UserError
+from litspike.settings import SettingError, UserError
 from litspike.surrogates import ArcTan
 
 from .steps import leaky
@@ -199,6 +200,82 @@ if child == 0:
 raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 0
+
+
+class Hiding(LIF):
+    """A model whose step reads a number that no engine hears of."""
+
+    def step(self, x, u, *constants):
+        return super().step(x * self.scale, u, *constants)
+
+
+@pytest.mark.parametrize("engine", ["auto", "fused", "reference"])
+def test_a_step_may_not_read_what_its_kernel_would_keep_for_ever(engine):
+    neuron = Hiding(engine=engine)
+    neuron.scale = 2.0
+    with pytest.raises(UserError, match=r"step can't read self\.scale"):
+        neuron(X)
+
+
+@pytest.mark.parametrize("learn", [None, {"threshold": "layer"}])
+def test_a_step_may_not_read_a_parameter_past_its_arguments(learn):
+    class Reading(LIF):
+        def step(self, x, u, *constants):
+            return super().step(x * self.threshold, u, *constants)
+
+    with pytest.raises(UserError, match=r"step can't read self\.threshold"):
+        Reading(learn=learn, engine="reference")(X)
+
+
+@pytest.mark.parametrize(("setting", "value"), [("reset", "subtract"), ("threshold", 2.0)])
+@pytest.mark.parametrize("twin", [lambda n: n, copy.deepcopy, lambda n: pickle.loads(pickle.dumps(n))])
+def test_a_setting_of_a_finished_layer_stays(setting, value, twin):
+    neuron = twin(LIF(learn={"threshold": "layer"}).shaped(3))
+    with pytest.raises(SettingError, match=f"{setting}: .* comes too late: make a new LIF"):
+        setattr(neuron, setting, value)
+
+
+def test_a_key_is_found_again_in_another_process():
+    program = """
+import pickle, sys, torch
+from litspike.engine import call
+neuron = pickle.loads(bytes.fromhex(sys.argv[1]))
+from litspike.neurons import LIF
+x = torch.randn(2, 3, 4)
+LIF(decay=0.7)(x)
+before = len(call._kernels)
+neuron(x)
+raise SystemExit(len(call._kernels) - before)
+"""
+    neuron = LIF(decay=0.7)
+    neuron(X)
+    hash(neuron.key())
+    command = [sys.executable, "-c", program, pickle.dumps(neuron).hex()]
+    assert subprocess.run(command, timeout=60).returncode == 0
+
+
+def test_the_state_dict_holds_parameters_alone_and_a_layer_moves_to_another_dtype():
+    neuron = LIF(learn={"decay": "neuron"}).shaped(7)
+    assert [*neuron.state_dict()] == ["free_decay"]
+    assert [name for name, _ in neuron.named_modules()] == [""]
+    assert not LIF().state_dict()
+    output, (u,) = neuron.to(torch.float64)(X.double())
+    assert output.dtype == u.dtype == torch.float64
+    torch.testing.assert_close(output.float(), LIF()(X)[0])
+    meta = neuron.to("meta")
+    assert meta(X.double().to("meta"))[0].shape == X.shape
+
+
+def test_under_autocast_the_state_stays_in_single_precision():
+    network = SpikingSequential([torch.nn.Linear(7, 5), LIF(learn={"decay": "layer"})])
+    with torch.autocast("cpu", torch.bfloat16):
+        output, ((u,),) = network(X)
+        assert network.layers[0](X).dtype == torch.bfloat16
+    assert output.dtype == u.dtype == torch.float32
+    expected, _ = LIF()(network.layers[0].to(torch.bfloat16)(X.bfloat16()))
+    torch.testing.assert_close(output, expected)
+    output.sum().backward()
+    assert network.layers[1].free_decay.grad.dtype == torch.float32
 
 
 TEXT = "define void @f(ptr %a, i64 %first, i64 %last) {{\n store i64 {}, ptr %a\n ret void\n}}"

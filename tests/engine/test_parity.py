@@ -66,6 +66,22 @@ def test_an_input_of_any_layout_is_read_and_gets_its_gradient(view):
     compare(make(SURROGATES[0]), ("leaky", SURROGATES[0]), view(current), *rest)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("name", STEPS)
+def test_a_current_held_for_all_steps_gives_what_its_copies_give(name, dtype):
+    for shape in [(1, 1, 1), (16, 10, 10), (33, 2, 513)]:
+        make, current, starts, constants = inputs(name, shape, dtype)
+        held = current[0].requires_grad_()
+        found = run(make(SURROGATES[0]), (name, 0), held, starts, constants, "fused", steps=shape[0])
+        copies = held.expand(shape).clone()
+        expected = run(make(SURROGATES[0]), (name, 0), copies, starts, constants, "reference")
+        torch.testing.assert_close(found, (expected[0], [*expected[1]]), rtol=0, atol=0)
+        (gradient,) = torch.autograd.grad(found[0].sum() + found[1][0].sum(), held)
+        (wanted,) = torch.autograd.grad(expected[0].sum() + expected[1][0].sum(), held)
+        scale = wanted.abs().max().clamp(min=1)
+        torch.testing.assert_close(gradient / scale, wanted / scale, rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.parametrize("engine", ["fused", "reference"])
 def test_spikes_are_those_of_a_loop_in_numpy(engine):
     draw = np.random.default_rng(0)

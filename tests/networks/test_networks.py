@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from litspike import LIF, Perceptron, SettingError
-from litspike.networks.sequence import over_time
+from litspike.networks.sequence import SpikingSequential, over_time
+from litspike.neurons import NeuronLayer, Recurrent
 
 
 def test_a_layer_over_time_gives_what_it_gives_step_by_step():
@@ -16,14 +17,32 @@ def test_a_layer_over_time_gives_what_it_gives_step_by_step():
     torch.testing.assert_close(over_time(layer, x), torch.stack([layer(step) for step in x]))
 
 
-def test_a_constant_input_is_computed_once():
+@pytest.mark.parametrize("neuron", [LIF(), Recurrent(LIF())], ids=["LIF", "Recurrent"])
+def test_a_constant_input_is_computed_once_and_gives_the_same(neuron: NeuronLayer):
     calls = []
-    layer = nn.Linear(3, 4)
-    layer.register_forward_hook(lambda *call: calls.append(call[1][0].shape))
-    x = torch.randn(2, 3)
-    y = over_time(layer, x.expand(5, 2, 3))
-    assert calls == [(2, 3)]
-    torch.testing.assert_close(y, layer(x).expand(5, 2, 4))
+    network = Perceptron([3, 6, 2], neuron)
+    network.layers[0].register_forward_hook(lambda *call: calls.append(call[1][0].shape))
+    x = torch.randn(4, 3) * 3
+    found = [network(x.expand(20, 4, 3)), network(x.expand(20, 4, 3).clone())]
+    assert calls == [(4, 3), (20, 4, 3)]
+    torch.testing.assert_close(found[0], found[1])
+    gradients = [torch.autograd.grad(output.square().sum(), list(network.parameters())) for output, _ in found]
+    torch.testing.assert_close(gradients[0], gradients[1])
+
+
+def test_a_constant_input_that_meets_no_neuron_comes_out_at_every_step():
+    x = torch.randn(4, 3)
+    network = SpikingSequential([nn.Linear(3, 2)])
+    torch.testing.assert_close(network(x.expand(5, 4, 3))[0], network.layers[0](x).expand(5, 4, 2))
+
+
+def test_the_gradient_of_a_constant_input_is_that_of_each_step():
+    network = Perceptron([3, 6, 2], LIF())
+    x = (torch.randn(4, 3) * 3).requires_grad_()
+    held, whole = x.expand(20, 4, 3), x.expand(20, 4, 3).clone()
+    gradients = [torch.autograd.grad(network(current)[0].sum(), current)[0] for current in (held, whole)]
+    assert gradients[1].any()
+    torch.testing.assert_close(gradients[0], gradients[1])
 
 
 def test_the_perceptron_alternates_connections_and_copies_of_the_neuron():

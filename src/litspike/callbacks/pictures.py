@@ -10,9 +10,8 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
-from litspike.neurons import NeuronLayer
 from litspike.settings import whole
-from litspike.tasks import Classification
+from litspike.tasks import BinaryCrossEntropy, Classification, spiking_layers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,7 +41,7 @@ class Pictures(Callback):
         """Draw, where this epoch is one to be drawn."""
         epoch = trainer.current_epoch + 1
         due = self.every and (epoch % self.every == 0 or epoch == trainer.max_epochs)
-        shown = isinstance(trainer.logger, TensorBoardLogger) and isinstance(pl_module, Classification)
+        shown = isinstance(trainer.logger, TensorBoardLogger) and _is_binary(pl_module)
         if not due or not shown or trainer.sanity_checking or trainer.state.fn != "fit" or not trainer.is_global_zero:
             return
         try:
@@ -71,7 +70,7 @@ class Pictures(Callback):
         extent = float(shown.abs().max()) * 1.05
         ticks = torch.linspace(-extent, extent, GRID, device=x.device, dtype=x.dtype)
         grid = torch.cartesian_prod(ticks, ticks).flip(1)
-        probability = module.respond(grid)[0].sigmoid().view(GRID, GRID)
+        probability = module.loss.probabilities(module.respond(grid)[0]).view(GRID, GRID)
         return decision_boundary(probability.cpu().numpy(), extent, shown.cpu().numpy(), y[:300].cpu().numpy(), title)
 
     def _spikes(self, module: Classification, x: Tensor, y: Tensor, title: str) -> list[tuple[str, Figure]]:
@@ -79,11 +78,11 @@ class Pictures(Callback):
 
         chosen = torch.cat([(y == label).nonzero()[: -(-self.samples // 2), 0] for label in (0, 1)])[: self.samples]
         x, y = x[chosen], y[chosen]
-        layers = [layer for layer in module.network.modules() if isinstance(layer, NeuronLayer)]
+        layers = spiking_layers(module.network)
         outputs: list[Tensor] = []
         hooks = [layer.register_forward_hook(lambda *call: outputs.append(call[2][0])) for layer in layers]
         try:
-            probability = module.respond(x)[0].sigmoid()
+            probability = module.loss.probabilities(module.respond(x)[0])
         finally:
             for hook in hooks:
                 hook.remove()
@@ -97,3 +96,8 @@ class Pictures(Callback):
             about = f"layer {number} ({type(layer).__name__}, {spikes[0, 0].numel()} neurons): spikes\n{title}"
             figures.append((f"spikes/layer {number}", spike_rasters(spikes.flatten(2).cpu().numpy(), captions, about)))
         return figures
+
+
+def _is_binary(module: LightningModule) -> bool:
+    """Whether the pictures, which are of two classes, suit the task."""
+    return isinstance(module, Classification) and isinstance(module.loss, BinaryCrossEntropy)

@@ -26,6 +26,7 @@ from litspike.cli.messages import parser_message, quieten, setting_names, users_
 from litspike.cli.parser import Parser, ParserExit
 from litspike.cli.record import RunRecord
 from litspike.cli.runs import BEST, LAST, Run
+from litspike.cli.seeds import run_seeds
 from litspike.seeding import seed_in_range
 from litspike.settings import UserError, whole
 
@@ -77,6 +78,8 @@ class LitspikeCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: Any) -> None:
         """Add what every command has beside trainer, model and data."""
         parser.add_argument("--logs", type=str | None, help="Folder of all runs; logs/ beside main.py where null.")
+        if self.call.subcommand in (None, "fit"):
+            parser.add_argument("--seeds", type=int | None, help="Fit and test from this many seeds, and compare them.")
         parser.add_argument("--threads", type=int | None, help="Threads of one CPU process; one a core where null.")
         parser.add_lightning_class_args(Console, "console")
         parser.add_lightning_class_args(Pictures, "pictures")
@@ -185,6 +188,8 @@ class LitspikeCLI(LightningCLI):
         plugins = settings["plugins"] or []
         settings["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), checkpoints.AtomicCheckpointIO()]
         self._dump_config()
+        for name in ("logs", "seeds", "ckpt_path"):
+            self.config_dump.pop(name, None)  # of this call, not of the run
         text = yaml.safe_dump(self.config_dump, sort_keys=False)
         record = RunRecord(self.run, text, self.config_dump, self._optimizer_changes())
         return [self._get(self.config_init, "pictures"), best, last, record]
@@ -228,6 +233,7 @@ class LitspikeCLI(LightningCLI):
                 elif run.record().get("status") == "running":
                     with suppress(OSError):  # a full disk, which has its own message
                         run.note(status=self.trainer.state.status.value)
+        self._note_figures()
         if run.checkpoint(BEST).is_file():
             print(f"best checkpoint: {run.checkpoint(BEST)}")
 
@@ -235,6 +241,15 @@ class LitspikeCLI(LightningCLI):
         """Test the checkpoint, and say which one it is."""
         print(f"checkpoint: {self.ckpt_path}")
         self.trainer.test(**kwargs)
+        self._note_figures()
+
+    def _note_figures(self) -> None:
+        """Put the newest figures into the run's record."""
+        if self.run is not None and self.run.record():
+            metrics = self.trainer.callback_metrics
+            new = {name: float(value) for name, value in metrics.items() if name.count("/") == 1}
+            with suppress(OSError):
+                self.run.note(figures={**self.run.record().get("figures", {}), **new})
 
     def validate(self, **kwargs: Any) -> None:
         """Validate the checkpoint, and say which one it is."""
@@ -276,7 +291,7 @@ def main(args: list[str] | None = None, home: Path | None = None) -> int:
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # where a user's own classes lie
     try:
-        LitspikeCLI(sys.argv[1:] if args is None else args, home or Path.cwd())
+        return _run(sys.argv[1:] if args is None else args, home or Path.cwd())
     except (UserError, MisconfigurationException) as error:
         print(f"litspike: {' '.join(str(error).split())}", file=sys.stderr)
         return {Interrupted: 130, ParseError: 2}.get(type(error), 1)
@@ -288,6 +303,16 @@ def main(args: list[str] | None = None, home: Path | None = None) -> int:
         return 1
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else 0
+    except KeyboardInterrupt:
+        print("litspike: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(args: list[str], home: Path) -> int:
+    call = Call(args)
+    if call.subcommand == "fit" and call.option("--seeds") is not None and not call.asks_for_help:
+        return run_seeds(call, home, main)
+    LitspikeCLI(args, home)
     return 0
 
 

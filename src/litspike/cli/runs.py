@@ -83,7 +83,9 @@ class Run:
 
     def note(self, **entries: Any) -> None:
         """Write entries, such as the status, into the run's record, whole or not at all."""
-        record = {**self.record(), **entries, "changed": datetime.now().isoformat()}
+        record = {**self.record(), **entries}
+        if "status" in entries:
+            record["changed"] = datetime.now().isoformat()
         replace_text(self.folder / "run.json", json.dumps(record, indent=2) + "\n")
 
     def discard(self) -> None:

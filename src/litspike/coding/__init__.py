@@ -1,6 +1,21 @@
 """Encoders into current or spikes, and readouts out of them."""
 
 from litspike.coding.encoders import ConstantCurrent
-from litspike.coding.readouts import MeanOverTime
+from litspike.coding.latency import Latency, LogarithmicLatency
+from litspike.coding.poisson import PoissonRate
+from litspike.coding.population import Population
+from litspike.coding.readouts import FirstSpike, LeakyIntegratorReadout, MeanOverTime
+from litspike.coding.sequences import DeltaModulation, TimeFirst
 
-__all__ = ["ConstantCurrent", "MeanOverTime"]
+__all__ = [
+    "ConstantCurrent",
+    "DeltaModulation",
+    "FirstSpike",
+    "Latency",
+    "LeakyIntegratorReadout",
+    "LogarithmicLatency",
+    "MeanOverTime",
+    "PoissonRate",
+    "Population",
+    "TimeFirst",
+]

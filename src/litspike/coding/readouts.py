@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+from typing import Literal
+
 from torch import Tensor, nn
+
+from litspike.coding.ranges import check_range
+from litspike.neurons import LeakyIntegrator, NeuronLayer
+from litspike.settings import SettingError, number
 
 
 class MeanOverTime(nn.Module):
@@ -11,3 +18,106 @@ class MeanOverTime(nn.Module):
     def forward(self, outputs: Tensor) -> Tensor:
         """[T, B, *] → [B, *]."""
         return outputs.mean(0)
+
+
+class LeakyIntegratorReadout(nn.Module):
+    r"""A leaky integrator takes up the outputs, and its membrane potential is read: its mean, maximum or last value.
+
+    Equation, with u from :class:`~litspike.neurons.LeakyIntegrator`::
+
+        y = (1/T) Σ_t u_t, max_t u_t or u_T
+
+    It maps outputs [T, B, \*] to values [B, \*]; outputs, potential and values share one unit.
+
+    Args:
+        read: what of the potential is read.
+        integrator: the leaky integrator, with its decay or time constant, fixed or learned; one with a decay of 0.9
+            where None. The readout gets a copy.
+        outputs: number N of outputs a sample, where the integrator learns a value for each of them.
+
+    Raises:
+        SettingError: if ``read`` is none of these, or the integrator learns a value for each output and the number of
+            outputs is not given.
+
+    Source: Cramer, Stradmann, Schemmel and Zenke 2022, "The Heidelberg spiking data sets for the systematic evaluation
+    of spiking neural networks", for maximum and last; Gerstner, Kistler, Naud and Paninski 2014, "Neuronal Dynamics",
+    section 1.3, for the integrator.
+    """
+
+    def __init__(
+        self,
+        read: Literal["mean", "max", "last"] = "mean",
+        integrator: LeakyIntegrator | None = None,
+        outputs: int | None = None,
+    ) -> None:
+        super().__init__()
+        if read not in ("mean", "max", "last"):
+            raise SettingError("read", read, "is none of mean, max, last")
+        self.read = read
+        if integrator is None:
+            integrator = LeakyIntegrator()  # type: ignore[call-arg]  # mypy sees no default that param gets by position
+        if outputs is None:
+            _check_shaped(integrator)
+        self.integrator = copy.deepcopy(integrator) if outputs is None else integrator.shaped(outputs)
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        """[T, B, *] → [B, *]."""
+        potential: Tensor = self.integrator(outputs)[0]
+        if self.read == "mean":
+            return potential.mean(0)
+        return potential.amax(0) if self.read == "max" else potential[-1]
+
+    def extra_repr(self) -> str:
+        """The settings, as the module's printed form shows them."""
+        return f"read={self.read!r}"
+
+
+def _check_shaped(integrator: LeakyIntegrator) -> None:
+    """Refuse an integrator that learns a value for each output without knowing how many there are."""
+    parameters = dict(integrator.named_parameters())
+    for name in integrator.learn or {}:
+        if f"free_{name}" not in parameters:
+            raise SettingError("outputs", None, f"must be the number of outputs, as {name} is learned for each")
+
+
+class FirstSpike(nn.Module):
+    r"""The neuron that fires first has the largest logit.
+
+    Equation::
+
+        t = Σ_k Π_{j ≤ k} (1 − s_j)        steps before the first spike; T where there is none
+        y = −t / τ
+
+    It maps spikes [T, B, \*] to logits [B, \*]; t and τ are in steps, and spikes lie in [0, 1]. The sum is exact for
+    spikes of 0 and 1 and a polynomial in them, so that its derivative needs nothing of its own: a spike one step
+    earlier would have been worth the steps that it saves. It passes on through the surrogate of the neurons, and is
+    not zero for neurons that never fire.
+
+    Args:
+        neuron: neurons that turn the network's outputs into spikes; None where the network ends in spiking neurons.
+            The readout gets a copy.
+        tau: time τ in steps by which a later spike costs a factor e in probability.
+
+    Raises:
+        SettingError: if tau is not above 0.
+        UserError: if a value is outside [0, 1], as the outputs of a network are that doesn't end in spiking neurons.
+
+    Source: Mostafa 2018, "Supervised learning based on temporal coding in spiking neural networks", for the softmax of
+    negative times; t is the mean survival time of discrete-time survival analysis with the spike as its hazard, as in
+    Singer and Willett 1993, "It's about time".
+    """
+
+    def __init__(self, neuron: NeuronLayer | None = None, tau: float = 1.0) -> None:
+        super().__init__()
+        self.neuron = copy.deepcopy(neuron)
+        self.tau = number("tau", tau, "(0, inf)")
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        """[T, B, *] → [B, *]."""
+        spikes = outputs if self.neuron is None else self.neuron(outputs)[0]
+        check_range("FirstSpike", spikes, "[0, 1]")
+        return (1 - spikes).cumprod(0).sum(0) / -self.tau
+
+    def extra_repr(self) -> str:
+        """The settings, as the module's printed form shows them."""
+        return f"tau={self.tau}"

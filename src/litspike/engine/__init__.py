@@ -2,6 +2,7 @@
 
 from litspike.engine.call import Engine, run
 from litspike.engine.elementary import exp, sigmoid, tanh
+from litspike.engine.rule import Rule
 from litspike.engine.trace import Untraceable
 
-__all__ = ["Engine", "Untraceable", "exp", "run", "sigmoid", "tanh"]
+__all__ = ["Engine", "Rule", "Untraceable", "exp", "run", "sigmoid", "tanh"]

@@ -9,17 +9,22 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from litspike.engine.cpu import Kernel
+from litspike.engine import operator
+from litspike.engine.cpu import Kernel as CpuKernel
+from litspike.engine.gpu import GpuKernel
 from litspike.engine.reference import Step, run_reference
+from litspike.engine.rule import Rule
 from litspike.engine.trace import Untraceable, trace
 from litspike.settings import UserError
 
 Engine = Literal["auto", "reference", "fused"]
 
-_FULL = (torch.float32, torch.float64)
 _HALF = (torch.bfloat16, torch.float16)
 
+Kernel = CpuKernel | GpuKernel
+
 _log = logging.getLogger("litspike")
+_KERNELS: dict[str, type[Kernel]] = {"cpu": CpuKernel, "cuda": GpuKernel}
 _kernels: dict[Hashable, Kernel | Untraceable] = {}
 
 
@@ -31,19 +36,22 @@ def run(
     constants: Sequence[Tensor | float],
     engine: Engine = "auto",
     name: str = "the neuron",
-) -> tuple[Tensor, tuple[Tensor, ...]]:
+    steps: int | None = None,
+) -> tuple[Tensor, Sequence[Tensor]]:
     """Run a step over time: ``(output, *states) ← step(input, *states, *constants)``, the constants as tensors.
 
     float64 stays float64; all else runs in float32, half-precision inputs included.
 
     Args:
         step: one time step, elementwise and pure.
-        key: what the step depends on beside its arguments; equal keys must mean equal steps.
+        key: what the step depends on beside its arguments; equal keys must mean equal steps. A graph that is compiled
+            or exported holds the step as one operation if its key is its :class:`Rule`.
         current: input of every time step, [T, B, *] with T ≥ 1.
         states: each state before the first step: [B, *], or one number for all neurons.
         constants: what doesn't change over time: numbers, or tensors that broadcast against [B, *].
         engine: ``reference``, ``fused``, or ``auto`` for fused where that can be.
         name: what an error calls the neuron.
+        steps: T, where ``current`` is [B, *] and the same at every step; its gradient is then summed as it arises.
 
     Returns:
         The outputs [T, B, *] and the states after the last step, each [B, *].
@@ -53,74 +61,88 @@ def run(
             constant doesn't broadcast to it, or either has another dtype or device than the input; if ``engine`` is
             ``fused`` and the step is not made of operations that a fused engine knows.
     """
-    current, leaves, letters = _checked(name, current, states, constants)
-    if engine != "reference" and not torch.compiler.is_compiling():
-        kernel = _kernel(step, key, current, leaves, letters, len(states), name)
+    current, leaves, letters = _checked(name, current, states, constants, steps)
+    if torch.compiler.is_compiling():
+        if engine != "reference" and current.device.type == "cpu" and isinstance(key, Rule):
+            text = operator.text_of(key, len(states), letters, current.dtype)
+            if text:
+                tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+                numbers = [leaf for leaf in leaves if not isinstance(leaf, Tensor)]
+                many = current.shape[0] if steps is None else steps
+                output, *lasts, _ = operator.forward(current, tensors, numbers, text, letters, many)
+                return output, lasts
+    elif engine != "reference":
+        full = (key, current.dtype, letters, current.device)
+        kernel = _kernels.get(full)
+        if kernel is None:
+            kernel = _kernels[full] = _made(step, current, letters, len(states), name)
         if isinstance(kernel, Kernel):
-            output, *lasts = kernel(current, leaves)
-            return output, tuple(lasts)
+            output, *lasts = kernel(current, leaves, steps)
+            return output, lasts
         if engine == "fused":
             raise UserError(f"{name}: engine: 'fused' can't run {kernel}")
+    if steps is not None:
+        current = current.expand(steps, *current.shape)
     tensors = [leaf if isinstance(leaf, Tensor) else current.new_full((), leaf) for leaf in leaves]
     begin = [state.expand(current.shape[1:]) for state in tensors[: len(states)]]
     return run_reference(step, current, begin, tensors[len(states) :])
 
 
-def _kernel(
-    step: Step, key: Hashable, current: Tensor, leaves: Sequence[Tensor | float], letters: str, states: int, name: str
-) -> Kernel | Untraceable:
-    """The kernel for this call, from the last time or made now; where there can't be one, the reason."""
-    wanted: tuple[bool, ...] = ()
-    if torch.is_grad_enabled():
-        wanted = (current.requires_grad, *[isinstance(leaf, Tensor) and leaf.requires_grad for leaf in leaves])
-    full = (key, current.dtype, letters, wanted, current.device.type)
-    kernel = _kernels.get(full)
-    if kernel is None:
-        kernel = _kernels[full] = _made(step, current, leaves, letters, states, wanted)
-        if isinstance(kernel, Untraceable):
-            _log.warning("%s runs on the slow reference engine, as no fused engine can run %s", name, kernel)
-    return kernel
-
-
-def _made(
-    step: Step, current: Tensor, leaves: Sequence[Tensor | float], letters: str, states: int, wanted: Sequence[bool]
-) -> Kernel | Untraceable:
-    if current.device.type != "cpu":
-        return Untraceable(f"on {current.device}")
-    wanted = wanted or (False,) * (1 + len(leaves))
+def _made(step: Step, current: Tensor, letters: str, states: int, name: str) -> Kernel | Untraceable:
+    """The kernel for a call; where there can't be one, the reason, which is logged."""
     try:
-        return Kernel(trace(step, states, len(leaves) - states, current.dtype, wanted), letters, wanted)
+        if current.device.type not in _KERNELS:
+            raise Untraceable(f"on {current.device}")
+        wanted = [letter.isupper() for letter in letters]
+        make = _KERNELS[current.device.type]
+        return make(trace(step, states, len(letters) - 1 - states, current.dtype, wanted), letters.lower(), wanted)
     except ImportError as missing:
-        return Untraceable(f"without llvmlite ({missing})")
-    except Untraceable as reason:
-        return Untraceable(f"{getattr(step, '__qualname__', step)}: {reason}")
+        reason = Untraceable(f"without {missing.name} ({missing})")
+    except Untraceable as problem:
+        reason = Untraceable(f"{getattr(step, '__qualname__', step)}: {problem}")
+    _log.warning("%s runs on the slow reference engine, as no fused engine can run %s", name, reason)
+    return reason
 
 
 def _checked(
-    name: str, current: Tensor, states: Sequence[Tensor | float], constants: Sequence[Tensor | float]
+    name: str,
+    current: Tensor,
+    states: Sequence[Tensor | float],
+    constants: Sequence[Tensor | float],
+    steps: int | None,
 ) -> tuple[Tensor, list[Tensor | float], str]:
-    """The input, the states and constants in one dtype, and a letter for where each of them is found."""
+    """The input, the states and constants in one dtype, and a letter for where each of them is found.
+
+    The letter is a capital where the gradient is wanted.
+    """
     shape = current.shape
-    if len(shape) < 2 or shape[0] < 1:
+    if steps is not None:
+        if steps < 1 or not shape:
+            raise UserError(f"{name} takes [B, *] for T ≥ 1 steps, not {list(shape)} for {steps}")
+    elif len(shape) < 2 or shape[0] < 1:
         raise UserError(f"{name} takes [T, B, *] with T ≥ 1, not {list(shape)}")
-    if current.dtype not in _FULL:
-        if current.dtype not in _HALF:
-            raise UserError(f"{name} takes a real input, not {_short(current.dtype)} of shape {list(shape)}")
+    dtype = current.dtype
+    if dtype is not torch.float32 and dtype is not torch.float64:
+        if dtype not in _HALF:
+            raise UserError(f"{name} takes a real input, not {_short(dtype)} of shape {list(shape)}")
         current = current.float()
+    learning = torch.is_grad_enabled()
+    letters = "t" if steps is None else "l"
+    if learning and current.requires_grad:
+        letters = letters.upper()
     leaves: list[Tensor | float] = []
-    letters = "t"
     count = len(states)
     for index, leaf in enumerate((*states, *constants)):
         if isinstance(leaf, Tensor):
-            leaf, letter = _placed(name, leaf, current, index < count)
+            leaf, letter = _placed(name, leaf, current, shape[1:] if steps is None else shape, index < count)
+            letters += letter.upper() if learning and leaf.requires_grad else letter
         else:
-            leaf, letter = float(leaf), "n"
-        letters += letter
+            letters += "n"
         leaves.append(leaf)
     return current, leaves, letters
 
 
-def _placed(name: str, leaf: Tensor, current: Tensor, state: bool) -> tuple[Tensor, str]:
+def _placed(name: str, leaf: Tensor, current: Tensor, batch: Sequence[int], state: bool) -> tuple[Tensor, str]:
     """A state or constant as the kernels read it, and the letter for where it is found."""
     if leaf.dtype is not current.dtype or leaf.device != current.device:
         if leaf.device != current.device or current.dtype is not torch.float32 or leaf.dtype not in _HALF:
@@ -129,7 +151,6 @@ def _placed(name: str, leaf: Tensor, current: Tensor, state: bool) -> tuple[Tens
                 f"the input {_short(current.dtype)} on {current.device}"
             )
         leaf = leaf.float()
-    batch = current.shape[1:]
     if state and leaf.shape != batch:
         raise UserError(f"{name}: the state is {list(leaf.shape)}, the input asks for {list(batch)}")
     if leaf.numel() == 1 and not state:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from math import prod
 from struct import Struct
 from typing import Any
 
@@ -38,32 +39,39 @@ class Kernel:
         self.program, self.kinds, self.dtype = program, kinds, program.dtype
         self.wanted = wanted
         self.learns = any(wanted)
-        self.first_constant = 1 + program.states
+        self.states = program.states
+        self.tensors = [index for index, kind in enumerate(kinds[1:]) if kind != "n"]  # of the leaves after the input
         self.forward: Function = load(forward_text(program, kinds), ["forward"])[0]
         fields = "qqqq" + "".join("d" if kind == "n" else "q" for kind in kinds[1:])
         self.pack_forward = Struct(f"{fields}{'q' * (2 + program.states)}").pack
         if self.learns:
             self.backward: Function = load(backward_text(program, kinds), ["backward"])[0]
-            results = 2 * program.states + wanted[0] + sum(wanted[1 + program.states :])
-            self.pack_backward = Struct(f"{fields}qqq{'q' * results}").pack
+            self.asked = [(index, kind) for index, kind in enumerate(kinds) if wanted[index]]
+            self.returned = [index for index in range(len(kinds)) if wanted[index] or 1 <= index <= program.states]
+            self.pack_backward = Struct(f"{fields}qqq{'q' * (program.states + len(self.returned))}").pack
 
-    def __call__(self, current: Tensor, leaves: Sequence[Leaf]) -> tuple[Tensor, ...]:
-        """Output and last states."""
+    def __call__(self, current: Tensor, leaves: Sequence[Leaf], steps: int | None) -> Sequence[Tensor]:
+        """Output and last states. The current is [T, B, *], or [B, *] where ``steps`` is given."""
         if self.learns:
-            outputs: tuple[Tensor, ...] = _Fused.apply(self, current, *leaves)  # type: ignore[no-untyped-call]
-            return outputs
-        return self.run(_rows(current), leaves, None)
+            tensors = [leaves[index] for index in self.tensors]
+            results: Sequence[Tensor] = Fused.apply(self, leaves, steps, current, *tensors)  # type: ignore[no-untyped-call]
+            return results
+        return self.run(*rows(current, steps), leaves, None)
 
-    def run(self, current: Tensor, leaves: Sequence[Leaf], kept: Tensor | None) -> tuple[Tensor, ...]:
-        """Run forward, writing the states before every SEGMENT-th step but the first into ``kept`` if it is given."""
-        steps, *batch = current.shape
-        total = current.numel()
-        neurons = total // steps
+    def run(
+        self, current: Tensor, steps: int, batch: Sequence[int], leaves: Sequence[Leaf], kept: Tensor | None
+    ) -> tuple[Tensor, ...]:
+        """Run forward, writing the states before every SEGMENT-th step but the first into ``kept`` if it is given.
+
+        The current is contiguous, [T, B, *], or [B, *] if it is the same at every step; ``batch`` is [B, *].
+        """
         output = fresh(current, steps, *batch)
-        lasts = [current.new_empty(*batch) for _ in range(self.program.states)]
+        total = output.numel()
+        neurons = total // steps
+        lasts = [current.new_empty(*batch) for _ in range(self.states)]
         arguments = self.pack_forward(
-            steps, neurons, current.data_ptr(), neurons if current.stride(0) else 0,
-            *[leaf.data_ptr() if isinstance(leaf, Tensor) else leaf for leaf in leaves],
+            steps, neurons, current.data_ptr(), 0 if current.dim() == len(batch) else neurons,
+            *(self._places(leaves) if self.tensors else leaves),
             output.data_ptr(), *[last.data_ptr() for last in lasts], 0 if kept is None else kept.data_ptr(),
         )  # fmt: skip
         run_blocks(self.forward, arguments, -(-neurons // BLOCK), total)
@@ -72,70 +80,76 @@ class Kernel:
     def adjoint(
         self,
         current: Tensor,
+        steps: int,
+        batch: Sequence[int],
         leaves: Sequence[Leaf],
         kept: Tensor | None,
         grads: Sequence[Tensor | None],
     ) -> list[Tensor | None]:
         """Gradients of input, states and constants from those of output and last states."""
-        steps, *batch = current.shape
-        total = current.numel()
-        neurons = total // steps
+        upstream, *lasts = grads
+        upstream = current.new_zeros(batch) if upstream is None else rows(upstream, None)[0]
+        lasts = [grad if grad is None or grad.is_contiguous() else grad.contiguous() for grad in lasts]
+        neurons = prod(batch)
         blocks = -(-neurons // BLOCK)
-        upstream = _rows(current.new_zeros(()).expand_as(current) if grads[0] is None else grads[0])
-        lasts = [None if grad is None else grad.contiguous() for grad in grads[1:]]  # alive until the kernel is done
-        result: list[Tensor | None] = []
-        for kind, flag in zip(self.kinds, self.wanted, strict=True):
-            if not flag:
-                result.append(None)
-            elif kind == "s":
-                result.append(current.new_empty(blocks, dtype=torch.float64))
+        result: list[Tensor | None] = [None] * len(self.kinds)
+        for index, kind in self.asked:
+            if kind == "s":
+                result[index] = current.new_empty(blocks, dtype=torch.float64)
             else:
-                result.append(fresh(current, steps, *batch) if kind == "t" else current.new_empty(*batch))
-        constants = 1 + self.program.states
+                result[index] = fresh(current, steps, *batch) if kind == "t" else current.new_empty(*batch)
         arguments = self.pack_backward(
-            steps, neurons, current.data_ptr(), neurons if current.stride(0) else 0,
-            *[leaf.data_ptr() if isinstance(leaf, Tensor) else leaf for leaf in leaves],
-            0 if kept is None else kept.data_ptr(), upstream.data_ptr(), neurons if upstream.stride(0) else 0,
+            steps, neurons, current.data_ptr(), 0 if current.dim() == len(batch) else neurons,
+            *(self._places(leaves) if self.tensors else leaves),
+            0 if kept is None else kept.data_ptr(),
+            upstream.data_ptr(), 0 if upstream.dim() == len(batch) else neurons,
             *[0 if grad is None else grad.data_ptr() for grad in lasts],
-            *[grad.data_ptr() for grad in result[:1] if grad is not None],
-            *[0 if grad is None else grad.data_ptr() for grad in result[1:constants]],
-            *[grad.data_ptr() for grad in result[constants:] if grad is not None],
+            *[0 if (grad := result[index]) is None else grad.data_ptr() for index in self.returned],
         )  # fmt: skip
-        run_blocks(self.backward, arguments, blocks, total)
-        for index, kind in enumerate(self.kinds):
+        run_blocks(self.backward, arguments, blocks, steps * neurons)
+        for index, kind in self.asked:
             if kind == "s" and (grad := result[index]) is not None:
                 result[index] = grad.sum().to(self.dtype)
         return result
 
+    def _places(self, leaves: Sequence[Leaf]) -> list[float]:
+        return [leaf.data_ptr() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
 
-class _Fused(torch.autograd.Function):
-    """A kernel under autograd."""
+
+class Fused(torch.autograd.Function):
+    """A kernel under autograd. The tensors among the leaves are given once more, for autograd to see."""
 
     @staticmethod
-    def forward(ctx: Any, kernel: Kernel, current: Tensor, *leaves: Leaf) -> tuple[Tensor, ...]:
-        current = _rows(current)  # here, where autograd doesn't see it: the gradient is that of the input as it came
-        steps, *batch = current.shape
+    def forward(
+        ctx: Any, kernel: Kernel, leaves: Sequence[Leaf], steps: int | None, current: Tensor, *tensors: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Output and last states."""
+        # Here, where autograd doesn't see it: the gradient is that of the input as it came.
+        current, many, batch = rows(current, steps)
         kept = None
-        if steps > SEGMENT:
-            kept = current.new_empty((steps - 1) // SEGMENT, kernel.program.states, *batch)
+        if many > SEGMENT:
+            kept = current.new_empty((many - 1) // SEGMENT, kernel.states, *batch)
         ctx.set_materialize_grads(False)
-        ctx.kernel = kernel
-        ctx.numbers = [None if isinstance(leaf, Tensor) else leaf for leaf in leaves]
-        ctx.save_for_backward(current, kept, *[leaf for leaf in leaves if isinstance(leaf, Tensor)])
-        return kernel.run(current, leaves, kept)
+        ctx.save_for_backward(current, kept, *tensors)
+        ctx.rest = kernel, many, batch, [None if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+        return kernel.run(current, many, batch, leaves, kept)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        """Gradients of the tensors that forward took."""
+        kernel, steps, batch, leaves = ctx.rest
         current, kept, *tensors = ctx.saved_tensors
-        each = iter(tensors)
-        leaves = [next(each) if number is None else number for number in ctx.numbers]
+        if tensors:
+            leaves = list(leaves)
+            for index, tensor in zip(kernel.tensors, tensors, strict=True):
+                leaves[index] = tensor
         again = torch.is_grad_enabled()  # someone wants to differentiate these gradients in turn
         with torch.no_grad() if again else nullcontext():
-            gradients: list[Tensor | None] = ctx.kernel.adjoint(current, leaves, kept, grads)
+            gradients: list[Tensor | None] = kernel.adjoint(current, steps, batch, leaves, kept, grads)
         if again:
             guard: Any = _FirstOrder.apply
             gradients = [None if grad is None else guard(grad, current, *tensors) for grad in gradients]
-        return None, *gradients
+        return None, None, None, gradients[0], *[gradients[1 + index] for index in kernel.tensors]
 
 
 class _FirstOrder(torch.autograd.Function):
@@ -150,10 +164,11 @@ class _FirstOrder(torch.autograd.Function):
         raise UserError("the fused engine has no second-order gradients; set engine: 'reference' on the neuron")
 
 
-def _rows(tensor: Tensor) -> Tensor:
-    """A tensor [T, ...] whose steps are contiguous, and either follow each other or are all the same memory."""
-    if tensor.is_contiguous():
-        return tensor
-    if tensor.stride(0) == 0:
-        return tensor[0].contiguous().expand(tensor.shape)
-    return tensor.contiguous()
+def rows(current: Tensor, steps: int | None) -> tuple[Tensor, int, Sequence[int]]:
+    """The memory of an input, T and [B, *]: contiguous [T, B, *], or [B, *] if it is the same at every step."""
+    shape = current.shape
+    if steps is None:
+        steps, shape = shape[0], shape[1:]
+        if not current.is_contiguous() and current.stride(0) == 0:
+            current = current[0]
+    return current if current.is_contiguous() else current.contiguous(), steps, shape

@@ -52,26 +52,27 @@ def backward_text(program: Program, kinds: str) -> str:
 
     Its arguments: T, M, the input, its distance between steps, states, constants, the states that were kept, the
     gradient of the output, its distance between steps, the gradients of the last states (or 0 each); then where the
-    gradients go: of the input, if wanted, of the first states (or 0 each), and of each constant that wants one, per
-    neuron where it is of kind ``l``, else as a double for each block.
+    gradients go: of the input, if wanted, of the first states (or 0 each), and of each constant that wants one. What is
+    of kind ``l`` gets its gradient per neuron, summed over time; of kind ``s``, as a double for each block.
     """
     names = range(program.states)
-    constants = {
-        index: kinds[1 + program.states + index]
-        for index, gradient in enumerate(program.gradients[1 + program.states :])
-        if gradient is not None
+    summed = {
+        index: kind
+        for index, (kind, gradient) in enumerate(zip(kinds, program.gradients, strict=True))
+        if gradient is not None and kind != "t" and not 1 <= index <= program.states
     }
     text = Text(program, kinds)
     fields = [*text.inputs, ("kept", "ptr"), ("gout", "ptr"), ("gs", "i64")]
     fields += [(f"glast{index}", "ptr") for index in names]
-    fields += [("gx", "ptr")] * (program.gradients[0] is not None)
-    fields += [(f"gstart{index}", "ptr") for index in names] + [(f"gconstant{index}", "ptr") for index in constants]
+    fields += [("g0", "ptr")] * (program.gradients[0] is not None)
+    fields += [(f"g{1 + index}", "ptr") for index in names]
+    fields += [(f"g{index}", "ptr") for index in summed if index > 0]
     with text.function("backward", fields):
         past = [text.buffer(BLOCK * SEGMENT) for _ in names]
         adjoint = [text.buffer(BLOCK) for _ in names]
-        sums = [text.buffer(BLOCK) for _ in constants]
+        sums = {index: text.buffer(BLOCK) for index in summed}
         with text.loop("%n") as m:
-            for buffer in (*adjoint, *sums):
+            for buffer in (*adjoint, *sums.values()):
                 text.put("0.0", buffer, m)
         for index in names:
             with text.when(text.emit(f"icmp ne ptr %glast{index}, null")), text.loop("%n") as m:
@@ -84,14 +85,14 @@ def backward_text(program: Program, kinds: str) -> str:
             _recompute(text, segment, begin, last, past)
             _go_back(text, begin, last, past, adjoint, sums)
         for index in names:
-            with text.when(text.emit(f"icmp ne ptr %gstart{index}, null")), text.loop("%n") as m:
-                text.put(text.get(adjoint[index], m), f"%gstart{index}", text.row(m))
-        for (index, kind), buffer in zip(constants.items(), sums, strict=True):
+            with text.when(text.emit(f"icmp ne ptr %g{1 + index}, null")), text.loop("%n") as m:
+                text.put(text.get(adjoint[index], m), f"%g{1 + index}", text.row(m))
+        for index, kind in summed.items():
             if kind == "l":
                 with text.loop("%n") as m:
-                    text.put(text.get(buffer, m), f"%gconstant{index}", text.row(m))
+                    text.put(text.get(sums[index], m), f"%g{index}", text.row(m))
             else:
-                text.total(buffer, f"%gconstant{index}")
+                text.total(sums[index], f"%g{index}")
     return str(text)
 
 
@@ -113,7 +114,7 @@ def _recompute(text: Text, segment: str, begin: str, last: str, past: list[str])
                 text.put(value, buffer, text.whole("add", there, m))
 
 
-def _go_back(text: Text, begin: str, last: str, past: list[str], adjoint: list[str], sums: list[str]) -> None:
+def _go_back(text: Text, begin: str, last: str, past: list[str], adjoint: list[str], sums: dict[int, str]) -> None:
     """Run the adjoint over a segment, from its last step to its first."""
     with text.loop(text.whole("add", last, 1)) as done:
         j = text.whole("sub", last, done)
@@ -121,11 +122,11 @@ def _go_back(text: Text, begin: str, last: str, past: list[str], adjoint: list[s
         with text.loop("%n") as m:
             leaves = text.leaves(t, m, [text.get(buffer, text.whole("add", here, m)) for buffer in past])
             leaves += [text.get("%gout", text.at(t, "%gs", m)), *[text.get(buffer, m) for buffer in adjoint]]
-            wanted = [gradient for gradient in text.program.gradients if gradient is not None]
-            gradients = iter(text.compute(wanted, leaves))
-            if text.program.gradients[0] is not None:
-                text.put(next(gradients), "%gx", text.at(t, "%M", m))
-            for buffer in adjoint:
-                text.put(next(gradients), buffer, m)
-            for buffer in sums:
-                text.put(text.emit(f"fadd {text.t} {text.get(buffer, m)}, {next(gradients)}"), buffer, m)
+            wanted = {index: value for index, value in enumerate(text.program.gradients) if value is not None}
+            for index, gradient in zip(wanted, text.compute(list(wanted.values()), leaves), strict=True):
+                if index in sums:
+                    text.put(text.emit(f"fadd {text.t} {text.get(sums[index], m)}, {gradient}"), sums[index], m)
+                elif index == 0:
+                    text.put(gradient, "%g0", text.at(t, "%M", m))
+                else:
+                    text.put(gradient, adjoint[index - 1], m)

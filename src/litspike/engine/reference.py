@@ -28,5 +28,5 @@ def run_reference(
     outputs = []
     for x in current.unbind(0):
         output, *states = step(x, *states, *constants)
-        outputs.append(output)
-    return torch.stack(outputs), tuple(states)
+        outputs.append(output if output.shape == x.shape else output.expand_as(x))  # constant, or the same for all
+    return torch.stack(outputs), tuple(state.expand(current.shape[1:]) for state in states)

@@ -1,5 +1,6 @@
 """Figures of merit, as torchmetrics and plain functions."""
 
+from litspike.metrics.mean import mean_interval, student_quantile
 from litspike.metrics.wilson import wilson_interval
 
-__all__ = ["wilson_interval"]
+__all__ = ["mean_interval", "student_quantile", "wilson_interval"]

@@ -14,8 +14,6 @@ from litspike.settings import UserError
 def over_time(layer: nn.Module, x: Tensor) -> Tensor:
     """Apply a layer without state to every time step, as one call on T·B samples.
 
-    An input that is the same at every step, as :func:`torch.Tensor.expand` makes it, is computed once on B samples.
-
     Args:
         layer: a module from [B, *] to [B, *].
         x: [T, B, *].
@@ -23,12 +21,11 @@ def over_time(layer: nn.Module, x: Tensor) -> Tensor:
     Returns:
         The layer's output for every step, [T, B, *].
     """
-    steps, batch = x.shape[:2]
-    if x.stride(0) == 0 or steps == 1:
-        y: Tensor = layer(x[0])
-        return y.unsqueeze(0).expand(steps, *y.shape)
+    if isinstance(layer, nn.Linear) and x.dim() == 3:
+        y: Tensor = layer(x)  # takes any number of dimensions before its own, and does the same with them
+        return y
     y = layer(x.flatten(0, 1))
-    return y.view(steps, batch, *y.shape[1:])
+    return y.view(*x.shape[:2], *y.shape[1:])
 
 
 class SequenceLayer(nn.Module):
@@ -44,6 +41,9 @@ class Pass:
 
     Call: ``y = apply(layer, x)``, from [T, B, *] to [T, B, *].
 
+    An input that is the same at every step, as :func:`torch.Tensor.expand` makes it, is computed once on B samples
+    up to the first layer of neurons.
+
     Args:
         state: an entry for each layer of neurons in the order of their use; from rest where None.
     """
@@ -51,21 +51,36 @@ class Pass:
     def __init__(self, state: tuple[Any, ...] | None) -> None:
         self._before = state
         self._after: list[Any] = []
+        self._held: tuple[Tensor, Tensor] | None = None  # [T, B, *] that is the same at every step, and its step
 
     def __call__(self, layer: nn.Module, x: Tensor) -> Tensor:
         """Send a sequence through a layer of any kind, or through a network inside a network."""
-        if isinstance(layer, NeuronLayer):
-            before = self._before
-            if before is not None and len(before) == len(self._after):
-                raise UserError(f"the state is of {len(before)} layers of neurons, the network has more")
-            x, after = layer(x, None if before is None else before[len(self._after)])
-            self._after.append(after)
-            return x
         if isinstance(layer, SpikingNetwork):
             return layer.through(x, self)
         if isinstance(layer, SequenceLayer):
             return layer(x)  # type: ignore[no-any-return]
-        return over_time(layer, x)
+        step = self._step(x)
+        if isinstance(layer, NeuronLayer):
+            before = self._before
+            if before is not None and len(before) == len(self._after):
+                raise UserError(f"the state is of {len(before)} layers of neurons, the network has more")
+            start = None if before is None else before[len(self._after)]
+            x, after = layer(x, start) if step is None else layer(step, start, x.shape[0])
+            self._after.append(after)
+            return x
+        if step is None:
+            return over_time(layer, x)
+        step = layer(step)
+        self._held = step.expand(x.shape[0], *step.shape), step
+        return self._held[0]
+
+    def _step(self, x: Tensor) -> Tensor | None:
+        """The one step [B, *] of a sequence whose steps are the same, None of any other."""
+        if self._held is not None and x is self._held[0]:
+            return self._held[1]  # and not x[0], whose gradient would be laid out over time
+        if x.dim() > 1 and x.stride(0) == 0 and x.shape[0] > 0 and not x.requires_grad:  # the gradient is per step
+            return x[0]
+        return None
 
     def state(self) -> tuple[Any, ...]:
         """The state after the pass, an entry for each layer of neurons in the order of their use."""

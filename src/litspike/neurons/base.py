@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import namedtuple
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils._pytree import _register_namedtuple
 
-from litspike.engine import Engine, run
+from litspike.engine import Engine, Rule, run
 from litspike.neurons.declaration import Declared, Option, option
 from litspike.neurons.layer import NeuronLayer
+from litspike.settings import UserError
 from litspike.surrogates import ArcTan, Surrogate, spike
+
+
+class Undeclared(UserError, AttributeError):
+    """A step reads something from its layer that is no option."""
 
 
 class Neuron(Declared, NeuronLayer):
@@ -31,7 +38,8 @@ class Neuron(Declared, NeuronLayer):
     step: ClassVar[Callable[..., tuple[Tensor, ...]]]
     """One time step: ``step(input, *states, *constants) → (output, *states)``, elementwise and pure.
 
-    It may read the model's options from ``self``, and nothing else beside its arguments.
+    It may read the model's options from ``self``, and nothing else beside its arguments: it is run on a twin of the
+    layer that has nothing else.
     """
 
     State: ClassVar[Any]
@@ -61,21 +69,40 @@ class Neuron(Declared, NeuronLayer):
         """1 where the distance ``v`` from the threshold is 0 or more, else 0; the surrogate is its derivative."""
         return spike(v, self.surrogate)
 
-    def key(self) -> Hashable:
-        """What :meth:`step` depends on beside its arguments: the model and its options."""
-        options = [
-            getattr(self, name)
+    def _settle(self) -> None:
+        """Make what the engines get once and for all: the step of a twin that has options alone."""
+        super()._settle()
+        options = {
+            name: getattr(self, name)
             for name, entry in self.declared.items()
             if isinstance(entry, Option) and name != "learn"
-        ]
-        return type(self), *options
+        }
+        twin = object.__new__(type(self))
+        nn.Module.__init__(twin)
+        vars(twin).update(options, learn=None, _stripped=True)
+        vars(self)["_rule"] = Rule(twin.step, (type(self), *options.values()))
 
-    def forward(self, current: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+    _stripped = False
+
+    def __getattr__(self, name: str) -> Any:
+        """Say what is wrong when a step reads a number from its layer, which its kernel would keep for ever."""
+        if self._stripped and not name.startswith("__"):
+            problem = f"step can't read self.{name}, as it is no option: hand it over through constants()"
+            raise Undeclared(f"{type(self).__name__}: {problem}")
+        return super().__getattr__(name)
+
+    def key(self) -> Hashable:
+        """What :meth:`step` depends on beside its arguments: the model and its options."""
+        rule: Rule = self._rule
+        return rule
+
+    def forward(self, current: Tensor, state: Any = None, steps: int | None = None) -> tuple[Tensor, Any]:
         """Run over a sequence.
 
         Args:
             current: input current, [T, B, *] with T ≥ 1; the unit is that of the threshold.
             state: state before the first step, a ``State`` of tensors [B, *]; at rest where None.
+            steps: T, where ``current`` is [B, *] and the same at every step.
 
         Returns:
             The output of every step (spikes, 0 or 1, in a spiking model), [T, B, *], and the ``State`` after the
@@ -86,13 +113,18 @@ class Neuron(Declared, NeuronLayer):
                 shape, or a state or parameter another dtype or device; if the fused engine is asked for by name and
                 can't run the model.
         """
-        start = self.start(current) if state is None else tuple(state)
-        output, states = run(self.step, self.key(), current, start, self.constants(), self.engine, type(self).__name__)
-        return output, self.State(*states)
+        start = self.start(current, steps) if state is None else state
+        rule = self._rule
+        output, states = run(rule.step, rule, current, start, self.constants(), self.engine, type(self).__name__, steps)
+        return output, self.State._make(states)
 
-    def start(self, current: Tensor) -> tuple[Tensor | float, ...]:
+    def start(self, current: Tensor, steps: int | None = None) -> Sequence[Tensor | float]:
         """The states at rest before ``current``: a number for all neurons, or [B, *] where parameters are learned."""
-        return tuple(v.expand(current.shape[1:]) if isinstance(v, Tensor) else v for v in self.at_rest())
+        rest = self.at_rest()
+        if not self._parameters:
+            return rest
+        shape = current.shape[1:] if steps is None else current.shape
+        return [value.expand(shape) if isinstance(value, Tensor) else value for value in rest]
 
 
 def _state_type(model: type[Neuron]) -> Any:
@@ -100,4 +132,6 @@ def _state_type(model: type[Neuron]) -> Any:
     state = make("State", list(model.rest), module=model.__module__)
     state.__qualname__ = f"{model.__qualname__}.State"  # where pickle finds it again
     state.detach = lambda self: type(self)(*(value.detach() for value in self))
+    with suppress(ValueError):  # a class of this name was there before; its states are the ones to be exported
+        _register_namedtuple(state, serialized_type_name=f"{model.__module__}.{state.__qualname__}")
     return state

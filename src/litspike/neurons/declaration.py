@@ -37,6 +37,8 @@ class Param:
             return self
         free = module._parameters.get(f"free_{self.name}")
         if free is None:
+            if self.name not in (module.learn or {}):
+                raise AttributeError(self.name)  # on a layer stripped of its numbers, which says it better
             problem = f"learn.{self.name} is neuron: make the layer with shaped(*sample_shape) before it is used"
             raise UserError(f"{type(module).__name__}: {problem}")
         return value_of(free, self.inside)
@@ -77,6 +79,8 @@ class Declared(nn.Module):
 
     A param named in ``learn`` becomes an ``nn.Parameter`` ``free_<name>``, and the attribute its value as a tensor:
     of no dimension where it is learned per layer, of the sample shape where per neuron.
+
+    Its settings are settled once it is made: to set one later is a :class:`SettingError`.
     """
 
     declared: ClassVar[dict[str, Param | Option]] = {}
@@ -91,6 +95,12 @@ class Declared(nn.Module):
         cls.declared = _declarations(cls)
         if "__init__" not in vars(cls):
             cls.__init__ = _constructor(cls)  # type: ignore[method-assign]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse to change a setting of a finished layer: what was checked and compiled would no longer hold."""
+        if name in self.declared and "_initial" in vars(self):
+            raise SettingError(name, value, f"comes too late: make a new {type(self).__name__} with it")
+        super().__setattr__(name, value)
 
     def check(self) -> None:
         """Check what depends on more than one setting; a model overrides it where it has such settings."""
@@ -116,9 +126,9 @@ class Declared(nn.Module):
         """The settings, as the module's printed form shows them; of a learned parameter the initial value."""
         return ", ".join(f"{name}={vars(self).get(name, self._initial.get(name))!r}" for name in self.declared)
 
-    def _learn(self) -> None:
+    def _settle(self) -> None:
         """Turn the parameters that ``learn`` names from numbers into what an optimizer changes."""
-        self._initial: dict[str, float] = {}
+        self._initial: dict[str, float] = {}  # from here on the layer is finished
         learn = {} if self.learn is None else self.learn
         if not isinstance(learn, dict):
             raise SettingError("learn", learn, "is no mapping from a parameter to layer or neuron")
@@ -163,7 +173,7 @@ def _constructor(cls: type[Declared]) -> Any:
         for name, entry in cls.declared.items():
             setattr(self, name, _checked(name, settings.get(name, entry.default), entry, hints[name]))
         self.check()
-        self._learn()
+        self._settle()
 
     own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     keyword = inspect.Parameter.KEYWORD_ONLY

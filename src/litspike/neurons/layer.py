@@ -12,12 +12,13 @@ class NeuronLayer(nn.Module):
     """A layer of neurons with the manners of ``torch.nn.LSTM``: its state is passed and returned, never kept."""
 
     @abstractmethod
-    def forward(self, current: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+    def forward(self, current: Tensor, state: Any = None, steps: int | None = None) -> tuple[Tensor, Any]:
         r"""Run over a sequence, from rest where ``state`` is None.
 
         Args:
             current: input, [T, B, \*].
             state: what an earlier call returned.
+            steps: T, where ``current`` is [B, \*] and the same at every step.
 
         Returns:
             The output of every step, [T, B, \*], and the state after the last one. Its ``detach()`` cuts it off the

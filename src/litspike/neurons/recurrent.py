@@ -62,10 +62,14 @@ class Recurrent(NeuronLayer):
         layer.connections = nn.Linear(math.prod(shape), math.prod(shape), self.bias)
         return layer
 
-    def forward(self, current: Tensor, state: RecurrentState | None = None) -> tuple[Tensor, RecurrentState]:
+    def forward(
+        self, current: Tensor, state: RecurrentState | None = None, steps: int | None = None
+    ) -> tuple[Tensor, RecurrentState]:
         """See :class:`~litspike.neurons.layer.NeuronLayer`."""
         if self.connections is None:
             raise UserError("Recurrent: make the layer with shaped(*sample_shape) before it is used")
+        if steps is not None:
+            current = current.expand(steps, *current.shape)
         before = (0.0, *self.neuron.start(current)) if state is None else (state.output, *state.neuron)
         size = self.connections.in_features
         if current.shape[2:].numel() != size:

@@ -1,6 +1,30 @@
-"""Tasks: what a network is trained to do, as LightningModules."""
+"""Tasks: what a network is trained to do, as LightningModules, with their losses and regularisers."""
 
 from litspike.tasks.carried import CarriedClassification
 from litspike.tasks.classification import Classification
+from litspike.tasks.losses import (
+    BinaryCrossEntropy,
+    ClassificationLoss,
+    CrossEntropy,
+    Loss,
+    MeanSquaredError,
+    TemporalCrossEntropy,
+)
+from litspike.tasks.regression import Regression
+from litspike.tasks.regularisers import RateBand
+from litspike.tasks.task import Task, spiking_layers
 
-__all__ = ["CarriedClassification", "Classification"]
+__all__ = [
+    "BinaryCrossEntropy",
+    "CarriedClassification",
+    "Classification",
+    "ClassificationLoss",
+    "CrossEntropy",
+    "Loss",
+    "MeanSquaredError",
+    "RateBand",
+    "Regression",
+    "Task",
+    "TemporalCrossEntropy",
+    "spiking_layers",
+]

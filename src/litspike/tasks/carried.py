@@ -25,7 +25,11 @@ class CarriedClassification(Classification):
     """Each layer's state after the batch before, detached; None before the first batch."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Samples [B, *] → logits [B], from the carried state."""
+        """Samples [B, *] → logits [B, 1], from the carried state."""
+        return self.answer(x)[0]
+
+    def answer(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits [B, 1] and outputs [T, B, 1] from the carried state, which moves on."""
         if self.carried is not None:
             carried_size = len(self.carried[0][0])
             if carried_size != len(x):
@@ -35,9 +39,9 @@ class CarriedClassification(Classification):
                     "from rest, as configs/default.yaml has it"
                 )
             self.carried = tuple(tuple(value.to(x.device) for value in layer) for layer in self.carried)
-        logits, state = self.respond(x, self.carried)
+        logits, outputs, state = self.respond(x, self.carried)
         self.carried = tuple(tuple(value.detach() for value in layer) for layer in state)
-        return logits
+        return logits, outputs
 
     def on_validation_epoch_start(self) -> None:
         """Put the state of training aside."""

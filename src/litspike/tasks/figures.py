@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, SumMetric
-from torchmetrics.classification import BinaryAccuracy
 
 
 class NonFiniteLoss(Exception):
@@ -17,32 +18,37 @@ class NonFiniteLoss(Exception):
 
 
 class Figures(nn.Module):
-    """Loss and accuracy of the batches of an epoch.
+    """Loss and score of the batches of an epoch.
 
     Batches wait as they are and reach the torchmetrics a hundred at a time: an update for each would cost more
     than a small network's training step.
+
+    Args:
+        name: what the score is called.
+        score: from the readout's values [B, *] and the targets [B, *] to a number for each sample, [B].
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str, score: Callable[[Tensor, Tensor], Tensor]) -> None:
         super().__init__()
-        self.loss = MeanMetric(nan_strategy="error")  # "disable" drops the weights (torchmetrics 1.9)
-        self.accuracy = BinaryAccuracy(validate_args=False)
+        self.name, self._score = name, score
+        # "disable" drops the weights (torchmetrics 1.9)
+        self.loss, self.score = MeanMetric(nan_strategy="error"), MeanMetric(nan_strategy="error")
         self.samples = SumMetric()
         self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []
 
-    def add(self, loss: Tensor, logits: Tensor, labels: Tensor, last: bool = False) -> None:
+    def add(self, loss: Tensor, values: Tensor, targets: Tensor, last: bool = False) -> None:
         """Take in a batch.
 
         Args:
             loss: the batch's mean loss.
-            logits: [B].
-            labels: 0 or 1, [B].
+            values: what the readout gave, [B, *].
+            targets: what it should have given, [B, *].
             last: whether it closes the epoch.
 
         Raises:
             NonFiniteLoss: if the loss of a batch that waited is NaN or infinite.
         """
-        self._waiting.append((loss.detach(), logits.detach(), labels))
+        self._waiting.append((loss.detach(), values.detach(), targets))
         if last or len(self._waiting) == 100:
             self.flush()
 
@@ -50,20 +56,20 @@ class Figures(nn.Module):
         """Hand the waiting batches on to the metrics. Raises :class:`NonFiniteLoss`."""
         if not self._waiting:
             return
-        losses, logits, labels = zip(*self._waiting, strict=True)
+        losses, values, targets = zip(*self._waiting, strict=True)
         self._waiting.clear()
         loss = torch.stack(losses)
         if not bool(loss.isfinite().all()):
             first = int(loss.isfinite().logical_not().nonzero()[0])
             raise NonFiniteLoss(loss[first].item(), len(losses) - 1 - first)
-        self.loss.update(loss, torch.tensor([len(batch) for batch in labels], device=loss.device))
-        self.accuracy.update((torch.cat(logits) > 0).int(), torch.cat(labels).int())
-        self.samples.update(sum(len(batch) for batch in labels))
+        self.loss.update(loss, torch.tensor([len(batch) for batch in targets], device=loss.device))
+        self.score.update(self._score(torch.cat(values), torch.cat(targets)).float())
+        self.samples.update(sum(len(batch) for batch in targets))
 
     def compute(self) -> tuple[dict[str, Tensor], int]:
-        """Close the epoch: its loss and accuracy over all processes, and the number of samples; begins anew."""
+        """Close the epoch: its loss and score over all processes, and the number of samples; begins anew."""
         self.flush()
-        figures = {"loss": self.loss.compute(), "accuracy": self.accuracy.compute()}
+        figures = {"loss": self.loss.compute(), self.name: self.score.compute()}
         samples = int(self.samples.compute())
         self.clear()
         return figures, samples
@@ -71,6 +77,5 @@ class Figures(nn.Module):
     def clear(self) -> None:
         """Forget what was gathered."""
         self._waiting.clear()
-        self.loss.reset()
-        self.accuracy.reset()
-        self.samples.reset()
+        for metric in (self.loss, self.score, self.samples):
+            metric.reset()

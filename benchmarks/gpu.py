@@ -1,0 +1,109 @@
+"""The kernels of the GPU beside the bytes that they must move: forward and backward of a LIF layer, without a Linear.
+
+    python benchmarks/gpu.py
+
+The floor is what must be read and written once (forward: input and spikes; backward: input, upstream gradient and the
+input's gradient; states kept between the two) over the bandwidth of a copy of that size, measured in the same run.
+SpikingJelly's LIF runs beside it where it is installed, with spikes compared.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from litspike.neurons import LIF
+
+STEPS, BATCH, SIZES = 500, 16, (128, 512, 2048)
+Layer = Callable[[Tensor], Tensor]
+
+
+def milliseconds(job: Callable[[], object], runs: int = 30) -> float:
+    """Median time of a job on the GPU, after a warm-up."""
+    times = []
+    for _ in range(runs + 5):
+        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        start.record()
+        job()
+        end.record()
+        torch.cuda.synchronize()
+        times.append(start.elapsed_time(end))
+    return statistics.median(times[5:])
+
+
+def layer_times(layer: Layer, x: Tensor, upstream: Tensor) -> tuple[float, float]:
+    """Forward and backward."""
+    output = layer(x)
+    back = milliseconds(lambda: torch.autograd.grad(output, x, upstream, retain_graph=True))
+    return milliseconds(lambda: layer(x)), back
+
+
+def peers() -> dict[str, Callable[[], Layer]]:
+    """SpikingJelly's backends, where it is installed: each makes a layer with the dynamics of ours."""
+    try:
+        from spikingjelly.activation_based import functional, neuron, surrogate  # type: ignore[import-not-found]
+    except ImportError:
+        return {}
+
+    def maker(backend: str) -> Callable[[], Layer]:
+        def make() -> Layer:
+            # v ← v − v / 10 + x: the spikes of ours, which leaks at the end of a step, but for rounding.
+            node = neuron.LIFNode(
+                tau=10.0, decay_input=False, v_reset=0.0, surrogate_function=surrogate.ATan(),
+                step_mode="m", backend=backend,
+            ).cuda()  # fmt: skip
+
+            def layer(x: Tensor) -> Tensor:
+                functional.reset_net(node)
+                output: Tensor = node(x)
+                return output
+
+            return layer
+
+        return make
+
+    return {f"SpikingJelly {backend}": maker(backend) for backend in ("triton", "cupy")}
+
+
+def report() -> None:
+    """Print a row for each size and layer."""
+    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, T = {STEPS}, B = {BATCH}, float32")
+    print("| N | layer | forward ms | of floor | backward ms | of floor | copy GB/s | spikes that differ |")
+    print("|---|---|---|---|---|---|---|---|")
+    for size in SIZES:
+        x = (torch.randn(STEPS, BATCH, size, device="cuda") * 0.5).requires_grad_()
+        upstream, room = torch.randn_like(x), torch.empty_like(x)
+        source = x.detach()
+        bandwidth = 2 * x.nbytes / milliseconds(lambda to=room, of=source: to.copy_(of))  # bytes a millisecond
+        kept = x.nbytes // 16
+        ours = LIF(decay=0.9, engine="fused").cuda()
+        layers: dict[str, Callable[[], Layer]] = {
+            "litspike": lambda layer=ours: lambda current: layer(current)[0],
+            **peers(),
+        }
+        expected = ours(x)[0]
+        for name, make in layers.items():
+            try:
+                layer = make()
+                forward, backward = layer_times(layer, x, upstream)
+            except Exception as problem:  # a peer that doesn't run here is no reason to stop
+                if name == "litspike":
+                    raise
+                print(f"| {size} | {name} | does not run: {str(problem).splitlines()[0]} |")
+                continue
+            differ = int((layer(x) != expected).sum())
+            floors = (2 * x.nbytes + kept) / bandwidth, (3 * x.nbytes + kept) / bandwidth
+            print(
+                f"| {size} | {name} | {forward:.3f} | {floors[0] / forward:.0%} | {backward:.3f} "
+                f"| {floors[1] / backward:.0%} | {bandwidth / 1e6:.0f} | {differ} |"
+            )
+
+
+if __name__ == "__main__":
+    if torch.cuda.is_available():
+        report()
+    else:
+        print("there is no GPU here: nothing is measured")

@@ -1,0 +1,191 @@
+"""One layer, timed in one library: the part of benchmarks/layer.py that runs in a peer's environment as well.
+
+    python benchmarks/layer_run.py PEER PROBLEM.npz RESULT.npz REPEATS SECONDS
+
+It needs torch, numpy and that one peer alone. Each peer runs in the fastest way that it offers on a CPU: SpikingJelly
+over the whole sequence, the others step by step over ``unbind``. Where they walk over a sequence themselves (sinabs's
+layer, Norse's Lift) they take each step by its index, and the backward pass of each index writes a whole zero tensor:
+30 to 50 times as slow at 500 steps.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import math
+import sys
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+DECAY = 0.9
+
+Forward = Callable[[Tensor], Tensor]
+"""Spikes [T, B, N] of a layer of neurons that starts from rest, from its current [T, B, N]."""
+
+
+class Times(NamedTuple):
+    """Seconds of a forward and of a backward pass."""
+
+    forward: float
+    backward: float
+
+    @property
+    def total(self) -> float:
+        return self.forward + self.backward
+
+
+def median_time(function: Callable[[], object], repeats: int, seconds: float) -> float:
+    """Median duration of up to ``repeats`` calls, as many as fit in ``seconds``, after one to warm up."""
+    function()
+    return median(run for (run,) in _repeated(lambda: (_clocked(function),), repeats, seconds))
+
+
+def pass_times(
+    forward: Callable[[], Tensor], wanted: Tensor, upstream: Tensor, repeats: int, seconds: float
+) -> tuple[Times, Tensor, Tensor]:
+    """Median times of a forward and a backward pass, a fresh graph for each, after one to warm up.
+
+    Returns:
+        The times, and output and gradient of the pass that warmed up.
+    """
+
+    def both() -> tuple[float, float]:
+        start = time.perf_counter()
+        output = forward()
+        middle = time.perf_counter()
+        torch.autograd.grad(output, wanted, upstream)
+        return middle - start, time.perf_counter() - middle
+
+    output = forward()
+    (gradient,) = torch.autograd.grad(output, wanted, upstream)
+    output = output.detach()
+    runs = _repeated(both, repeats, seconds)
+    return Times(*(median(column) for column in zip(*runs, strict=True))), output, gradient
+
+
+def _clocked(function: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def _repeated(once: Callable[[], tuple[float, ...]], repeats: int, seconds: float) -> list[tuple[float, ...]]:
+    runs: list[tuple[float, ...]] = []
+    start = time.perf_counter()
+    while not runs or (len(runs) < repeats and time.perf_counter() - start < seconds):
+        runs.append(once())
+    return runs
+
+
+def snntorch() -> Forward:
+    from snntorch import Leaky
+
+    neuron = Leaky(beta=DECAY, reset_mechanism="zero")
+
+    def forward(x: Tensor) -> Tensor:
+        memory, spikes = torch.zeros_like(x[0]), []
+        for current in x.unbind(0):
+            s, memory = neuron(current, memory)
+            spikes.append(s)
+        return torch.stack(spikes)
+
+    return forward
+
+
+def spikingjelly() -> Forward:
+    from spikingjelly.activation_based import surrogate
+    from spikingjelly.activation_based.neuron import LIFNode
+
+    neuron = LIFNode(tau=1 / (1 - DECAY), decay_input=False, surrogate_function=surrogate.ATan(2.0), step_mode="m")
+
+    def forward(x: Tensor) -> Tensor:
+        neuron.reset()
+        spikes: Tensor = neuron(x)
+        return spikes
+
+    return forward
+
+
+def norse() -> Forward:
+    from norse.torch import LIFBoxCell, LIFBoxParameters
+
+    neuron = LIFBoxCell(LIFBoxParameters(tau_mem_inv=torch.tensor((1 - DECAY) * 1000)))
+
+    def forward(x: Tensor) -> Tensor:
+        state, spikes = None, []
+        for current in x.unbind(0):
+            s, state = neuron(current, state)
+            spikes.append(s)
+        return torch.stack(spikes)
+
+    return forward
+
+
+def sinabs() -> Forward:
+    from sinabs import activation
+    from sinabs.layers import LIF
+
+    neuron = LIF(
+        tau_mem=-1 / math.log(DECAY),
+        norm_input=False,
+        spike_fn=activation.SingleSpike,
+        reset_fn=activation.MembraneReset(),
+        surrogate_grad_fn=activation.Gaussian(mu=0.0, sigma=0.5, grad_scale=1.0),
+    )
+    neuron.requires_grad_(False)
+
+    def forward(x: Tensor) -> Tensor:
+        neuron.reset_states()
+        return torch.cat([neuron(current.unsqueeze(1)) for current in x.unbind(0)], 1).transpose(0, 1)
+
+    return forward
+
+
+PEERS: dict[str, Callable[[], Forward]] = {
+    "snntorch": snntorch,
+    "spikingjelly": spikingjelly,
+    "norse": norse,
+    "sinabs": sinabs,
+}
+
+
+class Outcome(NamedTuple):
+    """What one library did with one problem."""
+
+    layer: Times
+    neurons: Times
+    spikes: np.ndarray
+    gradient: np.ndarray
+
+
+def outcome(neurons: Forward, x: Tensor, weight: Tensor, upstream: Tensor, repeats: int, seconds: float) -> Outcome:
+    """Time Linear and neurons, then the neurons alone.
+
+    Args:
+        neurons: the layer of neurons.
+        x: input spikes, [T, B, N].
+        weight: of the linear map, [N, N].
+        upstream: gradient of the loss by the spikes, [T, B, N].
+        repeats: runs of each measurement.
+        seconds: after which no run of a measurement is begun.
+    """
+    weight = weight.clone().requires_grad_()
+    layer, spikes, gradient = pass_times(
+        lambda: neurons(torch.nn.functional.linear(x, weight)), weight, upstream, repeats, seconds
+    )
+    current = torch.nn.functional.linear(x, weight).detach().requires_grad_()
+    alone, _, _ = pass_times(lambda: neurons(current), current, upstream, repeats, seconds)
+    return Outcome(layer, alone, spikes.numpy().astype(bool), gradient.numpy())
+
+
+if __name__ == "__main__":
+    peer, problem, result, repeats, seconds = sys.argv[1:]
+    given = np.load(problem)
+    tensors = [torch.from_numpy(given[name].astype(np.float32, copy=False)) for name in ("x", "weight", "upstream")]
+    done = outcome(PEERS[peer](), *tensors, int(repeats), float(seconds))
+    np.savez(result, **done._asdict(), version=importlib.metadata.version(peer), threads=torch.get_num_threads())

@@ -1,0 +1,119 @@
+"""``fit --seeds N``: the same experiment from N seeds, and what their figures say together."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import statistics
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console as Terminal
+from rich.table import Table
+
+from litspike.cli.call import Call
+from litspike.cli.runs import BEST, LAST, Run
+from litspike.files import replace_text
+from litspike.metrics import mean_interval
+from litspike.settings import SettingError, UserError, whole
+
+Command = Callable[[list[str], Path], int]
+"""Runs one command line in a home, and returns its exit status."""
+
+
+def run_seeds(call: Call, home: Path, command: Command, start: str = "spawn") -> int:
+    """Fit and test from each seed, one after another, each in a process of its own; then report.
+
+    The seed sets weights, batches and, where the data have one, ``data.seed``. Seeds that are done are not run again,
+    and one that was cut short goes on, so that the same command continues where it was stopped.
+
+    Args:
+        call: the command line, with ``--seeds N``.
+        home: folder with ``configs/`` and ``logs/``.
+        command: what runs one command line.
+        start: how a process is started, as :func:`multiprocessing.get_context` calls it.
+
+    Returns:
+        0 if all seeds succeeded, else 1.
+
+    Raises:
+        UserError: if N is no number from 2 on, or the command line sets a seed or a checkpoint itself.
+    """
+    count = _count(call)
+    logs = Path(call.option("--logs") or home / "logs").expanduser().resolve()
+    arguments = call.without("--seeds", "--logs")
+    group = logs / f"{call.experiment or 'default'}.seeds-{_fingerprint(arguments, call.configs)}"
+    for seed in range(count):
+        print(f"seed {seed} ({seed + 1} of {count}): {group / str(seed)}", flush=True)
+        if not _done(group / str(seed)):
+            context: Any = multiprocessing.get_context(start)
+            process = context.Process(target=_one_seed, args=(arguments, group / str(seed), seed, home, command))
+            process.start()
+            process.join()
+    results = {seed: run.record()["figures"] for seed in range(count) if (run := _done(group / str(seed)))}
+    return _report(results, count, group)
+
+
+def _count(call: Call) -> int:
+    for option in ("--seed_everything", "--data.seed", "--ckpt_path"):
+        if call.option(option) is not None:
+            raise UserError(f"seeds: {option} can't be set beside --seeds, which sets it")
+    text = call.option("--seeds") or ""
+    if not text.isdigit():
+        raise SettingError("seeds", text, "is not a whole number")
+    return whole("seeds", int(text), 2)
+
+
+def _fingerprint(arguments: list[str], configs: list[str]) -> str:
+    """A short text that changes with what is run."""
+    said = [arguments, *(Path(path).read_text(encoding="utf-8") for path in configs if Path(path).is_file())]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:8]
+
+
+def _runs(folder: Path) -> list[Run]:
+    return [Run(path.parent) for path in sorted(folder.glob("*/*/run.json"))]
+
+
+def _done(folder: Path) -> Run | None:
+    """The run of a seed that was trained and tested; None where there is none yet."""
+    return next((run for run in _runs(folder) if "test/loss" in run.record().get("figures", {})), None)
+
+
+def _one_seed(arguments: list[str], folder: Path, seed: int, home: Path, command: Command) -> None:
+    """What the process of one seed does."""
+    logs = ["--logs", str(folder)]
+    runs = _runs(folder)
+    if not any(run.record().get("status") == "finished" for run in runs):
+        begun = any(run.checkpoint(LAST).is_file() for run in runs)
+        seeds = ["--seed_everything", str(seed), "--data.seed", str(seed)]
+        status = command(["fit", *(["--ckpt_path", LAST] if begun else seeds), *arguments, *logs], home)
+        if status:
+            sys.exit(status)
+    sys.exit(command(["test", "--ckpt_path", BEST, *logs], home))
+
+
+def _report(results: dict[int, dict[str, float]], count: int, group: Path) -> int:
+    names = list(dict.fromkeys(name for figures in results.values() for name in figures))
+    summary: dict[str, Any] = {}
+    table = Table("figure", "mean", "standard deviation", "95% interval of the mean", title=f"{len(results)} seeds")
+    for name in names:
+        values = [figures[name] for figures in results.values() if name in figures]
+        summary[name] = {"values": values, "mean": statistics.fmean(values)}
+        row = [name, f"{summary[name]['mean']:.4f}", "", ""]
+        if len(values) > 1:
+            summary[name] |= {"standard_deviation": statistics.stdev(values), "interval": mean_interval(values)}
+            row[2:] = [f"{statistics.stdev(values):.4f}", "{:.4f} to {:.4f}".format(*mean_interval(values))]
+        table.add_row(*row)
+    if results:
+        Terminal().print(table)
+        path = group / "seeds.json"
+        replace_text(path, json.dumps({"seeds": sorted(results), "figures": summary}, indent=2) + "\n")
+        print(f"written: {path}")
+    missing = sorted(set(range(count)) - results.keys())
+    if missing:
+        seeds = ", ".join(map(str, missing))
+        print(f"litspike: no result of seed {seeds}: the same command runs the missing ones again", file=sys.stderr)
+    return 1 if missing else 0

@@ -1,0 +1,36 @@
+"""The check that an input lies where an encoder or readout has a meaning for it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from litspike.settings import UserError, inside
+
+
+def check_range(name: str, x: Tensor, interval: str) -> None:
+    """Refuse an input outside an interval: one pass over it, and one value read back from its device.
+
+    An input without elements passes, and so does any while it is compiled or exported, where no value is at hand.
+
+    Args:
+        name: what the error calls the encoder or readout.
+        x: the input.
+        interval: as :func:`litspike.settings.number` takes it.
+
+    Raises:
+        UserError: if a value is outside the interval, NaN or infinite, or if the input's dtype is not floating-point.
+    """
+    if not x.is_floating_point():
+        raise UserError(f"{name}: the input is {x.dtype}, not floating-point numbers".replace("torch.", ""))
+    if x.numel() == 0 or torch.compiler.is_compiling():
+        return
+    for value in torch.stack(x.detach().aminmax()).tolist():
+        if not inside(value, interval):
+            raise UserError(f"{name}: the input holds {value:.8g}, which is outside {interval}")
+
+
+def check_sequence(name: str, x: Tensor) -> None:
+    """Refuse an input that is no sequence [B, T, *] with T ≥ 1. Raises :class:`UserError`."""
+    if x.dim() < 2 or x.shape[1] < 1:
+        raise UserError(f"{name} takes sequences [B, T, *] with T ≥ 1, not {list(x.shape)}")

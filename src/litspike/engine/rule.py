@@ -1,0 +1,32 @@
+"""A step, and what tells it from others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litspike.engine.reference import Step
+
+
+class Rule:
+    """A step that is equal to others by what it depends on beside its arguments.
+
+    The hash is worked out once; a copy in another process works it out anew, since the hashes of strings and classes
+    are those of their process.
+
+    Args:
+        step: one time step, elementwise and pure.
+        parts: what it depends on; equal parts must mean equal steps.
+    """
+
+    def __init__(self, step: Step, parts: tuple[Any, ...]) -> None:
+        self.step, self.parts = step, parts
+        self._hash = hash(parts)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Rule) and self.parts == other.parts)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Rule, (self.step, self.parts)

@@ -1,0 +1,182 @@
+"""Losses: what a task makes as small as it can, and for classes what the network's answer is.
+
+A task calls ``loss(value, outputs, target)``: the readout's value [B, *], the network's outputs over time [T, B, *]
+for a loss that looks at every step, and the targets. Before the first batch of an epoch, or before each, it calls
+``loss.check(value.shape, target)``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Size, Tensor
+from torch.nn import functional
+
+from litspike.settings import UserError, number
+
+
+class Loss(ABC):
+    """A mean loss over the samples of a batch."""
+
+    @abstractmethod
+    def __call__(self, value: Tensor, outputs: Tensor, target: Tensor) -> Tensor:
+        r"""The loss, a tensor of no dimension.
+
+        Args:
+            value: what the readout made of the outputs, [B, \*].
+            outputs: the network's output at every step, [T, B, \*].
+            target: [B] or [B, \*].
+        """
+
+    @abstractmethod
+    def check(self, shape: Size, target: Tensor) -> None:
+        """Check that the readout's value and the targets fit each other and the loss; reads the targets.
+
+        Args:
+            shape: shape of the readout's value, with the batch first.
+            target: as the loss takes it.
+
+        Raises:
+            UserError: if they don't.
+        """
+
+
+class ClassificationLoss(Loss):
+    """A loss over classes, which are counted from 0. The targets are labels [B], whole numbers of any dtype."""
+
+    @abstractmethod
+    def predictions(self, value: Tensor) -> Tensor:
+        r"""The class of each sample, int64 [B], from the readout's value [B, \*]."""
+
+    @abstractmethod
+    def probabilities(self, value: Tensor) -> Tensor:
+        r"""What the readout's value [B, \*] says of the classes: of class 1 alone [B] where there is one logit, else
+        of each class [B, C].
+        """
+
+
+class BinaryCrossEntropy(ClassificationLoss):
+    """Cross-entropy of two classes from one logit.
+
+    Equation, with y = 0 or 1 and logit z::
+
+        L = −(1/B) Σ_b [y ln σ(z) + (1 − y) ln(1 − σ(z))]
+
+    The readout's value is [B, 1]; class 1 is predicted where z > 0.
+    """
+
+    def __call__(self, value: Tensor, outputs: Tensor, target: Tensor) -> Tensor:
+        """The loss of logits [B, 1]."""
+        return functional.binary_cross_entropy_with_logits(value.squeeze(1), target.to(value.dtype))
+
+    def check(self, shape: Size, target: Tensor) -> None:
+        """Raise :class:`UserError` unless there is one logit a sample, and each label is 0 or 1."""
+        if shape[1:] != (1,):
+            raise UserError(f"the network gives {list(shape[1:])} outputs a sample; two classes need one logit")
+        _check_labels(shape, target, 2, "one logit tells two classes, 0 and 1, apart; CrossEntropy takes more")
+
+    def predictions(self, value: Tensor) -> Tensor:
+        """[B, 1] → 0 or 1, [B]."""
+        return (value.squeeze(1) > 0).long()
+
+    def probabilities(self, value: Tensor) -> Tensor:
+        """[B, 1] → the probability of class 1, [B]."""
+        return value.squeeze(1).sigmoid()
+
+
+class CrossEntropy(ClassificationLoss):
+    """Cross-entropy of two or more classes, from one logit for each.
+
+    Equation, with label y and logits z_c::
+
+        L = −(1/B) Σ_b ln softmax(z)_y
+
+    The readout's value is [B, C].
+    """
+
+    def __call__(self, value: Tensor, outputs: Tensor, target: Tensor) -> Tensor:
+        """The loss of logits [B, C]."""
+        return functional.cross_entropy(value, target.long())
+
+    def check(self, shape: Size, target: Tensor) -> None:
+        """Raise :class:`UserError` unless there are two logits a sample or more, and each label is one of theirs."""
+        if len(shape) != 2 or shape[1] < 2:
+            raise UserError(f"the network gives {list(shape[1:])} outputs a sample; classes need one each, 2 or more")
+        _check_labels(shape, target, shape[1], f"the network gives {shape[1]} outputs a sample, one for each class")
+
+    def predictions(self, value: Tensor) -> Tensor:
+        """[B, C] → the class with the largest logit, [B]."""
+        return value.argmax(1)
+
+    def probabilities(self, value: Tensor) -> Tensor:
+        """[B, C] → the probability of each class, [B, C]."""
+        return value.softmax(1)
+
+
+class TemporalCrossEntropy(CrossEntropy):
+    """Cross-entropy at every time step (TET), with a pull of every output towards one value.
+
+    Equation, with outputs o_t [B, C] and CE of a batch as in :class:`CrossEntropy`::
+
+        L = (1 − λ) · (1/T) Σ_t CE(o_t, y) + λ · (1/T) Σ_t mean (o_t − φ)²
+
+    It learns from the outputs [T, B, C]; the readout, a mean over time in the source, gives the classes.
+
+    Args:
+        share: λ, the share of the pull, in [0, 1].
+        level: φ, where outputs are pulled to, in their unit; the source has the neurons' threshold.
+
+    Raises:
+        SettingError: if share is outside [0, 1], or level not finite.
+
+    Source: Deng, Li, Zhang and Gu 2022, "Temporal efficient training of spiking neural network via gradient
+    re-weighting".
+    """
+
+    def __init__(self, share: float = 0.001, level: float = 1.0) -> None:
+        self.share = number("share", share, "[0, 1]")
+        self.level = number("level", level, "(-inf, inf)")
+
+    def __call__(self, value: Tensor, outputs: Tensor, target: Tensor) -> Tensor:
+        """The loss of outputs [T, B, C]."""
+        every_step = target.long().expand(len(outputs), -1)
+        per_step = functional.cross_entropy(outputs.flatten(0, 1), every_step.flatten())
+        return (1 - self.share) * per_step + self.share * (outputs - self.level).square().mean()
+
+
+class MeanSquaredError(Loss):
+    r"""Mean squared error: ``L = mean (value − target)²``, over all values of all samples, in their unit squared.
+
+    The targets have the shape of the readout's value, [B, \*]; for one value a sample, [B, 1], they may be [B].
+    """
+
+    def __call__(self, value: Tensor, outputs: Tensor, target: Tensor) -> Tensor:
+        """The loss of values [B, *]."""
+        return functional.mse_loss(value, target.to(value.dtype).reshape(value.shape))
+
+    def check(self, shape: Size, target: Tensor) -> None:
+        """Raise :class:`UserError` unless there is a target for each value."""
+        _check_samples(shape, target)
+        wanted = list(target.shape[1:]) or [1]
+        if list(shape[1:]) != wanted:
+            raise UserError(f"the network gives {list(shape[1:])} values a sample; the targets are {wanted}")
+
+
+def _check_samples(shape: Size, target: Tensor) -> None:
+    if target.dim() == 0 or len(target) != shape[0]:
+        raise UserError(f"the targets are {list(target.shape)}; {shape[0]} samples need one each")
+    if shape[0] == 0:
+        raise UserError("a batch without samples has no loss")
+
+
+def _check_labels(shape: Size, target: Tensor, classes: int, reason: str) -> None:
+    _check_samples(shape, target)
+    if target.dim() != 1:
+        raise UserError(f"the labels are {list(target.shape)}; a sample has one class, so they must be [{shape[0]}]")
+    labels = target.long()
+    broken = labels != target
+    if bool(broken.any()):
+        raise UserError(f"the label {target[broken][0].item():g} is not a whole number")
+    for label in (int(labels.min()), int(labels.max())):
+        if not 0 <= label < classes:
+            raise UserError(f"the label {label} is not one of 0 to {classes - 1}: {reason}")

@@ -1,0 +1,187 @@
+"""What all tasks share: encoder → network → readout → loss, trained and measured."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from lightning import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from litspike.neurons import NeuronLayer
+from litspike.settings import UserError
+from litspike.tasks.figures import Figures, NonFiniteLoss
+from litspike.tasks.losses import Loss
+from litspike.tasks.regularisers import RateBand
+
+Batch = tuple[Tensor, Tensor]
+
+
+class Task(LightningModule):
+    """Base of the tasks. Every forward pass starts from rest.
+
+    Logged once an epoch: the loss and the score of each stage, and the learning rate.
+
+    Args:
+        network: from currents or spikes [T, B, *] to outputs [T, B, *]; called as ``output, state = network(input,
+            state)``.
+        encoder: from samples [B, *] to the network's input [T, B, *].
+        readout: from the network's outputs [T, B, *] to values [B, *].
+        loss: what training makes small.
+        optimizer: makes the optimizer from the parameters.
+        scheduler: makes what changes the learning rate, once an epoch, from the optimizer; none where null.
+        regulariser: a penalty on the firing rates, added to the training loss; none where null.
+
+    Raises:
+        UserError: at the first batch, if the network's outputs or the targets don't suit the loss; in training, if
+            the loss becomes NaN or infinite.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        encoder: nn.Module,
+        readout: nn.Module,
+        loss: Loss,
+        optimizer: Callable[[Iterable[Any]], Optimizer],
+        scheduler: Callable[[Optimizer], LRScheduler] | None = None,
+        regulariser: RateBand | None = None,
+    ) -> None:
+        super().__init__()
+        self.network, self.encoder, self.readout = network, encoder, readout
+        self.loss, self.optimizer, self.scheduler, self.regulariser = loss, optimizer, scheduler, regulariser
+        self.train_figures, self.val_figures, self.test_figures = (self.make_figures() for _ in range(3))
+        self._spikes: list[Tensor] = []
+        if regulariser is not None:
+            for layer in spiking_layers(network):
+                layer.register_forward_hook(lambda layer, inputs, result: self._spikes.append(result[0]))
+        self._checked: set[str] = set()
+        self._epochs_trained = 0
+        self.samples: dict[str, int] = {}
+        """Stage → number of samples that its last figures rest on."""
+
+    @abstractmethod
+    def make_figures(self) -> Figures:
+        """The figures of one stage."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Samples [B, *] → the readout's values [B, *]."""
+        return self.respond(x)[0]
+
+    def respond(self, x: Tensor, state: Any = None) -> tuple[Tensor, Tensor, Any]:
+        """Samples [B, *] and the network's state, at rest where None.
+
+        Returns:
+            The readout's values [B, *], the network's outputs [T, B, *] and its state afterwards.
+        """
+        outputs, state = self.network(self.encoder(x), state)
+        return self.readout(outputs), outputs, state
+
+    def answer(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The readout's values and the network's outputs for one batch of training or evaluation."""
+        values, outputs, _ = self.respond(x)
+        return values, outputs
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Note the name of the running hook, as Lightning does forty times a step, without a module's ceremony."""
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer and its scheduler; raises :class:`UserError` where one refuses a setting."""
+        try:
+            optimizer = self.optimizer(self.parameters())
+        except (TypeError, ValueError) as error:
+            raise UserError(f"model.optimizer: {error}") from error
+        if self.scheduler is None:
+            return optimizer
+        try:
+            return {"optimizer": optimizer, "lr_scheduler": self.scheduler(optimizer)}
+        except (TypeError, ValueError) as error:
+            raise UserError(f"model.scheduler: {error}") from error
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Learn how long the weights were trained, for the place of the test figures on TensorBoard's axis."""
+        self._epochs_trained = checkpoint["epoch"] + 1
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of one batch, with the penalty of the regulariser."""
+        loss = self._shared_step("train", batch, last=self.trainer.is_last_batch)
+        return loss if self.regulariser is None else loss + self.regulariser(self._spikes)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Take the batch into the validation figures."""
+        self._shared_step("val", batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Take the batch into the test figures."""
+        self._shared_step("test", batch)
+
+    def on_train_epoch_start(self) -> None:
+        """Note the learning rate, which a scheduler changes before the epoch is logged."""
+        self._learning_rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+
+    def on_train_epoch_end(self) -> None:
+        """Log the training figures and the learning rate."""
+        self.log("learning_rate", self._learning_rate)
+        self._log_figures("train")
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the validation figures."""
+        self._log_figures("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Log the test figures."""
+        self._log_figures("test")
+
+    def _shared_step(self, stage: str, batch: Batch, last: bool = False) -> Tensor:
+        x, y = batch
+        self._spikes.clear()
+        values, outputs = self.answer(x)
+        if stage not in self._checked:
+            self.loss.check(values.shape, y)
+            self._checked.add(stage)
+        loss = self.loss(values, outputs, y)
+        try:
+            self._figures(stage).add(loss, values, y, last)
+        except NonFiniteLoss as error:
+            self._stop(stage, error)
+        return loss
+
+    def _log_figures(self, stage: str) -> None:
+        try:
+            figures, self.samples[stage] = self._figures(stage).compute()
+        except NonFiniteLoss as error:
+            self._stop(stage, error)
+        # an epoch has one place on TensorBoard's axis, whatever the stage
+        self.log("step", float(self._epochs_trained if stage == "test" else self.current_epoch + 1))
+        self.log_dict({f"{stage}/{name}": value for name, value in figures.items()})
+
+    def _figures(self, stage: str) -> Figures:
+        figures: Figures = getattr(self, f"{stage}_figures")
+        return figures
+
+    def _stop(self, stage: str, error: NonFiniteLoss) -> Any:
+        when = f"in epoch {self.current_epoch + 1}"
+        if stage == "train":
+            when = f"at step {self.trainer.fit_loop.epoch_loop.total_batch_idx + 1 - error.batches_ago}, {when}"
+        raise UserError(f"the {stage} loss became {error.value} {when}: lower the learning rate or look at the data")
+
+
+def spiking_layers(network: nn.Module) -> list[NeuronLayer]:
+    """The network's layers of neurons, without those inside another one."""
+    found: list[NeuronLayer] = []
+    for child in network.children():
+        found += [child] if isinstance(child, NeuronLayer) else spiking_layers(child)
+    return found
+
+
+def adam(parameters: Iterable[Any]) -> Optimizer:
+    """Adam with learning rate 0.01, one kernel for all parameters."""
+    return torch.optim.Adam(parameters, lr=0.01, fused=True)

@@ -1,0 +1,135 @@
+"""Readouts, against closed forms and NumPy loops."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from litspike.coding import FirstSpike, LeakyIntegratorReadout
+from litspike.neurons import LIF, LeakyIntegrator
+from litspike.settings import SettingError, UserError
+
+
+def normal(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def binary(*shape: int, rate: float = 0.3, seed: int = 0) -> torch.Tensor:
+    return (torch.rand(shape, generator=torch.Generator().manual_seed(seed)) < rate).double()
+
+
+# Leaky integrator
+
+
+@pytest.mark.parametrize("read", ["mean", "max", "last"])
+@pytest.mark.parametrize("shape", [(7, 3, 2), (1, 3, 2), (4, 2, 3, 2)])
+def test_what_is_read_is_of_the_integrators_potential(read: str, shape: tuple[int, ...]):
+    outputs = normal(*shape)
+    u, potential = np.zeros(shape[1:]), []
+    for x in outputs.numpy():
+        u = 0.8 * u + x
+        potential.append(u)
+    expected = {"mean": np.mean(potential, 0), "max": np.max(potential, 0), "last": potential[-1]}[read]
+    readout = LeakyIntegratorReadout(read, LeakyIntegrator(decay=0.8))
+    np.testing.assert_allclose(readout(outputs).numpy(), expected, rtol=1e-12, atol=1e-14)
+
+
+def test_the_integrator_decays_by_a_tenth_where_none_is_given():
+    outputs = torch.zeros(3, 1, 1)
+    outputs[0] = 1
+    assert LeakyIntegratorReadout("last")(outputs).item() == pytest.approx(0.81)
+
+
+def test_the_last_potential_has_the_closed_forms_gradient():
+    outputs = normal(6, 2, 3).requires_grad_()
+    LeakyIntegratorReadout("last", LeakyIntegrator(decay=0.7))(outputs).sum().backward()
+    expected = 0.7 ** np.arange(5, -1, -1)[:, None, None] * np.ones((6, 2, 3))
+    np.testing.assert_allclose(outputs.grad.numpy(), expected, rtol=1e-12)
+
+
+def test_the_maximum_passes_its_gradient_to_the_steps_before_it_alone():
+    outputs = torch.tensor([1.0, 2.0, -5.0, 1.0], dtype=torch.float64).view(4, 1, 1).requires_grad_()
+    LeakyIntegratorReadout("max", LeakyIntegrator(decay=0.5))(outputs).sum().backward()
+    assert outputs.grad.flatten().tolist() == [0.5, 1.0, 0.0, 0.0]
+
+
+def test_a_decay_learned_per_layer_gets_a_gradient():
+    readout = LeakyIntegratorReadout("mean", LeakyIntegrator(decay=0.8, learn={"decay": "layer"}))
+    readout(torch.ones(5, 2, 3)).sum().backward()
+    (free,) = readout.parameters()
+    assert free.grad.item() > 0
+
+
+def test_a_decay_learned_per_output_needs_their_number():
+    integrator = LeakyIntegrator(decay=0.8, learn={"decay": "neuron"})
+    with pytest.raises(SettingError, match=r"^outputs: None must be the number of outputs, as decay is learned"):
+        LeakyIntegratorReadout(integrator=integrator)
+    for readout in (
+        LeakyIntegratorReadout(integrator=integrator, outputs=3),
+        LeakyIntegratorReadout(integrator=integrator.shaped(3)),
+    ):
+        assert [list(parameter.shape) for parameter in readout.parameters()] == [[3]]
+        assert readout(torch.ones(5, 2, 3)).shape == (2, 3)
+
+
+def test_two_readouts_share_no_integrator():
+    integrator = LeakyIntegrator(decay=0.8, learn={"decay": "layer"})
+    one, two = LeakyIntegratorReadout(integrator=integrator), LeakyIntegratorReadout(integrator=integrator)
+    assert next(one.parameters()) is not next(two.parameters())
+
+
+def test_an_unknown_reading_is_refused():
+    with pytest.raises(SettingError, match=r"^read: 'least' is none of mean, max, last"):
+        LeakyIntegratorReadout("least")  # type: ignore[arg-type]
+
+
+# First spike
+
+
+@pytest.mark.parametrize("shape", [(9, 4, 3), (1, 4, 3), (5, 2, 3, 2), (5, 0, 3)])
+def test_the_logit_is_minus_the_time_of_the_first_spike(shape: tuple[int, ...]):
+    spikes = binary(*shape)
+    expected = np.zeros(shape[1:])
+    for place in np.ndindex(*shape[1:]):
+        train = spikes[(slice(None), *place)].tolist()
+        expected[place] = -(train.index(1.0) if 1.0 in train else shape[0]) / 2.5
+    np.testing.assert_allclose(FirstSpike(tau=2.5)(spikes).numpy(), expected, rtol=1e-12)
+
+
+def test_the_gradient_is_the_time_that_a_spike_would_have_saved():
+    spikes = binary(8, 5, 4, rate=0.25, seed=3)
+    spikes[:, 0, 0], spikes[:, 0, 1] = 0, 1
+    spikes.requires_grad_()
+    FirstSpike()(spikes).sum().backward()
+    for b, n in np.ndindex(5, 4):
+        train = spikes[:, b, n].tolist()
+
+        def first(without: int, train: list[float] = train) -> int:
+            return next((t for t, s in enumerate(train) if s == 1 and t != without), 8)
+
+        # the time is linear in each spike: its slope is the time with the spike less the time without
+        expected = [first(k) - min(first(k), k) for k in range(8)]
+        assert spikes.grad[:, b, n].tolist() == expected
+
+
+def test_silent_neurons_learn_to_fire_through_their_surrogate():
+    outputs = torch.full((6, 2, 3), 0.05, requires_grad=True)
+    FirstSpike(LIF())(outputs).sum().backward()
+    assert (outputs.grad > 0).all()
+
+
+def test_its_neurons_make_the_spikes_where_it_has_some():
+    outputs = 2 * normal(9, 4, 3)
+    neuron = LIF()
+    assert torch.equal(FirstSpike(neuron)(outputs), FirstSpike()(neuron(outputs)[0]))
+
+
+def test_outputs_that_are_no_spikes_are_refused():
+    with pytest.raises(UserError, match=r"^FirstSpike: the input holds 1\.25, which is outside \[0, 1\]"):
+        FirstSpike()(torch.tensor([0.0, 1.25]).view(2, 1, 1))
+
+
+def test_a_time_unit_of_zero_is_refused():
+    with pytest.raises(SettingError, match=r"^tau: "):
+        FirstSpike(tau=0.0)

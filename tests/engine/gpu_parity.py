@@ -1,0 +1,103 @@
+"""The GPU's kernels against the reference engine: on a GPU, or by Triton's interpreter on the CPU.
+
+test_gpu.py runs this file in a process of its own, as the interpreter must be chosen before Triton is imported.
+"""
+
+import os
+
+import pytest
+import torch
+
+from litspike.engine import call, run
+from litspike.engine.gpu import GpuKernel
+
+from .steps import STEPS, SURROGATES, leaky
+from .test_parity import compare, inputs, strided
+
+DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
+
+
+@pytest.fixture(autouse=True)
+def kernels_of_the_gpu(monkeypatch):
+    monkeypatch.setitem(call._KERNELS, DEVICE, GpuKernel)
+
+
+def check(name, shape, dtype, surrogate=SURROGATES[0], size=1.0, view=lambda current: current, per_neuron=False):
+    make, current, starts, constants = inputs(name, shape, dtype, per_neuron=per_neuron)
+    current = view((current * size).to(DEVICE))
+    starts, constants = [s.to(DEVICE) for s in starts], [c.to(DEVICE) for c in constants]
+    compare(make(surrogate), (name, surrogate), current, starts, constants)
+    assert all(isinstance(kernel, GpuKernel) for kernel in call._kernels.values())
+
+
+@pytest.mark.parametrize("surrogate", SURROGATES, ids=str)
+@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_spikes_states_and_gradients_are_those_of_the_reference(name, surrogate, dtype):
+    check(name, (17, 1, 33), dtype, surrogate)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 3, 5), (16, 1, 32), (33, 1, 1), (48, 2, 3, 4, 5)], ids=str)
+@pytest.mark.parametrize("name", ["leaky", "two_states"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_every_shape_gives_what_the_reference_gives(name, shape, dtype):
+    check(name, shape, dtype)
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_constant_for_each_neuron_gets_its_gradient(name):
+    check(name, (20, 2, 19), torch.float64, per_neuron=True)
+
+
+@pytest.mark.parametrize("size", [1e4, -1e4])
+@pytest.mark.parametrize("surrogate", SURROGATES, ids=str)
+def test_an_extreme_input_makes_no_differences(size, surrogate):
+    check("two_states", (18, 2, 9), torch.float64, surrogate, size)
+
+
+@pytest.mark.parametrize("view", [strided, lambda current: current[:1].expand(20, -1, -1)])
+def test_an_input_of_any_layout_is_read_and_gets_its_gradient(view):
+    check("leaky", (20, 3, 7), torch.float64, view=view)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_numbers_are_rounded_as_the_reference_rounds_them(dtype):
+    x = torch.randn(20, 2, 5, generator=torch.Generator().manual_seed(0), dtype=dtype).to(DEVICE)
+    found, wanted = (
+        run(leaky(SURROGATES[0]), "leaky", x, (0.1,), (0.9, 0.7), engine) for engine in ("fused", "reference")
+    )
+    assert torch.equal(found[0], wanted[0])
+    assert torch.equal(found[1][0], wanted[1][0])
+
+
+def tiny(x, u):
+    return torch.floor(x) / torch.abs(x), torch.maximum(-x, u) - torch.sign(x)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_numbers_at_the_ends_of_their_range_come_out_as_the_reference_has_them(dtype):
+    least = torch.finfo(dtype).tiny / 4
+    ends = [0.0, -0.0, least, -least, -0.5, 1e30, float("inf"), -float("inf"), float("nan")]
+    x = torch.tensor(ends, dtype=dtype, device=DEVICE).expand(3, 1, -1)
+    found, wanted = (run(tiny, "tiny", x, (0.0,), (), engine) for engine in ("fused", "reference"))
+    for a, b in zip([found[0], *found[1]], [wanted[0], *wanted[1]], strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0, equal_nan=True)
+
+
+def test_the_gradient_of_the_outputs_or_of_the_last_state_may_be_missing():
+    for use in (lambda output, last: output.sum(), lambda output, last: last.sum()):
+        gradients = []
+        for engine in ("fused", "reference"):
+            x = torch.full((20, 2, 3), 0.3, dtype=torch.float64, device=DEVICE, requires_grad=True)
+            output, (last,) = run(leaky(SURROGATES[0]), "leaky", x, (0.0,), (0.9, 1.0), engine)
+            gradients += torch.autograd.grad(use(output, last), x)
+        torch.testing.assert_close(*gradients)
+
+
+def test_an_empty_batch_gives_empty_results():
+    x = torch.zeros(3, 0, 4, device=DEVICE, requires_grad=True)
+    decay = torch.tensor(0.9, device=DEVICE, requires_grad=True)
+    output, _ = run(leaky(SURROGATES[0]), "leaky", x, (0.0,), (decay, 1.0), "fused")
+    output.sum().backward()
+    assert output.shape == x.grad.shape == (3, 0, 4)
+    assert decay.grad.item() == 0

@@ -1,0 +1,96 @@
+"""The GPU's kernels: what they compute, what they are compiled to, and what happens where Triton is missing."""
+
+import logging
+import os
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+
+from litspike.engine import call, gpu, run, tiles
+from litspike.engine.trace import trace
+from litspike.settings import UserError
+
+from .steps import STEPS, SURROGATES, leaky
+
+with_triton = pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
+
+
+@with_triton
+def test_the_kernels_compute_what_the_reference_does():
+    environment = os.environ if torch.cuda.is_available() else os.environ | {"TRITON_INTERPRET": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-x", str(Path(__file__).with_name("gpu_parity.py"))]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1800)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def types(function, program, kinds):
+    """What each argument is, in Triton's words, when none is missing."""
+    real = "*fp32" if program.dtype == torch.float32 else "*fp64"
+    found = {}
+    for parameter in function.params:
+        scalar = re.fullmatch(r"gconstant(\d+)", parameter.name)
+        if parameter.name == "BLOCK":
+            found[parameter.name] = "constexpr"
+        elif scalar and kinds[1 + program.states + int(scalar[1])] == "s":
+            found[parameter.name] = "*fp64"
+        else:
+            found[parameter.name] = parameter.annotation_type or real
+    return found
+
+
+@with_triton
+@pytest.mark.skipif(os.environ.get("TRITON_INTERPRET") == "1", reason="Triton interprets here, and compiles nothing")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("name", STEPS)
+def test_a_compiled_kernel_rounds_every_operation(name, dtype, tmp_path, monkeypatch):
+    import triton
+    from triton.backends.compiler import GPUTarget
+
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    make, states, constants = STEPS[name]
+    wanted = (True,) * (1 + states) + (True,) + (False,) * (len(constants) - 1)
+    program = trace(make(SURROGATES[4]), states, len(constants), dtype, wanted)
+    kinds = "t" + "l" * states + "s" + "n" * (len(constants) - 1)
+    names = gpu.load(tiles.source(program, kinds))
+    for function in (names["forward"], names["backward"]):
+        source = triton.compiler.ASTSource(function, types(function, program, kinds), {"BLOCK": gpu.BLOCK})
+        options = {"num_warps": 1, "enable_fp_fusion": False}
+        text = triton.compile(source, target=GPUTarget("cuda", 80, 32), options=options).asm["ptx"]
+        arithmetic = set(re.findall(r"\b(?:add|sub|mul|div|sqrt|fma|mad|rcp|ex2)\.\S*f(?:32|64)\b", text))
+        assert "mul.rn.f32" in arithmetic or "mul.rn.f64" in arithmetic
+        assert arithmetic <= {
+            f"{name}.rn.f{bits}" for name in ("add", "sub", "mul", "div", "sqrt") for bits in (32, 64)
+        }
+
+
+@pytest.fixture
+def missing(monkeypatch):
+    """A GPU's tensors without Triton; the CPU's stand for them."""
+    monkeypatch.setitem(call._KERNELS, "cpu", gpu.GpuKernel)
+    monkeypatch.setattr(call, "_kernels", {})
+    monkeypatch.setitem(sys.modules, "triton", None)
+    gpu.load.cache_clear()
+
+
+@pytest.mark.usefixtures("missing")
+def test_without_triton_fused_is_an_error_of_one_line():
+    with pytest.raises(UserError) as problem:
+        run(leaky(SURROGATES[0]), "leaky", torch.zeros(3, 1, 1), (0.0,), (0.9, 1.0), "fused", "LIF")
+    assert str(problem.value).startswith("LIF: engine: 'fused' can't run without triton (")
+    assert "\n" not in str(problem.value)
+
+
+@pytest.mark.usefixtures("missing")
+def test_without_triton_auto_runs_the_reference_and_says_so_once(caplog):
+    x = torch.randn(3, 2, 2)
+    with caplog.at_level(logging.WARNING, "litspike"):
+        for _ in range(2):
+            output, _ = run(leaky(SURROGATES[0]), "leaky", x, (0.0,), (0.9, 1.0), "auto", "LIF")
+    assert torch.equal(output, run(leaky(SURROGATES[0]), "leaky", x, (0.0,), (0.9, 1.0), "reference")[0])
+    assert len(caplog.records) == 1
+    assert "without triton" in caplog.text

@@ -1,0 +1,88 @@
+"""Layers of neurons in graphs that torch compiles and exports."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from litspike.networks import Perceptron
+from litspike.neurons import LIF, AdaptiveLIF, Recurrent
+
+X = torch.randn(20, 3, 7, generator=torch.Generator().manual_seed(0)) * 2
+
+LAYERS = {
+    "lif": LIF(),
+    "learned": LIF(learn={"decay": "neuron", "threshold": "layer"}).shaped(7),
+    "adaptive": AdaptiveLIF(),
+    "reference": LIF(engine="reference"),
+    "perceptron": Perceptron([7, 5, 2], LIF(learn={"decay": "neuron"})),
+    "recurrent": Recurrent(LIF()).shaped(7),
+}
+
+
+@pytest.fixture(autouse=True)
+def compiled_anew():
+    torch._dynamo.reset()  # it gives up after eight kinds of input to one function
+
+
+def flat(result):
+    return torch.utils._pytree.tree_leaves(result)
+
+
+def gradients(module, x):
+    x = x.clone().requires_grad_()
+    results = flat(module(x))
+    leaves = [x, *module.parameters()]
+    return results, torch.autograd.grad(sum((r * r).sum() + r.sum() for r in results), leaves)
+
+
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_compiled_layer_gives_the_same(name, backend):
+    compiled = torch.compile(LAYERS[name], fullgraph=True, backend=backend)
+    found, wanted = gradients(compiled, X), gradients(LAYERS[name], X)
+    assert wanted[1][0].any()
+    for a, b in zip(found[0], wanted[0], strict=True):
+        assert torch.equal(a, b)
+    torch.testing.assert_close(found[1], wanted[1])
+
+
+def test_a_compiled_layer_takes_a_held_current():
+    compiled = torch.compile(Perceptron([7, 5, 2], LIF()), fullgraph=True, backend="aot_eager")
+    held = X[0].expand(20, 3, 7)
+    torch.testing.assert_close(compiled(held)[0], compiled._orig_mod(held)[0])
+
+
+def test_a_compiled_layer_is_one_operation():
+    graphs = []
+
+    def backend(graph, inputs):
+        graphs.append([node.target for node in graph.graph.nodes if node.op == "call_function"])
+        return graph
+
+    torch.compile(LIF(), fullgraph=True, backend=backend)(X)
+    assert [str(target) for target in graphs[0]].count("litspike.run.default") == 1
+    assert len(graphs[0]) < 8
+
+
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize("name", ["lif", "learned", "perceptron"])
+def test_an_exported_layer_takes_another_batch(name, strict):
+    program = torch.export.export(LAYERS[name], (X,), dynamic_shapes=({1: torch.export.Dim("batch")},), strict=strict)
+    other = torch.randn(20, 5, 7)
+    for a, b in zip(flat(program.module()(other)), flat(LAYERS[name](other)), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_an_exported_program_runs_in_another_process(tmp_path):
+    network = LAYERS["perceptron"]
+    torch.export.save(torch.export.export(network, (X,)), tmp_path / "network.pt2")
+    torch.save((X, network(X)[0].detach()), tmp_path / "expected.pt")
+    program = f"""
+import torch, litspike
+x, expected = torch.load(r"{tmp_path}/expected.pt")
+output = torch.export.load(r"{tmp_path}/network.pt2").module()(x)[0]
+raise SystemExit(0 if torch.allclose(output, expected) else 3)
+"""
+    assert subprocess.run([sys.executable, "-c", program], timeout=100).returncode == 0

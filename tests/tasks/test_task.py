@@ -1,0 +1,95 @@
+"""What every task does: several classes, real targets, a scheduler, a regulariser, refusals at the first batch."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import pytest
+import torch
+from lightning import Trainer
+from torch.utils.data import DataLoader, TensorDataset
+
+from litspike import LIF, ConstantCurrent, MeanOverTime, Perceptron, UserError
+from litspike.tasks import Classification, CrossEntropy, RateBand, Regression, Task
+
+
+def trained(task: Task, x: torch.Tensor, y: torch.Tensor, epochs: int = 30) -> dict[str, float]:
+    """Train on all samples; the figures of the last epoch."""
+    torch.manual_seed(0)
+    trainer = Trainer(
+        max_epochs=epochs, logger=False, enable_progress_bar=False, enable_checkpointing=False,
+        enable_model_summary=False, accelerator="cpu", log_every_n_steps=1,
+    )  # fmt: skip
+    trainer.fit(task, DataLoader(TensorDataset(x, y), batch_size=32))
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def parts(outputs: int) -> dict[str, Any]:
+    torch.manual_seed(1)
+    return {
+        "network": Perceptron([2, 24, outputs], LIF()),
+        "encoder": ConstantCurrent(8),
+        "readout": MeanOverTime(),
+        "optimizer": functools.partial(torch.optim.Adam, lr=0.02),
+    }
+
+
+def plane() -> torch.Tensor:
+    return torch.randn(256, 2, generator=torch.Generator().manual_seed(2)) * 2
+
+
+def test_several_classes_are_learned():
+    x = plane()
+    quadrant = (x[:, 0] > 0).long() + 2 * (x[:, 1] > 0).long()
+    figures = trained(Classification(**parts(4), loss=CrossEntropy()), x, quadrant)
+    assert figures["train/accuracy"] > 0.9
+
+
+def test_real_targets_are_learned():
+    x = plane()
+    target = x[:, :1] - 0.5 * x[:, 1:]
+    figures = trained(Regression(**parts(1)), x, target, epochs=60)
+    assert figures["train/loss"] < 0.2 * float(target.var())
+    assert 0 < figures["train/mae"] < figures["train/loss"] ** 0.5
+
+
+def test_a_scheduler_changes_the_rate_once_an_epoch():
+    x = plane()
+    scheduler = functools.partial(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.5)
+    figures = trained(Classification(**parts(1), scheduler=scheduler), x, (x.sum(1) > 0).float(), epochs=3)
+    assert figures["learning_rate"] == pytest.approx(0.02 * 0.5**2)
+
+
+def rates_after(regulariser: RateBand | None) -> torch.Tensor:
+    x = plane()
+    task = Classification(**parts(1), regulariser=regulariser)
+    trained(task, x, (x.sum(1) > 0).float())
+    spikes, _ = task.network.layers[1](task.network.layers[0](x).expand(8, -1, -1))
+    return spikes.mean((0, 1))
+
+
+def test_a_regulariser_holds_the_rates_that_are_free_without_it():
+    assert rates_after(None).max() > 0.3
+    assert rates_after(RateBand(low=0.0, high=0.2, strength=100.0)).max() < 0.27
+
+
+def test_the_penalty_is_no_part_of_the_loss_that_is_shown():
+    x = plane()
+    y = (x.sum(1) > 0).float()
+    free = trained(Classification(**parts(1)), x, y, epochs=1)
+    held = trained(Classification(**parts(1), regulariser=RateBand(0.0, 0.0, 1e3)), x, y, epochs=1)
+    assert held["train/loss"] < 10 * free["train/loss"]
+
+
+@pytest.mark.parametrize(
+    ("task", "outputs", "y", "message"),
+    [
+        (Classification, 2, torch.zeros(256), r"gives \[2\] outputs a sample; two classes need one logit"),
+        (Classification, 1, torch.full((256,), 2.0), "the label 2 is not one of 0 to 1"),
+        (Regression, 2, torch.zeros(256, 3), r"gives \[2\] values a sample; the targets are \[3\]"),
+    ],
+)
+def test_what_does_not_fit_is_refused_at_the_first_batch(task: Any, outputs: int, y: torch.Tensor, message: str):
+    with pytest.raises(UserError, match=message):
+        trained(task(**parts(outputs)), plane(), y, epochs=1)
