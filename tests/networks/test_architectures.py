@@ -78,6 +78,12 @@ def test_a_network_gives_what_its_layers_give_step_by_step(case: tuple[SpikingNe
     assert len(state) == sum(isinstance(m, NeuronLayer) and "neuron" not in n for n, m in network.named_modules())
 
 
+def test_an_input_that_stays_the_same_gives_what_one_written_out_gives(case: tuple[SpikingNetwork, Tensor]):
+    network, x = case
+    held = x[:1].expand_as(x)
+    torch.testing.assert_close(network(held), network(held.clone()))
+
+
 def test_a_sequence_in_pieces_gives_what_the_whole_gives(case: tuple[SpikingNetwork, Tensor]):
     network, x = case
     whole, final = network(x)
@@ -199,6 +205,18 @@ CONFIGURED = f"""
     - {{class_path: torch.nn.Linear, init_args: {{in_features: 4, out_features: 3}}}}
 - {{class_path: {TwoPaths.__module__}.TwoPaths, init_args: {{width: 4, neuron: LIF}}}}
 """.replace("neuron: LIF", "neuron: {class_path: litspike.neurons.LIF, init_args: {decay: 0.7}}")
+
+
+def test_two_paths_may_share_an_input_that_stays_the_same():
+    network, shapes = TwoPaths(4, LIF()), []
+    for path in (network.left, network.right):
+        path.layers[0].register_forward_hook(lambda *call: shapes.append(call[1][0].shape))
+    held = (torch.randn(3, 2) * 3).expand(9, 3, 2)
+    found = [network(held), network(held.clone())]
+    assert shapes == [(3, 2)] * 2 + [(9, 3, 2)] * 2
+    torch.testing.assert_close(found[0], found[1])
+    gradients = [torch.autograd.grad(output.square().sum(), list(network.parameters())) for output, _ in found]
+    torch.testing.assert_close(gradients[0], gradients[1])
 
 
 @pytest.mark.parametrize("settings", yaml.safe_load(CONFIGURED), ids=lambda settings: settings["class_path"])

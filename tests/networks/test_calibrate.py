@@ -159,6 +159,15 @@ def test_wrong_use_is_refused():
         calibrate(network, [], 0.1)
 
 
+def test_a_current_that_stays_the_same_is_calibrated_as_one_written_out():
+    torch.manual_seed(0)
+    network = Perceptron([20, 48, 48, 3], LIF())
+    constant = torch.randn(30, 20).expand(7, 30, 20)
+    reports = [calibrate(copy.deepcopy(network), [batch], TARGET) for batch in (constant, constant.clone())]
+    assert [layer.scale for layer in reports[0]] == [layer.scale for layer in reports[1]]
+    assert [layer.after for layer in reports[0]] == pytest.approx([TARGET] * 2, rel=0.1)
+
+
 def test_firing_rates_are_means_over_all_batches():
     network = SpikingSequential([nn.Identity(), LIF(decay=0.0)])
     batches = [torch.full((4, 2, 3), 2.0), torch.zeros(4, 1, 3)]

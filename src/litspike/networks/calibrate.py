@@ -73,7 +73,7 @@ def calibrate(network: nn.Module, batches: Sequence[Tensor], target_rate: float 
         for name, feeding in _feeding(network, batches[0]).items():
             layer, scales[name] = layers[name], None
             if feeding:
-                scales[name] = _scale(layer, _currents(network, layer, batches), feeding, target_rate)
+                scales[name] = _scale(layer, _calls(network, layer, batches), feeding, target_rate)
         after = firing_rates(network, batches)
     return [Calibrated(name, before[name], scale, after[name]) for name, scale in scales.items()]
 
@@ -142,21 +142,18 @@ def _own(module: nn.Module | None) -> list[nn.Parameter]:
     return [own[name] for name in ("weight", "bias") if name in own] if "weight" in own else []
 
 
-def _currents(network: nn.Module, layer: NeuronLayer, batches: Sequence[Tensor]) -> list[Tensor]:
-    """What the layer gets from each batch."""
-    currents: list[Tensor] = []
-
-    def noted(layer: nn.Module, inputs: tuple[Any, ...]) -> None:
-        current, steps = inputs[0], inputs[2] if len(inputs) > 2 else None
-        currents.append(current if steps is None else current.expand(steps, *current.shape))
-
-    with _hooked(layer.register_forward_pre_hook, noted):
+def _calls(network: nn.Module, layer: NeuronLayer, batches: Sequence[Tensor]) -> list[tuple[Any, ...]]:
+    """The arguments with which the layer is called for each batch: its current, and what else there is."""
+    calls: list[tuple[Any, ...]] = []
+    with _hooked(layer.register_forward_pre_hook, lambda layer, arguments: calls.append(arguments)):
         for batch in batches:
             network(batch)
-    return currents
+    return calls
 
 
-def _scale(layer: NeuronLayer, currents: list[Tensor], feeding: list[nn.Parameter], target: float) -> float | None:
+def _scale(
+    layer: NeuronLayer, calls: list[tuple[Any, ...]], feeding: list[nn.Parameter], target: float
+) -> float | None:
     """Find the scale of a layer's weights and apply it; None where its output isn't spikes."""
     trial = copy.deepcopy(layer)
     connections = _own(getattr(layer, "connections", None))
@@ -164,11 +161,11 @@ def _scale(layer: NeuronLayer, currents: list[Tensor], feeding: list[nn.Paramete
     def rate(scale: float) -> float:
         for parameter, value in zip(_own(getattr(trial, "connections", None)), connections, strict=True):
             parameter.copy_(value * scale)
-        outputs: list[Tensor] = [trial(current * scale)[0] for current in currents]
+        outputs: list[Tensor] = [trial(current * scale, *others)[0] for current, *others in calls]
         spikes = sum(float(output.sum(dtype=torch.float64)) for output in outputs)
         return spikes / sum(output.numel() for output in outputs)
 
-    if not all(_are_spikes(layer(current)[0]) for current in currents):
+    if not all(_are_spikes(layer(*call)[0]) for call in calls):
         return None
     scale = nearest_scale(rate, target)
     for parameter in [*feeding, *connections]:

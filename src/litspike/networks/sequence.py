@@ -51,34 +51,36 @@ class Pass:
     def __init__(self, state: tuple[Any, ...] | None) -> None:
         self._before = state
         self._after: list[Any] = []
-        self._spread: tuple[Tensor, Tensor] | None = None  # what was last made of one step for all, and that step
+        self._held: tuple[Tensor, Tensor] | None = None  # [T, B, *] that is the same at every step, and its step
 
     def __call__(self, layer: nn.Module, x: Tensor) -> Tensor:
         """Send a sequence through a layer of any kind, or through a network inside a network."""
-        held = self._held(x)
-        if isinstance(layer, NeuronLayer):
-            before = self._before
-            if before is not None and len(before) == len(self._after):
-                raise UserError(f"the state is of {len(before)} layers of neurons, the network has more")
-            own = None if before is None else before[len(self._after)]
-            x, after = layer(x, own) if held is None else layer(held, own, len(x))
-            self._after.append(after)
-            return x
         if isinstance(layer, SpikingNetwork):
             return layer.through(x, self)
         if isinstance(layer, SequenceLayer):
             return layer(x)  # type: ignore[no-any-return]
-        if held is None:
+        step = self._step(x)
+        if isinstance(layer, NeuronLayer):
+            before = self._before
+            if before is not None and len(before) == len(self._after):
+                raise UserError(f"the state is of {len(before)} layers of neurons, the network has more")
+            start = None if before is None else before[len(self._after)]
+            x, after = layer(x, start) if step is None else layer(step, start, x.shape[0])
+            self._after.append(after)
+            return x
+        if step is None:
             return over_time(layer, x)
-        once: Tensor = layer(held)
-        self._spread = once.expand(len(x), *once.shape), once
-        return self._spread[0]
+        step = layer(step)
+        self._held = step.expand(x.shape[0], *step.shape), step
+        return self._held[0]
 
-    def _held(self, x: Tensor) -> Tensor | None:
-        """The one step [B, *] of an input that is the same at every step; None where its gradient is one per step."""
-        if self._spread is not None and x is self._spread[0]:
-            return self._spread[1]
-        return x[0] if x.dim() > 1 and x.stride(0) == 0 and len(x) > 0 and not x.requires_grad else None
+    def _step(self, x: Tensor) -> Tensor | None:
+        """The one step [B, *] of a sequence whose steps are the same, None of any other."""
+        if self._held is not None and x is self._held[0]:
+            return self._held[1]  # and not x[0], whose gradient would be laid out over time
+        if x.dim() > 1 and x.stride(0) == 0 and x.shape[0] > 0 and not x.requires_grad:  # the gradient is per step
+            return x[0]
+        return None
 
     def state(self) -> tuple[Any, ...]:
         """The state after the pass, an entry for each layer of neurons in the order of their use."""
