@@ -26,7 +26,7 @@ def decision_boundary(grid: Array, extent: float, points: Array, labels: Array, 
         labels: 0 or 1, [N].
         title: text above the picture.
     """
-    figure = Figure(figsize=(5.2, 4.6), dpi=160)
+    figure = Figure(figsize=(5.2, 4.6), dpi=130)
     axes = figure.add_axes((0.13, 0.12, 0.66, 0.746), aspect="equal")  # placed by hand: a layout engine is slow
     ticks = np.linspace(-extent, extent, len(grid))
     shades = axes.contourf(ticks, ticks, grid, levels=np.linspace(0, 1, 11), cmap="RdBu", alpha=0.55)
@@ -60,14 +60,14 @@ def spike_rasters(spikes: Array, captions: Sequence[str], title: str) -> Figure:
     columns = min(samples, 2)
     rows = -(-samples // columns)
     height = 1.1 + 2.1 * rows
-    figure = Figure(figsize=(5.6, height), dpi=160)
+    figure = Figure(figsize=(5.6, height), dpi=130)
     figure.subplots_adjust(0.11, 0.55 / height, 0.98, 1 - 1.05 / height, wspace=0.08, hspace=0.42)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for panel in panels.flat[samples:]:
         panel.set_axis_off()
     for sample, (panel, caption) in enumerate(zip(panels.flat, captions, strict=False)):
-        times = [np.flatnonzero(spikes[:, sample, neuron]) + 1 for neuron in range(neurons)]
-        panel.eventplot(times, lineoffsets=np.arange(neurons), linelengths=0.8, linewidths=2.2, colors=BLUE)
+        step, neuron = np.nonzero(spikes[:, sample])
+        panel.vlines(step + 1, neuron - 0.4, neuron + 0.4, linewidths=2.2, colors=BLUE)
         panel.set(xlim=(0.5, steps + 0.5), ylim=(-0.7, neurons - 0.3))
         panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         panel.yaxis.set_major_locator(MaxNLocator(5, integer=True))

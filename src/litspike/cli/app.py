@@ -21,7 +21,7 @@ from litspike.callbacks import Calibration, Console, FitProgress, Pictures, Pred
 from litspike.cli import checkpoints
 from litspike.cli.call import SUBCOMMANDS, Call
 from litspike.cli.explain import explain
-from litspike.cli.lean import EpochCheckpoint, NoProfiler, drop_empty_hooks
+from litspike.cli.lean import EpochCheckpoint, LastCheckpoint, NoProfiler, drop_empty_hooks
 from litspike.cli.messages import parser_message, quieten, setting_names, users_mistake
 from litspike.cli.parser import Parser, ParserExit
 from litspike.cli.record import RunRecord
@@ -182,10 +182,7 @@ class LitspikeCLI(LightningCLI):
             raise UserError(f"checkpoint.monitor: {chosen.monitor!r} is no figure of training or validation")
         folder = self.run.checkpoint(BEST).parent
         # two of them, for save_last keeps the last one that was among the best, not the last epoch
-        best, last = (
-            EpochCheckpoint(folder, name, save_on_train_epoch_end=True, enable_version_counter=False, **choice)
-            for name, choice in ((BEST, {"monitor": chosen.monitor, "mode": chosen.mode}), (LAST, {}))
-        )
+        best, last = EpochCheckpoint(folder, BEST, chosen.monitor, chosen.mode), LastCheckpoint(folder, LAST)
         plugins = settings["plugins"] or []
         settings["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), checkpoints.AtomicCheckpointIO()]
         self._dump_config()

@@ -6,7 +6,10 @@ more than the training step of a small network costs. Here the empty ones are ta
 
 from __future__ import annotations
 
+import math
+import time
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -36,6 +39,25 @@ class EpochCheckpoint(ModelCheckpoint):
     """A checkpoint that is never written inside an epoch, and doesn't look at every step whether it should be."""
 
     on_train_batch_end = Callback.on_train_batch_end
+
+    def __init__(self, folder: Path, name: str, monitor: str | None = None, mode: str = "min") -> None:
+        super().__init__(
+            folder, name, monitor=monitor, mode=mode, save_on_train_epoch_end=True, enable_version_counter=False
+        )
+
+
+class LastCheckpoint(EpochCheckpoint):
+    """The checkpoint of the newest epoch, at most a second older than it: short epochs don't each get one."""
+
+    SECONDS = 1.0
+    _written = -math.inf
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write it, unless another one comes soon."""
+        ends = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+        if ends or trainer.global_step == trainer.max_steps or time.monotonic() - self._written >= self.SECONDS:
+            super().on_train_epoch_end(trainer, pl_module)
+            self._written = time.monotonic()
 
 
 def drop_empty_hooks(trainer: Trainer, model: LightningModule) -> None:

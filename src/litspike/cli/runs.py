@@ -4,7 +4,7 @@ logs/EXPERIMENT/2026-01-31_12-00-00/
     config.yaml                   the run's full configuration
     run.json                      its status, its beginning and end, its best checkpoint
     checkpoints/best.ckpt         the epoch that was best on the validation data
-    checkpoints/last.ckpt         the last complete epoch
+    checkpoints/last.ckpt         the newest complete epoch, at most a second old
     events.out.tfevents.*         what TensorBoard shows
 """
 
