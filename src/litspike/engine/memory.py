@@ -40,10 +40,10 @@ def fresh(like: Tensor, *shape: int) -> Tensor:
 
 
 def _block(size: int) -> mmap.mmap:
-    """A kept block of this size, or a new one."""
+    """The newest kept block of this size, or a new one."""
     with _lock:
-        for index, block in enumerate(_blocks):
-            if len(block) == size:
+        for index in reversed(range(len(_blocks))):
+            if len(_blocks[index]) == size:
                 return _blocks.pop(index)
     block = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # a forked process gets a copy
     if hasattr(mmap, "MADV_HUGEPAGE"):  # on Linux alone
