@@ -9,7 +9,8 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
-from litspike.networks.calibrate import TOLERANCE, Calibrated, calibrate, neuron_layers
+from litspike.networks.calibrate import TOLERANCE, Calibrated, calibrate
+from litspike.networks.sequence import neuron_layers
 from litspike.settings import UserError, number, whole
 
 

@@ -10,8 +10,9 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
+from litspike.networks.sequence import neuron_layers
 from litspike.settings import whole
-from litspike.tasks import BinaryCrossEntropy, Classification, spiking_layers
+from litspike.tasks import BinaryCrossEntropy, Classification
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -78,7 +79,7 @@ class Pictures(Callback):
 
         chosen = torch.cat([(y == label).nonzero()[: -(-self.samples // 2), 0] for label in (0, 1)])[: self.samples]
         x, y = x[chosen], y[chosen]
-        layers = spiking_layers(module.network)
+        layers = [layer for _, layer in neuron_layers(module.network)]
         outputs: list[Tensor] = []
         hooks = [layer.register_forward_hook(lambda *call: outputs.append(call[2][0])) for layer in layers]
         try:

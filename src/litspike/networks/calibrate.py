@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from litspike.networks.sequence import neuron_layers
 from litspike.neurons import NeuronLayer
 from litspike.settings import UserError, number
 
@@ -101,15 +102,6 @@ def firing_rates(network: nn.Module, batches: Sequence[Tensor]) -> dict[str, flo
         for batch in batches:
             network(batch)
     return {name: total / count for name, (total, count) in sums.items()}
-
-
-def neuron_layers(network: nn.Module) -> Iterator[tuple[str, NeuronLayer]]:
-    """The layers of neurons of a network with their names, those inside another one (a recurrent layer) left out."""
-    inside: set[nn.Module] = set()
-    for name, module in network.named_modules():
-        if isinstance(module, NeuronLayer) and module not in inside:
-            inside.update(module.modules())
-            yield name, module
 
 
 def _feeding(network: nn.Module, batch: Tensor) -> dict[str, list[nn.Parameter]]:

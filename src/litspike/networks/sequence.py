@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor, nn
@@ -151,3 +152,12 @@ class SpikingSequential(SpikingNetwork):
         for layer in self.layers:
             x = apply(layer, x)
         return x
+
+
+def neuron_layers(network: nn.Module) -> Iterator[tuple[str, NeuronLayer]]:
+    """The layers of neurons of a network with their names, those inside another one (a recurrent layer) left out."""
+    inside: set[nn.Module] = set()
+    for name, module in network.named_modules():
+        if isinstance(module, NeuronLayer) and module not in inside:
+            inside.update(module.modules())
+            yield name, module

@@ -12,7 +12,7 @@ from litspike.tasks.losses import (
 )
 from litspike.tasks.regression import Regression
 from litspike.tasks.regularisers import RateBand
-from litspike.tasks.task import Task, spiking_layers
+from litspike.tasks.task import Task
 
 __all__ = [
     "BinaryCrossEntropy",
@@ -26,5 +26,4 @@ __all__ = [
     "Regression",
     "Task",
     "TemporalCrossEntropy",
-    "spiking_layers",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from litspike.neurons import NeuronLayer
+from litspike.networks.sequence import neuron_layers
 from litspike.settings import UserError
 from litspike.tasks.figures import Figures, NonFiniteLoss
 from litspike.tasks.losses import Loss
@@ -58,7 +57,7 @@ class Task(LightningModule):
         self.train_figures, self.val_figures, self.test_figures = (self.make_figures() for _ in range(3))
         self._spikes: list[Tensor] = []
         if regulariser is not None:
-            for layer in spiking_layers(network):
+            for _, layer in neuron_layers(network):
                 layer.register_forward_hook(lambda layer, inputs, result: self._spikes.append(result[0]))
         self._checked: set[str] = set()
         self._epochs_trained = 0
@@ -122,8 +121,6 @@ class Task(LightningModule):
         loss = self._shared_step("train", batch, last=self.trainer.is_last_batch)
         return loss if self.regulariser is None else loss + self.regulariser(self._spikes)
 
-    training_step.__signature__ = inspect.signature(training_step)  # type: ignore[attr-defined]  # asked for at every step
-
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Take the batch into the validation figures."""
         self._shared_step("val", batch)
@@ -181,14 +178,6 @@ class Task(LightningModule):
         if stage == "train":
             when = f"at step {self.trainer.fit_loop.epoch_loop.total_batch_idx + 1 - error.batches_ago}, {when}"
         raise UserError(f"the {stage} loss became {error.value} {when}: lower the learning rate or look at the data")
-
-
-def spiking_layers(network: nn.Module) -> list[NeuronLayer]:
-    """The network's layers of neurons, without those inside another one."""
-    found: list[NeuronLayer] = []
-    for child in network.children():
-        found += [child] if isinstance(child, NeuronLayer) else spiking_layers(child)
-    return found
 
 
 def adam(parameters: Iterable[Any]) -> Optimizer:
