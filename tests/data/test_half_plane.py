@@ -7,11 +7,10 @@ import torch
 
 from litspike import SettingError, UserError
 from litspike.data import HalfPlane, TensorDataModule
-from litspike.data.half_plane import draw
 
 
 def test_points_are_standard_normal_and_labelled_by_their_side():
-    x, y = draw(100_000, seed=1, stream=0)
+    x, y = HalfPlane(train_points=100_000, seed=1).dataset("train").tensors
     assert x.mean(0).abs().max() < 0.015
     assert (torch.cov(x.T) - torch.eye(2)).abs().max() < 0.015
     assert torch.equal(y, (x[:, 0] + x[:, 1] > 0).float())

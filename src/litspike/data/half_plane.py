@@ -5,14 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from litspike.data.tensors import TensorDataModule
-from litspike.seeding import generator, seed_in_range
+from litspike.data.drawn import DrawnDataModule
 from litspike.settings import whole
 
-_PARTS = ("train", "val", "test")
 
-
-class HalfPlane(TensorDataModule):
+class HalfPlane(DrawnDataModule):
     """Points from a two-dimensional standard normal; the label is 1 where ``x0 + x1 > 0``, else 0.
 
     Each part is a draw of its own, made on the CPU from a generator of its own: the same seed gives the same points
@@ -39,28 +36,16 @@ class HalfPlane(TensorDataModule):
         eval_batch_size: int = 1000,
         seed: int = 0,
     ) -> None:
-        super().__init__(batch_size, eval_batch_size, seed)
-        self.points = {
-            "train": whole("train_points", train_points),
-            "val": whole("val_points", val_points),
-            "test": whole("test_points", test_points),
-        }
+        super().__init__(
+            whole("train_points", train_points),
+            whole("val_points", val_points),
+            whole("test_points", test_points),
+            batch_size,
+            eval_batch_size,
+            seed,
+        )
 
-    def part(self, name: str) -> tuple[Tensor, Tensor]:
-        """Points [N, 2] and labels [N], in float32."""
-        return draw(self.points[name], self.seed, _PARTS.index(name))
-
-
-def draw(points: int, seed: int, stream: int) -> tuple[Tensor, Tensor]:
-    """Draw points and their labels.
-
-    Args:
-        points: how many.
-        seed: from 0 to 2³² − 1.
-        stream: draws with one seed and different streams are independent.
-
-    Returns:
-        Points [N, 2] and labels [N], 0 or 1, both float32 on the CPU.
-    """
-    x = torch.randn(points, 2, generator=generator(seed_in_range("seed", seed), stream))
-    return x, (x.sum(1) > 0).float()
+    def draw(self, samples: int, randomness: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Points [N, 2] and labels [N], 0 or 1, in float32."""
+        x = torch.randn(samples, 2, generator=randomness)
+        return x, (x.sum(1) > 0).float()
