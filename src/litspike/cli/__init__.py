@@ -1,5 +1,5 @@
 """The command line: ``python main.py fit``, ``validate``, ``test`` and ``predict``."""
 
-from litspike.cli.app import main
+from litspike.cli.entry import main
 
 __all__ = ["main"]

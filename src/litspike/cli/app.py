@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import signal
 import sys
 from contextlib import suppress
@@ -13,7 +11,6 @@ from typing import Any, Literal
 import torch
 import yaml
 from lightning import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -22,15 +19,13 @@ from litspike.cli import checkpoints
 from litspike.cli.call import SUBCOMMANDS, Call
 from litspike.cli.explain import explain
 from litspike.cli.lean import EpochCheckpoint, LastCheckpoint, NoProfiler, drop_empty_hooks
-from litspike.cli.messages import parser_message, quieten, setting_names, users_mistake
+from litspike.cli.messages import parser_message, setting_names, users_mistake
 from litspike.cli.parser import Parser, ParserExit
 from litspike.cli.record import RunRecord
 from litspike.cli.runs import BEST, LAST, Run
-from litspike.cli.seeds import run_seeds
 from litspike.seeding import seed_in_range
 from litspike.settings import UserError, whole
 
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 DESCRIPTION = "Spiking neural networks, trained from one command line."
 
 
@@ -47,8 +42,8 @@ class LitspikeCLI(LightningCLI):
 
     def __init__(self, args: list[str], home: Path) -> None:
         self.home, self.call = home, Call(args)
-        default = home / "configs" / "default.yaml"
-        files = [str(default)] if default.is_file() else []
+        self.default = home / "configs" / "default.yaml"
+        files = [str(self.default)] if self.default.is_file() else []
         settings = {
             name: {"default_config_files": files, "usage": f"main.py {name} [-c FILE] [--SETTING VALUE ...]"}
             for name in self.subcommands()
@@ -103,14 +98,14 @@ class LitspikeCLI(LightningCLI):
             self.run = Run.of(self.ckpt_path)
             args = call.on_top_of(checkpoints.configuration(self.checkpoint), self.ckpt_path)
         if call.subcommand and call.asks_for_help:
-            files = [self.home / "configs" / "default.yaml", *map(Path, call.configs)]
+            files = [self.default, *map(Path, call.configs)]
             asked: Any = self._parser(call.subcommand)
             asked.explanation = explain([settings for path in files if isinstance(settings := _yaml(path), dict)])
         try:
             self.config = parser.parse_args(args)
         except ParserExit as error:
             known = [action.dest for action in self._parser(call.subcommand)._actions]
-            known += setting_names(_yaml(self.home / "configs" / "default.yaml"))
+            known += setting_names(_yaml(self.default))
             mentioned = [name for path in call.configs for name in setting_names(_yaml(Path(path)))]
             raise ParseError(parser_message(str(error), [*call.options, *mentioned], known)) from error
 
@@ -148,6 +143,8 @@ class LitspikeCLI(LightningCLI):
         settings = {**self._get(self.config_init, "trainer"), **kwargs}
         _check_accelerator(settings["accelerator"])
         callbacks = [self._get(self.config_init, "console"), *self._callbacks(settings)]
+        if self.subcommand != "fit":
+            settings["enable_checkpointing"] = False
         if settings["logger"] in (None, True):
             settings["logger"] = False
             if self.run is not None and self.subcommand in ("fit", "test"):
@@ -169,12 +166,12 @@ class LitspikeCLI(LightningCLI):
         """What the subcommand has beside the console; it may change the trainer's settings."""
         if self.subcommand == "predict":
             assert self.ckpt_path is not None
-            settings["enable_checkpointing"] = False
             self._predictions = (self.run.folder if self.run else self.ckpt_path.parent) / "predictions.csv"
             return [PredictionFile(self._predictions)]
-        if self.subcommand != "fit":
-            settings["enable_checkpointing"] = False
-            return []
+        return self._fit_callbacks(settings) if self.subcommand == "fit" else []
+
+    def _fit_callbacks(self, settings: dict[str, Any]) -> list[Callback]:
+        """The run's folder is made here, and what keeps its checkpoints, pictures and record."""
         if self.run is None:
             self.run = Run.create(self._logs(self._get(self.config_init, "logs")), self.experiment)
         chosen = self._get(self.config_init, "checkpoint")
@@ -211,6 +208,11 @@ class LitspikeCLI(LightningCLI):
             kwargs["verbose"] = False  # the console has a table of its own
         return kwargs
 
+    def _run_subcommand(self, subcommand: str) -> None:
+        if subcommand != "fit":
+            print(f"checkpoint: {self.ckpt_path}")
+        super()._run_subcommand(subcommand)
+
     def fit(self, **kwargs: Any) -> None:
         """Train, and note in the run's record how it ended."""
         assert self.run is not None
@@ -236,8 +238,7 @@ class LitspikeCLI(LightningCLI):
             print(f"best checkpoint: {run.checkpoint(BEST)}")
 
     def test(self, **kwargs: Any) -> None:
-        """Test the checkpoint, and say which one it is."""
-        print(f"checkpoint: {self.ckpt_path}")
+        """Test the checkpoint, and note its figures in the run's record."""
         self.trainer.test(**kwargs)
         self._note_figures()
 
@@ -249,14 +250,8 @@ class LitspikeCLI(LightningCLI):
             with suppress(OSError):
                 self.run.note(figures={**self.run.record().get("figures", {}), **new})
 
-    def validate(self, **kwargs: Any) -> None:
-        """Validate the checkpoint, and say which one it is."""
-        print(f"checkpoint: {self.ckpt_path}")
-        self.trainer.validate(**kwargs)
-
     def predict(self, **kwargs: Any) -> None:
         """Predict into a file."""
-        print(f"checkpoint: {self.ckpt_path}")
         self.trainer.predict(**kwargs, return_predictions=False)
         print(f"predictions: {self._predictions}")
 
@@ -272,46 +267,6 @@ class Interrupted(UserError):
         onward = "go on with `python main.py fit --ckpt_path last`"
         kept = onward if run.checkpoint(LAST).is_file() else "no epoch was complete, nothing is kept"
         super().__init__(f"interrupted: {kept}")
-
-
-def main(args: list[str] | None = None, home: Path | None = None) -> int:
-    """Run one command line.
-
-    Args:
-        args: the arguments after the program's name; those of the process where None.
-        home: folder with ``configs/`` and ``logs/``; the current folder where None.
-
-    Returns:
-        The exit status: 0 for success, 1 for a mistake that a line on standard error explains, 2 for arguments that
-        can't be parsed, 130 after Ctrl-C.
-    """
-    quieten()
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # where a user's own classes lie
-    try:
-        return _run(sys.argv[1:] if args is None else args, home or Path.cwd())
-    except (UserError, MisconfigurationException) as error:
-        print(f"litspike: {' '.join(str(error).split())}", file=sys.stderr)
-        return {Interrupted: 130, ParseError: 2}.get(type(error), 1)
-    except OSError as error:
-        if error.errno not in DISK_ERRORS:
-            raise
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"litspike: {where}{error.strerror}: what was complete before is kept", file=sys.stderr)
-        return 1
-    except SystemExit as error:
-        return error.code if isinstance(error.code, int) else 0
-    except KeyboardInterrupt:
-        print("litspike: interrupted", file=sys.stderr)
-        return 130
-
-
-def _run(args: list[str], home: Path) -> int:
-    call = Call(args)
-    if call.subcommand == "fit" and call.option("--seeds") is not None and not call.asks_for_help:
-        return run_seeds(call, home, main)
-    LitspikeCLI(args, home)
-    return 0
 
 
 def _yaml(path: Path) -> Any:
