@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from litspike.engine import operator
-from litspike.engine.cpu import Kernel as CpuKernel
+from litspike.engine.autograd import Kernel
+from litspike.engine.cpu import CpuKernel
 from litspike.engine.gpu import GpuKernel
 from litspike.engine.reference import Step, run_reference
 from litspike.engine.rule import Rule
@@ -20,8 +21,6 @@ from litspike.settings import UserError
 Engine = Literal["auto", "reference", "fused"]
 
 _HALF = (torch.bfloat16, torch.float16)
-
-Kernel = CpuKernel | GpuKernel
 
 _log = logging.getLogger("litspike")
 _KERNELS: dict[str, type[Kernel]] = {"cpu": CpuKernel, "cuda": GpuKernel}
@@ -76,7 +75,7 @@ def run(
         kernel = _kernels.get(full)
         if kernel is None:
             kernel = _kernels[full] = _made(step, current, letters, len(states), name)
-        if isinstance(kernel, Kernel):
+        if not isinstance(kernel, Untraceable):
             output, *lasts = kernel(current, leaves, steps)
             return output, lasts
         if engine == "fused":

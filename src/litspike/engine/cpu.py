@@ -1,174 +1,80 @@
-"""The fused CPU engine: a step and its adjoint as two compiled kernels, and the autograd function around them."""
+"""The fused CPU engine: a step and its adjoint as two functions that LLVM compiles for this processor."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from math import prod
 from struct import Struct
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from litspike.engine.kernels import SEGMENT, backward_text, forward_text
+from litspike.engine.autograd import Kernel, Leaf, distance
+from litspike.engine.kernels import backward_text, forward_text
 from litspike.engine.llvm import BLOCK
-from litspike.engine.memory import fresh
 from litspike.engine.threads import Function, run_blocks
 from litspike.engine.trace import Program
-from litspike.settings import UserError
-
-Leaf = Tensor | float
 
 
-class Kernel:
-    """A program compiled for this processor.
+class CpuKernel(Kernel):
+    """A program compiled for this processor; see :class:`Kernel`. It needs llvmlite."""
 
-    Args:
-        program: the step and its adjoint.
-        kinds: where each leaf is found; see :func:`litspike.engine.kernels.forward_text`.
-        wanted: for each leaf, whether its gradient is asked for.
-
-    Raises:
-        ImportError: if llvmlite is not installed.
-    """
+    block = BLOCK
 
     def __init__(self, program: Program, kinds: str, wanted: Sequence[bool]) -> None:
         from litspike.engine.native import load
 
-        self.program, self.kinds, self.dtype = program, kinds, program.dtype
-        self.wanted = wanted
-        self.learns = any(wanted)
-        self.states = program.states
-        self.tensors = [index for index, kind in enumerate(kinds[1:]) if kind != "n"]  # of the leaves after the input
+        super().__init__(program, kinds, wanted)
         self.forward: Function = load(forward_text(program, kinds), ["forward"])[0]
         fields = "qqqq" + "".join("d" if kind == "n" else "q" for kind in kinds[1:])
         self.pack_forward = Struct(f"{fields}{'q' * (2 + program.states)}").pack
         if self.learns:
             self.backward: Function = load(backward_text(program, kinds), ["backward"])[0]
-            self.asked = [(index, kind) for index, kind in enumerate(kinds) if wanted[index]]
             self.returned = [index for index in range(len(kinds)) if wanted[index] or 1 <= index <= program.states]
             self.pack_backward = Struct(f"{fields}qqq{'q' * (program.states + len(self.returned))}").pack
 
-    def __call__(self, current: Tensor, leaves: Sequence[Leaf], steps: int | None) -> Sequence[Tensor]:
-        """Output and last states. The current is [T, B, *], or [B, *] where ``steps`` is given."""
-        if self.learns:
-            tensors = [leaves[index] for index in self.tensors]
-            results: Sequence[Tensor] = Fused.apply(self, leaves, steps, current, *tensors)  # type: ignore[no-untyped-call]
-            return results
-        return self.run(*rows(current, steps), leaves, None)
-
-    def run(
-        self, current: Tensor, steps: int, batch: Sequence[int], leaves: Sequence[Leaf], kept: Tensor | None
-    ) -> tuple[Tensor, ...]:
-        """Run forward, writing the states before every SEGMENT-th step but the first into ``kept`` if it is given.
-
-        The current is contiguous, [T, B, *], or [B, *] if it is the same at every step; ``batch`` is [B, *].
-        """
-        output = fresh(current, steps, *batch)
+    def _launch(
+        self,
+        current: Tensor,
+        steps: int,
+        batch: Sequence[int],
+        leaves: Sequence[Leaf],
+        output: Tensor,
+        lasts: Sequence[Tensor],
+        kept: Tensor | None,
+    ) -> None:
         total = output.numel()
         neurons = total // steps
-        lasts = [current.new_empty(*batch) for _ in range(self.states)]
         arguments = self.pack_forward(
-            steps, neurons, current.data_ptr(), 0 if current.dim() == len(batch) else neurons,
-            *(self._places(leaves) if self.tensors else leaves),
-            output.data_ptr(), *[last.data_ptr() for last in lasts], 0 if kept is None else kept.data_ptr(),
+            steps, neurons, current.data_ptr(), distance(current, batch, neurons), *self._places(leaves),
+            output.data_ptr(), *[last.data_ptr() for last in lasts], _place(kept),
         )  # fmt: skip
-        run_blocks(self.forward, arguments, -(-neurons // BLOCK), total)
-        return output, *lasts
+        run_blocks(self.forward, arguments, self.blocks(neurons), total)
 
-    def adjoint(
+    def _launch_back(
         self,
         current: Tensor,
         steps: int,
         batch: Sequence[int],
         leaves: Sequence[Leaf],
         kept: Tensor | None,
-        grads: Sequence[Tensor | None],
-    ) -> list[Tensor | None]:
-        """Gradients of input, states and constants from those of output and last states."""
-        upstream, *lasts = grads
-        upstream = current.new_zeros(batch) if upstream is None else rows(upstream, None)[0]
-        lasts = [grad if grad is None or grad.is_contiguous() else grad.contiguous() for grad in lasts]
+        upstream: Tensor,
+        lasts: Sequence[Tensor | None],
+        result: Sequence[Tensor | None],
+    ) -> None:
         neurons = prod(batch)
-        blocks = -(-neurons // BLOCK)
-        result: list[Tensor | None] = [None] * len(self.kinds)
-        for index, kind in self.asked:
-            if kind == "s":
-                result[index] = current.new_empty(blocks, dtype=torch.float64)
-            else:
-                result[index] = fresh(current, steps, *batch) if kind == "t" else current.new_empty(*batch)
         arguments = self.pack_backward(
-            steps, neurons, current.data_ptr(), 0 if current.dim() == len(batch) else neurons,
-            *(self._places(leaves) if self.tensors else leaves),
-            0 if kept is None else kept.data_ptr(),
-            upstream.data_ptr(), 0 if upstream.dim() == len(batch) else neurons,
-            *[0 if grad is None else grad.data_ptr() for grad in lasts],
-            *[0 if (grad := result[index]) is None else grad.data_ptr() for index in self.returned],
+            steps, neurons, current.data_ptr(), distance(current, batch, neurons), *self._places(leaves),
+            _place(kept), upstream.data_ptr(), distance(upstream, batch, neurons),
+            *[_place(grad) for grad in lasts], *[_place(result[index]) for index in self.returned],
         )  # fmt: skip
-        run_blocks(self.backward, arguments, blocks, steps * neurons)
-        for index, kind in self.asked:
-            if kind == "s" and (grad := result[index]) is not None:
-                result[index] = grad.sum().to(self.dtype)
-        return result
+        run_blocks(self.backward, arguments, self.blocks(neurons), steps * neurons)
 
-    def _places(self, leaves: Sequence[Leaf]) -> list[float]:
+    def _places(self, leaves: Sequence[Any]) -> Sequence[float]:
+        if not self.tensors:
+            return leaves
         return [leaf.data_ptr() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
 
 
-class Fused(torch.autograd.Function):
-    """A kernel under autograd. The tensors among the leaves are given once more, for autograd to see."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, kernel: Kernel, leaves: Sequence[Leaf], steps: int | None, current: Tensor, *tensors: Tensor
-    ) -> tuple[Tensor, ...]:
-        """Output and last states."""
-        # Here, where autograd doesn't see it: the gradient is that of the input as it came.
-        current, many, batch = rows(current, steps)
-        kept = None
-        if many > SEGMENT:
-            kept = current.new_empty((many - 1) // SEGMENT, kernel.states, *batch)
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(current, kept, *tensors)
-        ctx.rest = kernel, many, batch, [None if isinstance(leaf, Tensor) else leaf for leaf in leaves]
-        return kernel.run(current, many, batch, leaves, kept)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        """Gradients of the tensors that forward took."""
-        kernel, steps, batch, leaves = ctx.rest
-        current, kept, *tensors = ctx.saved_tensors
-        if tensors:
-            leaves = list(leaves)
-            for index, tensor in zip(kernel.tensors, tensors, strict=True):
-                leaves[index] = tensor
-        again = torch.is_grad_enabled()  # someone wants to differentiate these gradients in turn
-        with torch.no_grad() if again else nullcontext():
-            gradients: list[Tensor | None] = kernel.adjoint(current, steps, batch, leaves, kept, grads)
-        if again:
-            guard: Any = _FirstOrder.apply
-            gradients = [None if grad is None else guard(grad, current, *tensors) for grad in gradients]
-        return None, None, None, gradients[0], *[gradients[1 + index] for index in kernel.tensors]
-
-
-class _FirstOrder(torch.autograd.Function):
-    """Passes a gradient on, and refuses to differentiate it."""
-
-    @staticmethod
-    def forward(ctx: Any, gradient: Tensor, *inputs: Tensor) -> Tensor:
-        return gradient.view_as(gradient)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> None:
-        raise UserError("the fused engine has no second-order gradients; set engine: 'reference' on the neuron")
-
-
-def rows(current: Tensor, steps: int | None) -> tuple[Tensor, int, Sequence[int]]:
-    """The memory of an input, T and [B, *]: contiguous [T, B, *], or [B, *] if it is the same at every step."""
-    shape = current.shape
-    if steps is None:
-        steps, shape = shape[0], shape[1:]
-        if not current.is_contiguous() and current.stride(0) == 0:
-            current = current[0]
-    return current if current.is_contiguous() else current.contiguous(), steps, shape
+def _place(tensor: Tensor | None) -> int:
+    return 0 if tensor is None else tensor.data_ptr()

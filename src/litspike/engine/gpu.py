@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from litspike.engine.cpu import Fused, Leaf, rows
+from litspike.engine.autograd import Kernel, Leaf, distance
 from litspike.engine.kernels import SEGMENT
 from litspike.engine.tiles import source
 from litspike.engine.trace import Program
@@ -21,84 +21,59 @@ BLOCK = 32
 """Neurons to a program instance: one warp, so that a small layer too spreads over the whole GPU."""
 
 
-class GpuKernel:
-    """A program as Triton kernels, compiled at the first call by Triton, which keeps them on disk.
+class GpuKernel(Kernel):
+    """A program as Triton kernels, compiled at the first call by Triton, which keeps them on disk; see :class:`Kernel`.
 
-    Args:
-        program: the step and its adjoint.
-        kinds: where each leaf is found; see :func:`litspike.engine.kernels.forward_text`.
-        wanted: for each leaf, whether its gradient is asked for.
-
-    Raises:
-        ImportError: if triton is not installed.
+    It needs Triton.
     """
 
+    block = BLOCK
+
     def __init__(self, program: Program, kinds: str, wanted: Sequence[bool]) -> None:
-        self.program, self.wanted, self.states = program, wanted, program.states
-        self.kinds = f"t{kinds[1:]}"
-        self.tensors = [index for index, kind in enumerate(kinds[1:]) if kind != "n"]  # of the leaves after the input
-        self.learns = any(wanted)
+        super().__init__(program, f"t{kinds[1:]}", wanted)
         self._functions = load(source(program, self.kinds))
 
     def __call__(self, current: Tensor, leaves: Sequence[Leaf], steps: int | None) -> Sequence[Tensor]:
-        """Output and last states. The current is [T, B, *], or [B, *] where ``steps`` is given."""
-        if steps is not None:
-            current = current.expand(steps, *current.shape)
-        if self.learns:
-            tensors = [leaves[index] for index in self.tensors]
-            results: Sequence[Tensor] = Fused.apply(self, leaves, None, current, *tensors)  # type: ignore[no-untyped-call]
-            return results
-        return self.run(*rows(current, None), leaves, None)
+        """See :class:`Kernel`; the gradient of an input that is the same at every step is summed by autograd."""
+        return super().__call__(current if steps is None else current.expand(steps, *current.shape), leaves, None)
 
-    def run(
-        self, current: Tensor, steps: int, batch: Sequence[int], leaves: Sequence[Leaf], kept: Tensor | None
-    ) -> tuple[Tensor, ...]:
-        """Run forward, writing the states before every SEGMENT-th step but the first into ``kept`` if it is given.
+    def _launch(
+        self,
+        current: Tensor,
+        steps: int,
+        batch: Sequence[int],
+        leaves: Sequence[Leaf],
+        output: Tensor,
+        lasts: Sequence[Tensor],
+        kept: Tensor | None,
+    ) -> None:
+        self._start("forward", steps, batch, current, *leaves, output, *lasts, kept)
 
-        The current is contiguous, [T, B, *], or [B, *] if it is the same at every step; ``batch`` is [B, *].
-        """
-        output = current.new_empty(steps, *batch)
-        lasts = [current.new_empty(batch) for _ in range(self.states)]
-        self._launch("forward", steps, batch, current, *leaves, output, *lasts, kept)
-        return output, *lasts
-
-    def adjoint(
+    def _launch_back(
         self,
         current: Tensor,
         steps: int,
         batch: Sequence[int],
         leaves: Sequence[Leaf],
         kept: Tensor | None,
-        grads: Sequence[Tensor | None],
-    ) -> list[Tensor | None]:
-        """Gradients of input, states and constants from those of output and last states."""
-        upstream = current.new_zeros(batch) if grads[0] is None else rows(grads[0], None)[0]
-        lasts = [None if grad is None else grad.contiguous() for grad in grads[1:]]
-        result: list[Tensor | None] = []
-        for kind, flag in zip(self.kinds, self.wanted, strict=True):
-            if not flag:
-                result.append(None)
-            elif kind == "s":
-                result.append(current.new_empty(_blocks(batch), dtype=torch.float64))
-            else:
-                result.append(current.new_empty((steps, *batch) if kind == "t" else batch))
+        upstream: Tensor,
+        lasts: Sequence[Tensor | None],
+        result: Sequence[Tensor | None],
+    ) -> None:
         first = 1 + self.states
         places = [*result[: self.wanted[0]], *result[1:first]]
         places += [grad for grad in result[first:] if grad is not None]
         past = current.new_empty(SEGMENT * self.states, *batch)
-        distance = _distance(upstream, batch)
-        self._launch("backward", steps, batch, current, *leaves, kept, upstream, distance, *lasts, past, *places)
-        for index, kind in enumerate(self.kinds):
-            if kind == "s" and (grad := result[index]) is not None:
-                result[index] = grad.sum().to(current.dtype)
-        return result
+        away = distance(upstream, batch, prod(batch))
+        self._start("backward", steps, batch, current, *leaves, kept, upstream, away, *lasts, past, *places)
 
-    def _launch(self, name: str, steps: int, batch: Sequence[int], current: Tensor, *arguments: Any) -> None:
-        if blocks := _blocks(batch):  # a GPU takes no empty grid
+    def _start(self, name: str, steps: int, batch: Sequence[int], current: Tensor, *arguments: Any) -> None:
+        neurons = prod(batch)
+        if blocks := self.blocks(neurons):  # a GPU takes no empty grid
             with torch.cuda.device_of(current):  # type: ignore[no-untyped-call]
                 # Without fusion of products into sums, as the reference rounds both.
                 self._functions[name][(blocks,)](
-                    steps, prod(batch), current, _distance(current, batch), *arguments,
+                    steps, neurons, current, distance(current, batch, neurons), *arguments,
                     BLOCK=BLOCK, num_warps=1, enable_fp_fusion=False,
                 )  # fmt: skip
 
@@ -117,12 +92,3 @@ def load(text: str) -> dict[str, Any]:
     names: dict[str, Any] = {"__name__": "litspike.engine.generated"}
     exec(compile(text, name, "exec", dont_inherit=True), names)  # or else annotations become the text of annotations
     return names
-
-
-def _blocks(batch: Sequence[int]) -> int:
-    return -(-prod(batch) // BLOCK)
-
-
-def _distance(tensor: Tensor, batch: Sequence[int]) -> int:
-    """Distance between the steps of a tensor [T, B, *], or [B, *] if it is the same at every step."""
-    return 0 if tensor.dim() == len(batch) else prod(batch)

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from litspike.engine.cpu import Kernel, rows
+from litspike.engine.autograd import rows
+from litspike.engine.cpu import CpuKernel
 from litspike.engine.kernels import SEGMENT
 from litspike.engine.rule import Rule
 from litspike.engine.trace import Node, Program, Untraceable, trace
@@ -39,11 +40,11 @@ text_of._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 @cache
-def _kernel(text: str, letters: str) -> Kernel:
+def _kernel(text: str, letters: str) -> CpuKernel:
     dtype, states, constants, nodes, outputs, gradients = json.loads(text)
     made = tuple(Node(operation, tuple(operands), literal) for operation, operands, literal in nodes)
     program = Program(_DTYPES[dtype], states, constants, made, tuple(outputs), tuple(gradients))
-    return Kernel(program, letters.lower(), [letter.isupper() for letter in letters])
+    return CpuKernel(program, letters.lower(), [letter.isupper() for letter in letters])
 
 
 def _leaves(letters: str, tensors: Sequence[Tensor], numbers: Sequence[float]) -> list[Tensor | float]:
