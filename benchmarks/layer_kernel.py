@@ -48,7 +48,7 @@ def floor(sizes: list[int], repeats: int, seconds: float) -> None:
         source = drawn(STEPS, BATCH, size)
         target = torch.empty_like(source).copy_(source)
         whole = source.nbytes
-        bandwidth = 2 * whole / median_time(lambda: target.copy_(source), repeats, seconds)  # noqa: B023
+        bandwidth = 2 * whole / median_time(lambda: target.copy_(source), repeats, seconds)  # noqa: B023  # it is called in this turn
         fresh = 2 * whole / median_time(source.clone, repeats, seconds)
         times = neuron_times(STEPS, size, repeats, seconds)
         kept, state = kept_bytes(LIF(decay=DECAY), STEPS, size), whole // STEPS

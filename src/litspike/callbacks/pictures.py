@@ -52,6 +52,7 @@ class Pictures(Callback):
 
     def _draw(self, trainer: Trainer, module: Any, epoch: int) -> None:
         loader: Any = trainer.val_dataloaders
+        logger: Any = trainer.logger
         x, y = next(iter(loader))
         x, y = x.to(module.device), y.to(module.device)
         accuracy = float(trainer.callback_metrics.get("val/accuracy", float("nan")))
@@ -62,7 +63,7 @@ class Pictures(Callback):
         from litspike.callbacks.plots import pixels
 
         for name, figure in drawn.items():
-            trainer.logger.experiment.add_image(name, pixels(figure), epoch, dataformats="HWC")  # type: ignore[union-attr]
+            logger.experiment.add_image(name, pixels(figure), epoch, dataformats="HWC")
 
     def _boundary(self, module: Classification, x: Tensor, y: Tensor, title: str) -> Figure:
         from litspike.callbacks.plots import decision_boundary  # matplotlib is slow to import

@@ -83,4 +83,4 @@ def pixels(figure: Figure) -> NDArray[np.uint8]:
     """The figure as an image, [height, width, 3]."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib leaves it untyped
-    return np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
+    return np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]  # and this

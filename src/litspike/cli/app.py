@@ -19,10 +19,10 @@ from litspike.cli import checkpoints
 from litspike.cli.call import SUBCOMMANDS, Call
 from litspike.cli.explain import explain
 from litspike.cli.lean import EpochCheckpoint, LastCheckpoint, NoProfiler, drop_empty_hooks
-from litspike.cli.messages import parser_message, setting_names, users_mistake
+from litspike.cli.messages import named_settings, parser_message, users_mistake
 from litspike.cli.parser import Parser, ParserExit
 from litspike.cli.record import RunRecord
-from litspike.cli.runs import BEST, LAST, Run
+from litspike.cli.runs import BEST, LAST, Run, logs_folder
 from litspike.seeding import seed_in_range
 from litspike.settings import UserError, whole
 
@@ -61,7 +61,7 @@ class LitspikeCLI(LightningCLI):
             args=args,
         )
 
-    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # Lightning's is static, and calls it on self
         """The subcommands, each with the Trainer's arguments that are not the user's to set.
 
         Where one is called, it alone: the parser of each takes a while to make.
@@ -92,7 +92,7 @@ class LitspikeCLI(LightningCLI):
         self.experiment = call.experiment or "default"
         self.ckpt_path: Path | None = None
         if call.subcommand and not call.asks_for_help and (call.subcommand != "fit" or call.option("--ckpt_path")):
-            logs = self._logs(call.option("--logs"))
+            logs = logs_folder(call.option("--logs"), self.home)
             self.ckpt_path = checkpoints.find(call.option("--ckpt_path") or BEST, logs, call.experiment)
             self.checkpoint = checkpoints.read(self.ckpt_path)
             self.run = Run.of(self.ckpt_path)
@@ -105,12 +105,9 @@ class LitspikeCLI(LightningCLI):
             self.config = parser.parse_args(args)
         except ParserExit as error:
             known = [action.dest for action in self._parser(call.subcommand)._actions]
-            known += setting_names(_yaml(self.default))
-            mentioned = [name for path in call.configs for name in setting_names(_yaml(Path(path)))]
+            known += [name for name, _ in named_settings(_yaml(self.default))]
+            mentioned = [name for path in call.configs for name, _ in named_settings(_yaml(Path(path)))]
             raise ParseError(parser_message(str(error), [*call.options, *mentioned], known)) from error
-
-    def _logs(self, given: str | None) -> Path:
-        return Path(given).expanduser().resolve() if given else self.home / "logs"
 
     def _parse_ckpt_path(self) -> None:
         """Nothing is left to read from a checkpoint: :meth:`parse_arguments` did."""
@@ -173,7 +170,7 @@ class LitspikeCLI(LightningCLI):
     def _fit_callbacks(self, settings: dict[str, Any]) -> list[Callback]:
         """The run's folder is made here, and what keeps its checkpoints, pictures and record."""
         if self.run is None:
-            self.run = Run.create(self._logs(self._get(self.config_init, "logs")), self.experiment)
+            self.run = Run.create(logs_folder(self._get(self.config_init, "logs"), self.home), self.experiment)
         chosen = self._get(self.config_init, "checkpoint")
         if not chosen.monitor.startswith(("train/", "val/")):
             raise UserError(f"checkpoint.monitor: {chosen.monitor!r} is no figure of training or validation")

@@ -34,13 +34,13 @@ def setting_name(key: str) -> str:
     return ".".join(part for part in key.split(".") if part != "init_args")
 
 
-def setting_names(settings: Any, path: str = "") -> Iterator[str]:
-    """The names of all settings in nested dictionaries, as a configuration file has them."""
+def named_settings(settings: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Name and value of every setting in nested dictionaries, groups of settings included."""
     if isinstance(settings, dict):
         for key, value in settings.items():
             name = f"{path}.{key}".lstrip(".")
-            yield setting_name(name)
-            yield from setting_names(value, name)
+            yield setting_name(name), value
+            yield from named_settings(value, name)
 
 
 def parser_message(message: str, mentioned: Iterable[str], known: Iterable[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard.summary import hparams
 
 from litspike.cli.checkpoints import KEY
+from litspike.cli.messages import named_settings
 from litspike.cli.runs import Run
 from litspike.files import replace_text
 
@@ -70,17 +70,13 @@ class RunRecord(Callback):
 def _show_hyperparameters(logger: TensorBoardLogger, settings: dict[str, Any]) -> None:
     """Fill TensorBoard's HParams tab: what the result depends on, beside the figures that the run logs as scalars."""
     shown = {name: settings.get(name) for name in ("seed_everything", "model", "data", "trainer")}
-    values = {name: value if isinstance(value, (bool, int, float)) else str(value) for name, value in _flat(shown)}
+    values = {
+        name.removesuffix(".class_path"): value if isinstance(value, (bool, int, float)) else str(value)
+        for name, value in named_settings(shown)
+        if value is not None and not isinstance(value, dict)
+    }
     figures = [f"{stage}/{name}" for stage in ("train", "val", "test") for name in ("loss", "accuracy")]
     writer = logger.experiment.file_writer
     summaries = hparams(values, dict.fromkeys(figures, 0.0))  # type: ignore[no-untyped-call]  # torch leaves it untyped
     for summary in summaries:
         writer.add_summary(summary)
-
-
-def _flat(settings: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(settings, dict):
-        for key, value in settings.items():
-            yield from _flat(value, path if key == "init_args" else f"{path}.{key}".lstrip("."))
-    elif settings is not None:
-        yield path.removesuffix(".class_path"), settings

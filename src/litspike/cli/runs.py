@@ -93,6 +93,11 @@ class Run:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def logs_folder(given: str | None, home: Path) -> Path:
+    """The folder of all runs: the one given, or ``logs/`` in the home."""
+    return Path(given).expanduser().resolve() if given else home / "logs"
+
+
 def newest(logs: Path, experiment: str | None, name: str) -> Path:
     """The checkpoint ``best`` of the newest finished run, or ``last`` of the newest run there is.
 

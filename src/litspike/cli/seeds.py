@@ -15,7 +15,7 @@ from rich.console import Console as Terminal
 from rich.table import Table
 
 from litspike.cli.call import Call
-from litspike.cli.runs import BEST, LAST, Run
+from litspike.cli.runs import BEST, LAST, Run, logs_folder
 from litspike.files import replace_text
 from litspike.metrics import mean_interval
 from litspike.settings import SettingError, UserError, whole
@@ -43,7 +43,7 @@ def run_seeds(call: Call, home: Path, command: Command, start: str = "spawn") ->
         UserError: if N is no number from 2 on, or the command line sets a seed or a checkpoint itself.
     """
     count = _count(call)
-    logs = Path(call.option("--logs") or home / "logs").expanduser().resolve()
+    logs = logs_folder(call.option("--logs"), home)
     arguments = call.without("--seeds", "--logs")
     group = logs / f"{call.experiment or 'default'}.seeds-{_fingerprint(arguments, call.configs)}"
     for seed in range(count):
