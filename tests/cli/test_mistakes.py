@@ -110,7 +110,10 @@ def test_a_checkpoint_that_would_run_code_is_not_opened(cli: Cli, home: Path, tm
     content = torch.load(best, weights_only=True)
     stranger = tmp_path / "stranger.ckpt"
     torch.save({**content, "hyper_parameters": Trap()}, stranger)
-    assert "holds code and was not opened" in cli(f"test --ckpt_path {stranger}").error_line
+    line = cli(f"test --ckpt_path {stranger}").error_line
+    assert "holds code and was not opened" in line
+    assert "posix.system" in line
+    assert "set to `False`" not in line  # torch's advice, which would run it
     assert not trace.exists()
     pickle.loads(pickle.dumps(Trap()))  # the trap works where it is sprung
     assert trace.exists()

@@ -49,7 +49,9 @@ def read(path: Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0].split(". This file")[0]
+        # torch's own words begin with how to open the file all the same, and end with where to read about it
+        said = [part.strip() for part in str(error).split("\n\n")[1:] if part.strip()]
+        reason = said[0].rstrip(".") if said else "no plain values"
         raise UserError(f"{path} is damaged, or holds code and was not opened ({reason}): name another") from None
     except (OSError, EOFError, RuntimeError, KeyError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
