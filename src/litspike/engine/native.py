@@ -34,7 +34,7 @@ def load(text: str, names: Sequence[str]) -> list[Function]:
         engine.finalize_object()
         _ENGINES.append(engine)
         make = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_int64, ctypes.c_int64)
-        return [make(engine.get_function_address(name)) for name in names]
+        return [Function(make(place), place) for place in map(engine.get_function_address, names)]
 
 
 _ENGINES: list[Any] = []  # own the code that the functions run
