@@ -122,49 +122,52 @@ def memory(sizes: list[int], repeats: int, seconds: float) -> None:
 
 
 def alternation(sizes: list[int], repeats: int, seconds: float) -> None:
-    """Whether a kernel between two matrix products costs anything beyond itself."""
-    print("## Matrix products and kernels in turn, a forward pass of each, ms\n")
+    """Whether a kernel after a matrix product costs anything beyond itself.
+
+    The product leaves the kernel's input outside the kernel's caches; a product on one thread does that as well, with
+    no thread of torch's at work since. What is more than after that, the threads cost.
+    """
+    print("## A forward pass of the kernel after a matrix product, ms\n")
     rows = []
     threads = torch.get_num_threads()
     for size in [size for size in sizes if size <= 512]:
         neuron = LIF(decay=DECAY, engine="fused")
         x, weight = drawn(STEPS, BATCH, size), drawn(size, size)
-        for count in sorted({1, threads}):
-            torch.set_num_threads(count)
-            flat = x.flatten(0, 1)
-            room = torch.empty_like(flat)
-            with torch.no_grad():
-                product, kernel, turns = in_turn(
-                    lambda flat=flat, room=room, weight=weight: torch.mm(flat, weight, out=room),
-                    lambda room=room, x=x, neuron=neuron: neuron(room.view_as(x)),
-                    repeats * 5,
-                    seconds,
-                )
-            extra = turns - product - kernel
-            cells = [f"{each * 1e3:.2f}" for each in (product, kernel, turns)]
-            rows.append([str(size), str(count), *cells, f"{extra * 1e3:+.2f}", f"{extra / kernel:+.0%}"])
-    torch.set_num_threads(threads)
-    table(["N", "threads", "product", "kernel", "both in turn", "beyond the two", "of the kernel"], rows)
+        flat = x.flatten(0, 1)
+        room = torch.empty_like(flat)
+
+        def kernel(neuron: Neuron = neuron, room: Tensor = room, x: Tensor = x) -> object:
+            return neuron(room.view_as(x))
+
+        def product(flat: Tensor = flat, weight: Tensor = weight, room: Tensor = room) -> object:
+            return torch.mm(flat, weight, out=room)
+
+        with torch.no_grad():
+            before = ((kernel, threads), (product, 1), (product, threads))
+            again, alone, team = after(before, kernel, repeats * 20, seconds)
+        cells = [f"{each * 1e3:.2f}" for each in (again, alone, team)]
+        rows.append([str(size), str(threads), *cells, f"{team / alone - 1:+.0%}"])
+    head = ["N", "threads", "after itself", "after a product on one thread", "after one on all", "the threads cost"]
+    table(head, rows)
 
 
-def in_turn(
-    product: Callable[[], object], kernel: Callable[[], object], repeats: int, seconds: float
-) -> tuple[float, float, float]:
-    """Median times of each alone, many times in a row, and of both in turn; the three take turns themselves."""
-    found: list[tuple[float, float, float]] = []
+def after(
+    before: Sequence[tuple[Callable[[], object], int]], kernel: Callable[[], object], repeats: int, seconds: float
+) -> list[float]:
+    """Median times of the kernel on all threads after each of these, run on its number of threads; they take turns."""
+    threads = torch.get_num_threads()
+    found: list[list[float]] = []
     begin = time.perf_counter()
     while len(found) < 3 or (len(found) < repeats and time.perf_counter() - begin < seconds):
-        times = []
-        for calls in ((product,), (kernel,), (product, kernel)):
-            calls[0]()
+        found.append([])
+        for call, count in before:
+            torch.set_num_threads(count)
+            call()
+            torch.set_num_threads(threads)
             start = time.perf_counter()
-            for _ in range(5):
-                for call in calls:
-                    call()
-            times.append((time.perf_counter() - start) / 5)
-        found.append((times[0], times[1], times[2]))
-    first, second, both = (median(column) for column in zip(*found[1:], strict=True))
-    return first, second, both
+            kernel()
+            found[-1].append(time.perf_counter() - start)
+    return [median(column) for column in zip(*found[1:], strict=True)]
 
 
 START = """
