@@ -10,7 +10,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
-from litspike.networks.sequence import neuron_layers
+from litspike.networks.watch import Seen, watched
 from litspike.settings import whole
 from litspike.tasks import BinaryCrossEntropy, Classification
 
@@ -80,21 +80,16 @@ class Pictures(Callback):
 
         chosen = torch.cat([(y == label).nonzero()[: -(-self.samples // 2), 0] for label in (0, 1)])[: self.samples]
         x, y = x[chosen], y[chosen]
-        layers = [layer for _, layer in neuron_layers(module.network)]
-        outputs: list[Tensor] = []
-        hooks = [layer.register_forward_hook(lambda *call: outputs.append(call[2][0])) for layer in layers]
-        try:
+        seen: list[Seen] = []
+        with watched(module.network, seen.append):
             probability = module.loss.probabilities(module.respond(x)[0])
-        finally:
-            for hook in hooks:
-                hook.remove()
         captions = [
             (f"input ({point[0]:.2f}, {point[1]:.2f})\n" if point.numel() == 2 else "")
             + f"label {int(label)}, probability of 1: {chance:.2f}"
             for point, label, chance in zip(x, y, probability, strict=True)
         ]
         figures = []
-        for number, (layer, spikes) in enumerate(zip(layers, outputs, strict=True), start=1):
+        for number, (_, layer, _, spikes) in enumerate(seen, start=1):
             about = f"layer {number} ({type(layer).__name__}, {spikes[0, 0].numel()} neurons): spikes\n{title}"
             figures.append((f"spikes/layer {number}", spike_rasters(spikes.flatten(2).cpu().numpy(), captions, about)))
         return figures

@@ -1,6 +1,7 @@
 """Figures of merit, as torchmetrics and plain functions."""
 
+from litspike.metrics.firing import Firing
 from litspike.metrics.mean import mean_interval, student_quantile
 from litspike.metrics.wilson import wilson_interval
 
-__all__ = ["mean_interval", "student_quantile", "wilson_interval"]
+__all__ = ["Firing", "mean_interval", "student_quantile", "wilson_interval"]

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from litspike.networks.sequence import neuron_layers
+from litspike.networks.watch import Seen, watched
 from litspike.neurons import NeuronLayer
 from litspike.settings import UserError, number
 
@@ -92,13 +93,11 @@ def firing_rates(network: nn.Module, batches: Sequence[Tensor]) -> dict[str, flo
     """
     sums: dict[str, list[float]] = {}
 
-    def gather(name: str, layer: nn.Module, inputs: tuple[Any, ...], output: tuple[Tensor, Any]) -> None:
-        total, count = sums.setdefault(name, [0.0, 0.0])
-        sums[name] = [total + float(output[0].sum(dtype=torch.float64)), count + output[0].numel()]
+    def gather(seen: Seen) -> None:
+        total, count = sums.setdefault(seen.name, [0.0, 0.0])
+        sums[seen.name] = [total + float(seen.output.sum(dtype=torch.float64)), count + seen.output.numel()]
 
-    with ExitStack() as hooks:
-        for name, layer in neuron_layers(network):
-            hooks.enter_context(_hooked(layer.register_forward_hook, lambda *call, name=name: gather(name, *call)))
+    with watched(network, gather):
         for batch in batches:
             network(batch)
     return {name: total / count for name, (total, count) in sums.items()}
@@ -137,7 +136,7 @@ def _own(module: nn.Module | None) -> list[nn.Parameter]:
 def _calls(network: nn.Module, layer: NeuronLayer, batches: Sequence[Tensor]) -> list[tuple[Any, ...]]:
     """The arguments with which the layer is called for each batch: its current, and what else there is."""
     calls: list[tuple[Any, ...]] = []
-    with _hooked(layer.register_forward_pre_hook, lambda layer, arguments: calls.append(arguments)):
+    with watched(network, lambda seen: calls.append(seen.arguments) if seen.layer is layer else None):
         for batch in batches:
             network(batch)
     return calls

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections import namedtuple
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.utils._pytree import _register_namedtuple
 
@@ -20,6 +22,29 @@ from litspike.surrogates import ArcTan, Surrogate, spike
 
 class Undeclared(UserError, AttributeError):
     """A step reads something from its layer that is no option."""
+
+
+class _NeverFires(Exception):
+    """A step that asks for no spike."""
+
+
+class _Distance:
+    """A model's step with the distance from the threshold as its output, in place of the spikes."""
+
+    def __init__(self, twin: Neuron) -> None:
+        self.twin = copy.copy(twin)
+        vars(self.twin)["spike"] = self._note
+
+    def step(self, *arguments: Tensor) -> tuple[Tensor, ...]:
+        self._seen: list[Tensor] = []
+        _, *states = self.twin.step(*arguments)
+        if not self._seen:
+            raise _NeverFires
+        return self._seen[0], *states
+
+    def _note(self, v: Tensor) -> Tensor:
+        self._seen.append(v)
+        return type(self.twin).spike(self.twin, v)
 
 
 class Neuron(Declared, NeuronLayer):
@@ -117,6 +142,16 @@ class Neuron(Declared, NeuronLayer):
         rule = self._rule
         output, states = run(rule.step, rule, current, start, self.constants(), self.engine, type(self).__name__, steps)
         return output, self.State._make(states)
+
+    @torch.no_grad()
+    def distance(self, current: Tensor, state: Any = None, steps: int | None = None) -> Tensor | None:
+        """See :class:`~litspike.neurons.layer.NeuronLayer`."""
+        start = self.start(current, steps) if state is None else state
+        rule = Rule(_Distance(self._rule.step.__self__).step, (_Distance, self._rule))
+        try:
+            return run(rule.step, rule, current, start, self.constants(), self.engine, type(self).__name__, steps)[0]
+        except _NeverFires:
+            return None
 
     def start(self, current: Tensor, steps: int | None = None) -> Sequence[Tensor | float]:
         """The states at rest before ``current``: a number for all neurons, or [B, *] where parameters are learned."""

@@ -25,6 +25,20 @@ class NeuronLayer(nn.Module):
             graph that made it.
         """
 
+    def distance(self, current: Tensor, state: Any = None, steps: int | None = None) -> Tensor | None:
+        r"""How far the membrane potential is above the threshold at each step, before any reset.
+
+        Args:
+            current: as in a call.
+            state: as in a call.
+            steps: as in a call.
+
+        Returns:
+            The distance v that the spike is a function of, [T, B, \*], in the unit of the potential, negative under the
+            threshold, without a gradient; None where nothing fires, or of a layer that can't say.
+        """
+        return None
+
     @abstractmethod
     def shaped(self, *shape: int) -> Self:
         r"""A copy of this layer for samples of shape [\*], with parameters of its own."""

@@ -6,6 +6,7 @@ import copy
 import math
 from typing import Any, NamedTuple, Self
 
+import torch
 from torch import Tensor, nn
 
 from litspike.engine import run
@@ -80,8 +81,19 @@ class Recurrent(NeuronLayer):
         )
         return output, RecurrentState(self.neuron.State(*after), last)
 
-    def _step(self, x: Tensor, last: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+    @torch.no_grad()
+    def distance(self, current: Tensor, state: Any = None, steps: int | None = None) -> Tensor | None:
+        """See :class:`~litspike.neurons.layer.NeuronLayer`: what the neurons say of all that they take in."""
+        output, _ = self(current, state, steps)
+        first = torch.zeros_like(output[:1]) if state is None else state.output[None]
+        fed_back = self._fed_back(torch.cat([first, output[:-1]]).flatten(0, 1))
+        return self.neuron.distance(current + fed_back.view_as(output), None if state is None else state.neuron)
+
+    def _fed_back(self, last: Tensor) -> Tensor:
         assert self.connections is not None
-        fed_back = self.connections(last.flatten(1)).view_as(x)
-        output, *states = self.neuron.step(x + fed_back, *rest)
+        y: Tensor = self.connections(last.flatten(1))
+        return y.view_as(last)
+
+    def _step(self, x: Tensor, last: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+        output, *states = self.neuron.step(x + self._fed_back(last), *rest)
         return output, output, *states
