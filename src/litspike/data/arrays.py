@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from litspike.data.file_part import FilePart, check_classes, check_whole
 from litspike.data.labels import Values, of_classes
 from litspike.data.npz import read_npz
-from litspike.data.recordings import Recording, check_classes, check_whole
 from litspike.data.splits import carve
 from litspike.data.tables import read_table
 from litspike.data.tensors import TensorDataModule
@@ -99,7 +99,7 @@ class Arrays(TensorDataModule):
         self.test_fraction = number("test_fraction", test_fraction, "(0, 1)")
         self.steps = None if steps is None else whole("steps", steps)
         self.standardize = standardize
-        self._recordings: dict[str, Recording] = {}
+        self._file_parts: dict[str, FilePart] = {}
         self._learned: dict[str, Any] = {}
 
     def setup(self, stage: str) -> None:
@@ -107,18 +107,18 @@ class Arrays(TensorDataModule):
         if stage == "fit":
             super().setup(stage)
         else:
-            self._recording("val" if stage == "validate" else "test")
+            self._file_part("val" if stage == "validate" else "test")
 
     def part(self, name: str) -> tuple[Tensor, Tensor]:
         """Samples [N, *], standardised, float32, and labels [N] or targets [N, *]."""
-        recording, learned = self._recording(name), self._statistics()
-        _compare(recording, learned)
-        x = ((torch.from_numpy(recording.x) - learned["mean"]) / learned["std"]).float()
-        y = torch.from_numpy(recording.y)
+        samples, learned = self._file_part(name), self._statistics()
+        _compare(samples, learned)
+        x = ((torch.from_numpy(samples.x) - learned["mean"]) / learned["std"]).float()
+        y = torch.from_numpy(samples.y)
         if self.task == "regression":
             self.labels = Values()
             return x, y
-        check_whole(recording, learned["classes"])
+        check_whole(samples, learned["classes"])
         self.labels = of_classes(learned["classes"])
         return x, y[:, 0]
 
@@ -134,7 +134,7 @@ class Arrays(TensorDataModule):
     def _statistics(self) -> dict[str, Any]:
         """Mean and standard deviation [F] and what else the other parts must agree with, learned where not loaded."""
         if not self._learned:
-            train = self._recording("train")
+            train = self._file_part("train")
             mean, std = _measure(train) if self.standardize else (0.0, 1.0)
             self._learned = {
                 "mean": torch.as_tensor(mean).expand(train.x.shape[-1]).clone(),
@@ -145,19 +145,19 @@ class Arrays(TensorDataModule):
             }
         return self._learned
 
-    def _recording(self, name: str) -> Recording:
+    def _file_part(self, name: str) -> FilePart:
         """A part as its file has it."""
-        if name not in self._recordings:
+        if name not in self._file_parts:
             if name in self.own:
                 parts = self._read(self.own[name], None)
                 if len(parts) > 1:
                     raise UserError(f"{name}_path: {self.own[name]} has parts of its own; it needs the keys x and y")
-                (self._recordings[name],) = parts.values()
+                (self._file_parts[name],) = parts.values()
             else:
-                self._recordings |= self._carve(self._read(self.path, self.split))
-        return self._recordings[name]
+                self._file_parts |= self._carve(self._read(self.path, self.split))
+        return self._file_parts[name]
 
-    def _carve(self, parts: dict[str, Recording]) -> dict[str, Recording]:
+    def _carve(self, parts: dict[str, FilePart]) -> dict[str, FilePart]:
         """Carve the parts that nobody gave from the training samples."""
         if self.task == "classification":
             check_classes(parts["train"])
@@ -179,17 +179,17 @@ class Arrays(TensorDataModule):
             parts["train"], parts[part] = train.take(stay.numpy()), train.take(held.numpy())
         return parts
 
-    def _read(self, path: Path, split: str | None) -> dict[str, Recording]:
+    def _read(self, path: Path, split: str | None) -> dict[str, FilePart]:
         """The parts that a file has, by its keys or its column ``split``; ``train`` alone where there are none."""
         if path.suffix.lower() == ".npz":
             parts = read_npz(path)
         else:
             table = read_table(path)
             table.check_names([*self.ignore, *([split] if split else [])])
-            recording = table.recording(self.label, [*self.ignore, *([self.split] if self.split else [])])
-            parts = table.parts(recording, split) if split else {"train": recording}
+            samples = table.samples(self.label, [*self.ignore, *([self.split] if self.split else [])])
+            parts = table.parts(samples, split) if split else {"train": samples}
         if self.steps is not None:
-            parts = {part: recording.in_steps(self.steps) for part, recording in parts.items()}
+            parts = {part: samples.in_steps(self.steps) for part, samples in parts.items()}
         return parts
 
 
@@ -199,25 +199,25 @@ def _file(setting: str, path: str) -> Path:
     return Path(path).expanduser()
 
 
-def _measure(train: Recording) -> tuple[NDArray[Any], NDArray[Any]]:
+def _measure(train: FilePart) -> tuple[NDArray[Any], NDArray[Any]]:
     """Mean and standard deviation of each feature; 1 for one that is constant but for rounding."""
     axes = tuple(range(train.x.ndim - 1))
     mean, std = train.x.mean(axes), train.x.std(axes)
     return mean, np.where(std <= 1e-12 * np.abs(train.x).max(axes), 1.0, std)
 
 
-def _compare(recording: Recording, learned: dict[str, Any]) -> None:
+def _compare(samples: FilePart, learned: dict[str, Any]) -> None:
     """Refuse a part with other features or targets than the training part's."""
-    ours, theirs = recording.x.shape[-1], len(learned["mean"])
+    ours, theirs = samples.x.shape[-1], len(learned["mean"])
     if ours != theirs:
-        raise UserError(f"{recording.name} has {ours} features, but the training part has {theirs}")
-    for our, their in zip(recording.features, learned["features"], strict=False):
+        raise UserError(f"{samples.name} has {ours} features, but the training part has {theirs}")
+    for our, their in zip(samples.features, learned["features"], strict=False):
         if our != their:
-            raise UserError(f"{recording.name} has the feature {our!r} where the training part has {their!r}")
-    if recording.y.ndim == 3 and recording.x.shape[:2] != recording.y.shape[:2]:
-        steps = recording.x.shape[1] if recording.x.ndim == 3 else "no"
-        raise UserError(f"{recording.name} has targets of {recording.y.shape[1]} steps, but samples of {steps} steps")
-    if recording.y.shape[-1] != learned["targets"]:
+            raise UserError(f"{samples.name} has the feature {our!r} where the training part has {their!r}")
+    if samples.y.ndim == 3 and samples.x.shape[:2] != samples.y.shape[:2]:
+        steps = samples.x.shape[1] if samples.x.ndim == 3 else "no"
+        raise UserError(f"{samples.name} has targets of {samples.y.shape[1]} steps, but samples of {steps} steps")
+    if samples.y.shape[-1] != learned["targets"]:
         raise UserError(
-            f"{recording.name} has {recording.y.shape[-1]} targets, but the training part has {learned['targets']}"
+            f"{samples.name} has {samples.y.shape[-1]} targets, but the training part has {learned['targets']}"
         )

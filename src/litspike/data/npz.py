@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from litspike.data.recordings import Recording, check_numbers
+from litspike.data.file_part import FilePart, check_numbers
 from litspike.settings import UserError
 
 _KEYS = {"train": ("train_x", "train_y"), "val": ("val_x", "val_y"), "test": ("test_x", "test_y")}
 
 
-def read_npz(path: Path) -> dict[str, Recording]:
+def read_npz(path: Path) -> dict[str, FilePart]:
     """Read an ``.npz`` file with the keys ``x`` and ``y``, or ``train_x``, ``train_y`` and so for ``val`` and ``test``.
 
     Args:
@@ -46,7 +46,7 @@ def read_npz(path: Path) -> dict[str, Recording]:
         raise UserError(f"{path} is no .npz file: {str(error).splitlines()[0]}") from error
 
 
-def _parts(path: Path, file: Any) -> dict[str, Recording]:
+def _parts(path: Path, file: Any) -> dict[str, FilePart]:
     keys = set(file.files)
     if not keys:
         raise UserError(f"{path} is empty")
@@ -62,10 +62,10 @@ def _parts(path: Path, file: Any) -> dict[str, Recording]:
     for name in sum(wanted.values(), ()):
         if name not in keys:
             raise UserError(f"{path} has no key {name}; it has {', '.join(sorted(keys))}")
-    return {part: _recording(path, file, *names) for part, names in wanted.items()}
+    return {part: _file_part(path, file, *names) for part, names in wanted.items()}
 
 
-def _recording(path: Path, file: Any, x_key: str, y_key: str) -> Recording:
+def _file_part(path: Path, file: Any, x_key: str, y_key: str) -> FilePart:
     x, y = _array(path, file, x_key), _array(path, file, y_key)
     if x.ndim not in (2, 3):
         raise UserError(f"{path}, key {x_key}: the shape {list(x.shape)} is neither [N, F] nor [N, T, F]")
@@ -76,7 +76,7 @@ def _recording(path: Path, file: Any, x_key: str, y_key: str) -> Recording:
     if 0 in x.shape or 0 in y.shape:
         key, shape = (x_key, x.shape) if 0 in x.shape else (y_key, y.shape)
         raise UserError(f"{path}, key {key}: the shape {list(shape)} holds no number")
-    return Recording(
+    return FilePart(
         x, y[:, None] if y.ndim == 1 else y, str(path), lambda index: f"{path}, key {x_key}, sample {index}"
     )
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litspike.data.extras import library
-from litspike.data.recordings import Recording, check_numbers
+from litspike.data.file_part import FilePart, check_numbers
 from litspike.settings import UserError
 
 _PARTS = ("train", "val", "test")
@@ -39,7 +39,7 @@ class Table:
                 has = ", ".join(map(repr, list(self.columns)[:10]))
                 raise UserError(f"{self.path} has no column {name!r}; it has {has}")
 
-    def recording(self, label: Sequence[str], ignore: Sequence[str]) -> Recording:
+    def samples(self, label: Sequence[str], ignore: Sequence[str]) -> FilePart:
         """All rows as samples [N, F] and labels [N, D].
 
         Args:
@@ -54,9 +54,9 @@ class Table:
         if not features:
             raise UserError(f"{self.path} has no column of features beside {', '.join(map(repr, label))}")
         x, y = (_numbers(names, self.columns, self.place) for names in (features, label))
-        return Recording(x, y, str(self.path), self.place, tuple(features))
+        return FilePart(x, y, str(self.path), self.place, tuple(features))
 
-    def parts(self, recording: Recording, split: str) -> dict[str, Recording]:
+    def parts(self, samples: FilePart, split: str) -> dict[str, FilePart]:
         """The samples by what the column ``split`` says: ``train``, ``val`` or ``test``.
 
         Raises:
@@ -70,7 +70,7 @@ class Table:
             raise UserError(f"{self.place(row)}, column {split!r}: {said[row]!s:.40} is none of {', '.join(_PARTS)}")
         if "train" not in said:
             raise UserError(f"{self.path}, column {split!r} says train in no row")
-        return {part: recording.take(np.flatnonzero(said == part)) for part in _PARTS if part in said}
+        return {part: samples.take(np.flatnonzero(said == part)) for part in _PARTS if part in said}
 
 
 def read_table(path: Path) -> Table:

@@ -15,7 +15,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
-class Recording:
+class FilePart:
     """Samples and labels of one part of a file.
 
     Args:
@@ -35,12 +35,12 @@ class Recording:
     def __len__(self) -> int:
         return len(self.x)
 
-    def take(self, indices: NDArray[Any]) -> Recording:
+    def take(self, indices: NDArray[Any]) -> FilePart:
         """Some of the samples, which keep their places."""
         origin = self.place
         return replace(self, x=self.x[indices], y=self.y[indices], place=lambda index: origin(int(indices[index])))
 
-    def in_steps(self, steps: int) -> Recording:
+    def in_steps(self, steps: int) -> FilePart:
         """Rows [N, T · F] cut into sequences [N, T, F]. Raises :class:`UserError` where they can't be."""
         if self.x.ndim != 2 or self.x.shape[1] % steps:
             raise UserError(f"{self.name}: {self.x[:1].size} values a sample can't be cut into {steps} steps")
@@ -66,7 +66,7 @@ def check_numbers(values: NDArray[Any], place: Callable[[tuple[int, ...]], str])
         raise UserError(f"{place(index)}: {value:g} {problem}" if np.isfinite(value) else f"{place(index)} {problem}")
 
 
-def check_classes(recording: Recording) -> int:
+def check_classes(samples: FilePart) -> int:
     """Check that labels are the class numbers of a training part, and count the classes.
 
     Returns:
@@ -76,28 +76,28 @@ def check_classes(recording: Recording) -> int:
         UserError: if a label is not whole, there is one class only, labels don't start at 0, there are fewer samples
             than classes, or a class has no sample.
     """
-    check_whole(recording)
-    label = recording.y[:, 0]
+    check_whole(samples)
+    label = samples.y[:, 0]
     found = np.unique(label)
     if len(found) == 1:
-        raise UserError(f"{recording.name}: all {len(label)} samples have the label {found[0]:g}: one class only")
+        raise UserError(f"{samples.name}: all {len(label)} samples have the label {found[0]:g}: one class only")
     low, high = found[0], found[-1]
     if low != 0:
         remedy = f": {'subtract' if low > 0 else 'add'} {abs(low):g}"
-        raise UserError(f"{recording.name}: labels must be 0..C−1, they start at {low:g}{remedy}")
+        raise UserError(f"{samples.name}: labels must be 0..C−1, they start at {low:g}{remedy}")
     if len(label) < high + 1:
-        raise UserError(f"{recording.name}: {len(label)} samples are fewer than the {high + 1:.0f} classes 0..{high:g}")
+        raise UserError(f"{samples.name}: {len(label)} samples are fewer than the {high + 1:.0f} classes 0..{high:g}")
     if len(found) != high + 1:
         missing = int(np.setdiff1d(np.arange(high + 1), found)[0])
-        raise UserError(f"{recording.name}: labels go up to {high:g}, but class {missing} has no training sample")
+        raise UserError(f"{samples.name}: labels go up to {high:g}, but class {missing} has no training sample")
     return len(found)
 
 
-def check_whole(recording: Recording, classes: int | None = None) -> None:
+def check_whole(samples: FilePart, classes: int | None = None) -> None:
     """Refuse a label that is not whole, or, where the number of classes is known, is outside of 0 … C − 1."""
-    if recording.y.shape[1:] != (1,):
-        raise UserError(f"{recording.name}: a sample has labels of shape {list(recording.y.shape[1:])}, not one label")
-    label = recording.y[:, 0]
+    if samples.y.shape[1:] != (1,):
+        raise UserError(f"{samples.name}: a sample has labels of shape {list(samples.y.shape[1:])}, not one label")
+    label = samples.y[:, 0]
     wrong = label != np.round(label)
     allowed = "a whole number"
     if classes is not None:
@@ -105,4 +105,4 @@ def check_whole(recording: Recording, classes: int | None = None) -> None:
         allowed = f"a class from 0 to {classes - 1}"
     if wrong.any():
         index = int(np.flatnonzero(wrong)[0])
-        raise UserError(f"{recording.place(index)}: the label {label[index]:g} is not {allowed}")
+        raise UserError(f"{samples.place(index)}: the label {label[index]:g} is not {allowed}")
