@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import gc
 import warnings
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from litspike import LIF, ConstantCurrent, MeanOverTime, Perceptron, UserError, ZeroGradient
+from litspike import (
+    LIF,
+    ConstantCurrent,
+    MeanOverTime,
+    Perceptron,
+    RecurrentNetwork,
+    UserError,
+    ZeroGradient,
+)
 from litspike.data import HalfPlane
 from litspike.tasks import CarriedClassification
 from tests.oracles.article import Adam, Article, train
@@ -73,6 +83,48 @@ def test_the_carried_membrane_holds_no_graph():
     for _ in range(3):
         module(torch.randn(10, 2)).sum().backward()
     assert module.carried[0][0].grad_fn is None
+
+
+def recurrent_module() -> CarriedClassification:
+    torch.manual_seed(0)
+    return CarriedClassification(RecurrentNetwork([2, 10, 1], LIF()), ConstantCurrent(3), MeanOverTime())
+
+
+def test_the_state_of_recurrent_neurons_is_carried_as_one_long_sequence_has_it():
+    module = recurrent_module()
+    module(torch.randn(4, 2))  # a batch before, so that the carried state is none of rest
+    before = module.carried
+    batches = torch.randn(5, 4, 2) * 2
+    logits = torch.stack([module(x) for x in batches])
+    current = batches.repeat_interleave(3, 0)
+    outputs, state = module.network(current, before)
+    torch.testing.assert_close(logits, outputs.view(5, 3, 4, 1).mean(1))
+    neuron, last = module.carried[0]
+    assert torch.equal(neuron[0], state[0].neuron.u)
+    assert torch.equal(last, state[0].output)
+    assert last.any()
+
+
+def test_the_carried_state_of_recurrent_neurons_holds_no_graph():
+    module = recurrent_module()
+    for _ in range(3):
+        module(torch.randn(10, 2)).sum().backward()
+    (neuron,), last = module.carried[0]
+    assert neuron.grad_fn is last.grad_fn is None
+
+
+def test_the_carried_state_of_recurrent_neurons_travels_in_a_checkpoint(tmp_path: Path):
+    module = recurrent_module()
+    module(torch.randn(10, 2))
+    checkpoint: dict[str, Any] = {"epoch": 0}
+    module.on_save_checkpoint(checkpoint)
+    torch.save(checkpoint, tmp_path / "one.ckpt")
+    resumed = recurrent_module()
+    resumed.on_load_checkpoint(torch.load(tmp_path / "one.ckpt", weights_only=True))
+    x = torch.randn(10, 2)
+    assert torch.equal(module(x), resumed(x))
+    with pytest.raises(UserError, match="carried over from one of 10"):
+        resumed(torch.randn(7, 2))
 
 
 def test_memory_does_not_grow_with_the_steps():

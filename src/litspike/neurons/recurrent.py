@@ -71,13 +71,13 @@ class Recurrent(NeuronLayer):
             raise UserError("Recurrent: make the layer with shaped(*sample_shape) before it is used")
         if steps is not None:
             current = current.expand(steps, *current.shape)
-        before = (0.0, *self.neuron.start(current)) if state is None else (state.output, *state.neuron)
+        neuron, last = (self.neuron.start(current), 0.0) if state is None else state
         size = self.connections.in_features
         if current.shape[2:].numel() != size:
             problem = f"connections for {size} neurons, not for samples of shape {list(current.shape[2:])}"
             raise UserError(f"Recurrent has {problem}")
         output, (last, *after) = run(
-            self._step, None, current, before, self.neuron.constants(), "reference", "Recurrent"
+            self._step, None, current, (last, *neuron), self.neuron.constants(), "reference", "Recurrent"
         )
         return output, RecurrentState(self.neuron.State(*after), last)
 

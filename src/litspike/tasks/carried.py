@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch import Tensor
@@ -21,8 +22,10 @@ class CarriedClassification(Classification):
         UserError: if a batch has another size than the one before it.
     """
 
-    carried: tuple[tuple[Tensor, ...], ...] | None = None
-    """Each layer's state after the batch before, detached; None before the first batch."""
+    carried: tuple[Any, ...] | None = None
+    """Each layer's state after the batch before, detached, as tuples of tensors, or of such tuples for a layer around
+    another; None before the first batch.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Samples [B, *] → logits [B, 1], from the carried state."""
@@ -31,16 +34,16 @@ class CarriedClassification(Classification):
     def answer(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Logits [B, 1] and outputs [T, B, 1] from the carried state, which moves on."""
         if self.carried is not None:
-            carried_size = len(self.carried[0][0])
+            carried_size = next((len(value) for value in _tensors(self.carried)), len(x))
             if carried_size != len(x):
                 raise UserError(
                     f"data.batch_size: a batch of {len(x)} samples meets the membrane carried over from one of "
                     f"{carried_size}; choose batch sizes that divide every part of the data, or a model that starts "
                     "from rest, as configs/default.yaml has it"
                 )
-            self.carried = tuple(tuple(value.to(x.device) for value in layer) for layer in self.carried)
+            self.carried = _each(lambda value: value.to(x.device), self.carried)
         logits, outputs, state = self.respond(x, self.carried)
-        self.carried = tuple(tuple(value.detach() for value in layer) for layer in state)
+        self.carried = _each(Tensor.detach, state)
         return logits, outputs
 
     def on_validation_epoch_start(self) -> None:
@@ -60,3 +63,17 @@ class CarriedClassification(Classification):
         """Go on from the state that the checkpoint keeps."""
         super().on_load_checkpoint(checkpoint)
         self.carried = checkpoint.get("carried")
+
+
+def _each(change: Callable[[Tensor], Tensor], state: Any) -> tuple[Any, ...]:
+    """A state whose tensors are changed: plain tuples, since a checkpoint may hold no other."""
+    return tuple(change(part) if isinstance(part, Tensor) else _each(change, part) for part in state)
+
+
+def _tensors(state: Any) -> Iterator[Tensor]:
+    """The tensors of a state, however deep."""
+    for part in state:
+        if isinstance(part, Tensor):
+            yield part
+        else:
+            yield from _tensors(part)
