@@ -7,6 +7,7 @@ Everything works as a library too: neurons, surrogates, encoders, readouts and n
 from litspike.coding import (
     ConstantCurrent,
     DeltaModulation,
+    EveryStep,
     FirstSpike,
     Latency,
     LeakyIntegratorReadout,
@@ -63,6 +64,7 @@ __all__ = [
     "ConstantCurrent",
     "ConvNet",
     "DeltaModulation",
+    "EveryStep",
     "FastSigmoid",
     "FirstSpike",
     "Gaussian",

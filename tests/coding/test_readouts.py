@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
-from litspike.coding import FirstSpike, LeakyIntegratorReadout
+from litspike.coding import EveryStep, FirstSpike, LeakyIntegratorReadout
 from litspike.neurons import LIF, LeakyIntegrator
 from litspike.settings import SettingError, UserError
 
@@ -82,6 +84,44 @@ def test_two_readouts_share_no_integrator():
 def test_an_unknown_reading_is_refused():
     with pytest.raises(SettingError, match=r"^read: 'least' is none of mean, max, last"):
         LeakyIntegratorReadout("least")  # type: ignore[arg-type]
+
+
+# Every step
+
+
+@pytest.mark.parametrize("shape", [(7, 3, 2), (1, 3, 2), (4, 2, 3, 2)])
+@pytest.mark.parametrize("decay", [None, 0.8])
+def test_every_steps_value_is_the_output_or_the_potential_with_the_batch_first(
+    decay: float | None, shape: tuple[int, ...]
+):
+    outputs = normal(*shape)
+    u, expected = np.zeros(shape[1:]), np.empty((shape[1], shape[0], *shape[2:]))
+    for t, x in enumerate(outputs.numpy()):
+        u = x if decay is None else decay * u + x
+        expected[:, t] = u
+    readout = EveryStep(None if decay is None else LeakyIntegrator(decay=decay))
+    np.testing.assert_allclose(readout(outputs).numpy(), expected, rtol=1e-12, atol=1e-14)
+
+
+def test_a_decay_learned_per_output_gets_a_gradient_from_every_step():
+    readout = EveryStep(LeakyIntegrator(decay=0.8, learn={"decay": "neuron"}), outputs=3)
+    value = readout(torch.ones(5, 2, 3))
+    assert value.shape == (2, 5, 3)
+    value[:, 1:].sum().backward()
+    (free,) = readout.parameters()
+    assert (free.grad > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"outputs": 3}, "outputs: 3 is given without an integrator, which alone needs it"),
+        ({"integrator": LeakyIntegrator(learn={"decay": "neuron"})}, "outputs: None must be the number of outputs"),
+    ],
+)
+def test_a_number_of_outputs_goes_with_an_integrator_that_needs_it(settings: dict[str, Any], line: str):
+    with pytest.raises(SettingError, match=f"^{line}"):
+        EveryStep(**settings)
 
 
 # First spike

@@ -9,7 +9,9 @@ from torch import nn
 
 from litspike import LIF, ConstantCurrent, MeanOverTime, Perceptron
 from litspike.tasks import Classification
-from litspike.tasks.figures import Figures, NonFiniteLoss
+from litspike.tasks.figures import Figures, NonFiniteLoss, Score
+
+ACCURACY = Score("accuracy", lambda logits, labels: (logits > 0) == (labels > 0))
 
 
 def sound_module(outputs: int = 1) -> Classification:
@@ -52,7 +54,7 @@ def test_the_first_layer_learns_through_the_spikes():
 
 
 def test_figures_weigh_every_sample_alike():
-    figures = Figures("accuracy", lambda logits, labels: (logits > 0) == (labels > 0))
+    figures = Figures(ACCURACY)
     generator = torch.Generator().manual_seed(0)
     losses, rights, sizes = [], [], [10] * 120 + [3]
     for index, size in enumerate(sizes):
@@ -69,7 +71,7 @@ def test_figures_weigh_every_sample_alike():
 
 
 def test_figures_begin_anew_after_an_epoch():
-    figures = Figures("accuracy", lambda logits, labels: (logits > 0) == (labels > 0))
+    figures = Figures(ACCURACY)
     figures.add(torch.tensor(5.0), torch.ones(4), torch.zeros(4))
     figures.close()
     figures.add(torch.tensor(1.0), torch.ones(2), torch.ones(2))
@@ -79,7 +81,7 @@ def test_figures_begin_anew_after_an_epoch():
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite_is_told_with_its_batch(value: float):
-    figures = Figures("accuracy", lambda logits, labels: (logits > 0) == (labels > 0))
+    figures = Figures(ACCURACY)
     for loss in (0.5, value, 0.4, 0.3):
         figures.add(torch.tensor(loss), torch.zeros(1), torch.zeros(1))
     with pytest.raises(NonFiniteLoss) as caught:

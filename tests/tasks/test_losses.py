@@ -127,6 +127,26 @@ def test_a_wrong_number_of_outputs_is_told_in_one_line(loss, shape: tuple[int, .
 
 
 @pytest.mark.parametrize(
+    ("given", "wanted", "remedy"),
+    [
+        ((3, 1), (3, 50, 1), ", those of every step: the readout litspike.coding.EveryStep gives a value for each"),
+        ((3, 50, 1), (3, 1), ", one set a sample: take a readout that gives one, such as "),
+        ((3, 50, 1), (3, 50, 2), ""),
+        ((3, 50, 1), (3, 49, 1), ""),
+    ],
+)
+def test_targets_and_values_of_which_one_is_of_every_step_are_told_the_readout(
+    given: tuple[int, ...], wanted: tuple[int, ...], remedy: str
+):
+    with pytest.raises(UserError) as caught:
+        MeanSquaredError().check(torch.Size(given), torch.zeros(wanted))
+    line = f"the network gives {list(given[1:])} values a sample; the targets are {list(wanted[1:])}{remedy}"
+    assert str(caught.value).startswith(line)
+    assert str(caught.value) == line or remedy
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("loss", "target", "message"),
     [
         (BinaryCrossEntropy(), [0, 1, 2], "the label 2 is not one of 0 to 1: one logit tells two classes"),

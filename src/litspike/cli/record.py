@@ -13,6 +13,7 @@ from litspike.cli.checkpoints import KEY
 from litspike.cli.messages import named_settings
 from litspike.cli.runs import Run
 from litspike.files import replace_text
+from litspike.tasks import Task
 
 
 class RunRecord(Callback):
@@ -43,7 +44,8 @@ class RunRecord(Callback):
         replace_text(path, self.config)
         self.run.note(status="running")
         if isinstance(trainer.logger, TensorBoardLogger):
-            _show_hyperparameters(trainer.logger, self.settings)
+            scores = pl_module.val_figures.scores if isinstance(pl_module, Task) else ()
+            _show_hyperparameters(trainer.logger, self.settings, ["loss", *(score.name for score in scores)])
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Go on in the random state of the checkpoint, once everything that draws has drawn, and as was asked anew."""
@@ -67,7 +69,7 @@ class RunRecord(Callback):
         self._rng = checkpoint.get(KEY, {}).get("rng", {})
 
 
-def _show_hyperparameters(logger: TensorBoardLogger, settings: dict[str, Any]) -> None:
+def _show_hyperparameters(logger: TensorBoardLogger, settings: dict[str, Any], names: list[str]) -> None:
     """Fill TensorBoard's HParams tab: what the result depends on, beside the figures that the run logs as scalars."""
     shown = {name: settings.get(name) for name in ("seed_everything", "model", "data", "trainer")}
     values = {
@@ -75,7 +77,7 @@ def _show_hyperparameters(logger: TensorBoardLogger, settings: dict[str, Any]) -
         for name, value in named_settings(shown)
         if value is not None and not isinstance(value, dict)
     }
-    figures = [f"{stage}/{name}" for stage in ("train", "val", "test") for name in ("loss", "accuracy")]
+    figures = [f"{stage}/{name}" for stage in ("train", "val", "test") for name in names]
     writer = logger.experiment.file_writer
     summaries = hparams(values, dict.fromkeys(figures, 0.0))  # type: ignore[no-untyped-call]  # torch leaves it untyped
     for summary in summaries:

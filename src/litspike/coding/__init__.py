@@ -4,12 +4,13 @@ from litspike.coding.encoders import ConstantCurrent
 from litspike.coding.latency import Latency, LogarithmicLatency
 from litspike.coding.poisson import PoissonRate
 from litspike.coding.population import Population
-from litspike.coding.readouts import FirstSpike, LeakyIntegratorReadout, MeanOverTime
+from litspike.coding.readouts import EveryStep, FirstSpike, LeakyIntegratorReadout, MeanOverTime
 from litspike.coding.sequences import DeltaModulation, TimeFirst
 
 __all__ = [
     "ConstantCurrent",
     "DeltaModulation",
+    "EveryStep",
     "FirstSpike",
     "Latency",
     "LeakyIntegratorReadout",

@@ -1,4 +1,4 @@
-"""Readouts: from a network's output over time, [T, B, *], to one value per sample, [B, *]."""
+"""Readouts: from a network's output over time, [T, B, *], to one value per sample, [B, *], or per step, [B, T, *]."""
 
 from __future__ import annotations
 
@@ -56,9 +56,7 @@ class LeakyIntegratorReadout(nn.Module):
         self.read = read
         if integrator is None:
             integrator = LeakyIntegrator()  # type: ignore[call-arg]  # mypy sees no default that param gets by position
-        if outputs is None:
-            _check_shaped(integrator)
-        self.integrator = copy.deepcopy(integrator) if outputs is None else integrator.shaped(outputs)
+        self.integrator = _own(integrator, outputs)
 
     def forward(self, outputs: Tensor) -> Tensor:
         """[T, B, *] → [B, *]."""
@@ -72,12 +70,49 @@ class LeakyIntegratorReadout(nn.Module):
         return f"read={self.read!r}"
 
 
-def _check_shaped(integrator: LeakyIntegrator) -> None:
-    """Refuse an integrator that learns a value for each output without knowing how many there are."""
+class EveryStep(nn.Module):
+    r"""Every step's value, for targets at every step: the outputs as they are, or a leaky integrator's potential.
+
+    Equation, with u from :class:`~litspike.neurons.LeakyIntegrator`::
+
+        y_t = o_t, or u_t where there is an integrator
+
+    It maps outputs [T, B, \*] to values [B, T, \*], with the batch first as the targets have it; outputs, potential
+    and values share one unit.
+
+    Args:
+        integrator: the leaky integrator, with its decay or time constant, fixed or learned; the outputs are read
+            themselves where None. The readout gets a copy.
+        outputs: number N of outputs a sample, where the integrator learns a value for each of them.
+
+    Raises:
+        SettingError: if the integrator learns a value for each output and the number of outputs is not given, or if
+            that is given without an integrator.
+
+    Source: Gerstner, Kistler, Naud and Paninski 2014, "Neuronal Dynamics", section 1.3, for the integrator.
+    """
+
+    def __init__(self, integrator: LeakyIntegrator | None = None, outputs: int | None = None) -> None:
+        super().__init__()
+        if integrator is None and outputs is not None:
+            raise SettingError("outputs", outputs, "is given without an integrator, which alone needs it")
+        self.integrator = None if integrator is None else _own(integrator, outputs)
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        """[T, B, *] → [B, T, *]."""
+        values: Tensor = outputs if self.integrator is None else self.integrator(outputs)[0]
+        return values.transpose(0, 1)
+
+
+def _own(integrator: LeakyIntegrator, outputs: int | None) -> LeakyIntegrator:
+    """A readout's copy of an integrator, refused where it learns a value for each output without knowing how many."""
+    if outputs is not None:
+        return integrator.shaped(outputs)
     parameters = dict(integrator.named_parameters())
     for name in integrator.learn or {}:
         if f"free_{name}" not in parameters:
             raise SettingError("outputs", None, f"must be the number of outputs, as {name} is learned for each")
+    return copy.deepcopy(integrator)
 
 
 class FirstSpike(nn.Module):

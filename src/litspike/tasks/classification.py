@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from litspike.tasks.figures import Figures
+from litspike.tasks.figures import Figures, Score
 from litspike.tasks.losses import BinaryCrossEntropy, ClassificationLoss
 from litspike.tasks.regularisers import RateBand
 from litspike.tasks.task import Batch, Task, adam
@@ -55,7 +55,7 @@ class Classification(Task):
 
     def make_figures(self) -> Figures:
         """Loss and accuracy."""
-        return Figures("accuracy", lambda logits, labels: self.loss.predictions(logits) == labels)
+        return Figures(Score("accuracy", lambda logits, labels: self.loss.predictions(logits) == labels))
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Sample (where it is small), label, predicted class and probabilities, each with first dimension B."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,25 +18,38 @@ class NonFiniteLoss(Exception):
         self.value, self.batches_ago = value, batches_ago
 
 
+class Score(NamedTuple):
+    """A figure beside the loss.
+
+    Args:
+        name: what it is called.
+        of_samples: from the readout's values [B, *] and the targets [B, *] to a number for each sample, [B].
+        of_mean: from the mean of these over an epoch to the figure; None: the mean is the figure.
+    """
+
+    name: str
+    of_samples: Callable[[Tensor, Tensor], Tensor]
+    of_mean: Callable[[Tensor], Tensor] | None = None
+
+
 class Figures(Metric):
-    """Loss and score of the samples of an epoch.
+    """Loss and scores of the samples of an epoch.
 
     Batches wait as they are and are summed a hundred at a time: an update for each would cost more than a small
     network's training step.
 
     Args:
-        name: what the score is called.
-        score: from the readout's values [B, *] and the targets [B, *] to a number for each sample, [B].
+        scores: the figures beside the loss.
     """
 
     full_state_update = False
     sums: Tensor
-    """Sum of the samples' losses, sum of their scores, number of samples."""
+    """Sum of the samples' losses, sum of each of their scores, number of samples."""
 
-    def __init__(self, name: str, score: Callable[[Tensor, Tensor], Tensor]) -> None:
+    def __init__(self, *scores: Score) -> None:
         super().__init__()
-        self.name, self._score = name, score
-        self.add_state("sums", torch.zeros(3, dtype=torch.float64), dist_reduce_fx="sum")
+        self.scores = scores
+        self.add_state("sums", torch.zeros(len(scores) + 2, dtype=torch.float64), dist_reduce_fx="sum")
         self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def add(self, loss: Tensor, values: Tensor, targets: Tensor, last: bool = False) -> None:
@@ -68,18 +82,21 @@ class Figures(Metric):
             first = int(losses.isfinite().logical_not().nonzero()[0])
             raise NonFiniteLoss(losses[first].item(), len(losses) - 1 - first)
         weights = losses.new_tensor(sizes)
-        score = self._score(values, targets).sum()
-        self.sums += torch.stack([(losses * weights).sum(), score, weights.sum()])
+        scores = [score.of_samples(values, targets).sum() for score in self.scores]
+        self.sums += torch.stack([(losses * weights).sum(), *scores, weights.sum()])
 
     def compute(self) -> Tensor:
         """The sums over all processes."""
         return self.sums
 
     def close(self) -> tuple[dict[str, Tensor], int]:
-        """End the epoch: its loss and score over all processes, and the number of samples; begins anew."""
+        """End the epoch: its loss and scores over all processes, and the number of samples; begins anew."""
         self.flush()
-        loss, score, samples = self.compute()
-        figures = {"loss": (loss / samples).float(), self.name: (score / samples).float()}
+        *sums, samples = self.compute()
+        loss, *means = (total / samples for total in sums)
+        figures = {"loss": loss.float()}
+        for score, mean in zip(self.scores, means, strict=True):
+            figures[score.name] = (mean if score.of_mean is None else score.of_mean(mean)).float()
         self.reset()
         return figures, int(samples)
 

@@ -147,7 +147,8 @@ class TemporalCrossEntropy(CrossEntropy):
 class MeanSquaredError(Loss):
     r"""Mean squared error: ``L = mean (value − target)²``, over all values of all samples, in their unit squared.
 
-    The targets have the shape of the readout's value, [B, \*]; for one value a sample, [B, 1], they may be [B].
+    The targets have the shape of the readout's value, [B, D], or [B, T, D] for targets at every step; for one value a
+    sample, [B, 1], they may be [B].
     """
 
     def __call__(self, value: Tensor, outputs: Tensor, target: Tensor) -> Tensor:
@@ -158,8 +159,20 @@ class MeanSquaredError(Loss):
         """Raise :class:`UserError` unless there is a target for each value."""
         _check_samples(shape, target)
         wanted = list(target.shape[1:]) or [1]
-        if list(shape[1:]) != wanted:
-            raise UserError(f"the network gives {list(shape[1:])} values a sample; the targets are {wanted}")
+        given = list(shape[1:])
+        if given != wanted:
+            raise UserError(
+                f"the network gives {given} values a sample; the targets are {wanted}{_remedy(given, wanted)}"
+            )
+
+
+def _remedy(given: list[int], wanted: list[int]) -> str:
+    """What to change where one of values and targets, whose shapes these are, is of every step and the other not."""
+    if len(wanted) == 2 and len(given) == 1:
+        return ", those of every step: the readout litspike.coding.EveryStep gives a value for each"
+    if len(given) == 2 and len(wanted) == 1:
+        return ", one set a sample: take a readout that gives one, such as litspike.coding.LeakyIntegratorReadout"
+    return ""
 
 
 def _check_samples(shape: Size, target: Tensor) -> None:
