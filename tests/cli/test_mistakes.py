@@ -54,6 +54,54 @@ def test_a_wrong_setting_is_named(cli: Cli, home: Path, arguments: str, line: st
     assert runs(home) == []
 
 
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ("checkpoint: {monitor: test/loss}", "checkpoint.monitor"),
+        (
+            "trainer: {callbacks: {class_path: EarlyStopping, init_args: {monitor: test/loss}}}",
+            "trainer.callbacks.monitor",
+        ),
+        (
+            """
+trainer:
+  callbacks:
+  - lightning.pytorch.callbacks.LearningRateMonitor
+  - {class_path: lightning.pytorch.callbacks.EarlyStopping, init_args: {monitor: test/loss}}
+""",
+            "trainer.callbacks[1].monitor",
+        ),
+        (
+            "trainer: {callbacks: [{class_path: ModelCheckpoint, init_args: {monitor: test/loss}}]}",
+            "trainer.callbacks[0].monitor",
+        ),
+        (
+            """
+model:
+  init_args:
+    scheduler: {class_path: lightning.pytorch.cli.ReduceLROnPlateau, init_args: {monitor: test/loss}}
+""",
+            "model.scheduler.monitor",
+        ),
+    ],
+)
+def test_nothing_in_a_fit_is_decided_by_the_test_data(cli: Cli, home: Path, settings: str, name: str):
+    (home / "mine.yaml").write_text(settings)
+    line = cli(f"fit {QUICK} -c {home}/mine.yaml").error_line
+    assert line == f"{name}: 'test/loss' is no figure of training or validation"
+    assert runs(home, "mine") == []
+    (home / "mine.yaml").write_text(settings.replace("test/loss", "val/loss"))
+    result = cli(f"fit {QUICK} -c {home}/mine.yaml")
+    assert (result.status, result.err) == (0, "")
+
+
+def test_a_scheduler_that_needs_a_figure_and_names_none_gets_one_line(cli: Cli, home: Path):
+    line = cli(f"fit {QUICK} --model.scheduler torch.optim.lr_scheduler.ReduceLROnPlateau").error_line
+    assert line.startswith("model.scheduler: ")
+    assert "lightning.pytorch.cli.ReduceLROnPlateau" in line
+    assert runs(home) == []
+
+
 @pytest.mark.parametrize("text", ["modell: 3\n", "model: [\n", "", "model:\n  init_args:\n    netwrk: 3\n"])
 def test_a_bad_configuration_file_gets_one_line(cli: Cli, home: Path, text: str):
     (home / "bad.yaml").write_text(text)

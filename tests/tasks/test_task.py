@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from lightning import Trainer
+from lightning.pytorch.cli import ReduceLROnPlateau
 from torch.utils.data import DataLoader, TensorDataset
 
 from litspike import LIF, ConstantCurrent, MeanOverTime, Perceptron, UserError
@@ -59,6 +60,13 @@ def test_a_scheduler_changes_the_rate_once_an_epoch():
     scheduler = functools.partial(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.5)
     figures = trained(Classification(**parts(1), scheduler=scheduler), x, (x.sum(1) > 0).float(), epochs=3)
     assert figures["learning_rate"] == pytest.approx(0.02 * 0.5**2)
+
+
+def test_a_scheduler_lowers_the_rate_when_its_figure_stands_still():
+    x = plane()
+    scheduler = functools.partial(ReduceLROnPlateau, monitor="train/loss", threshold=1e9, patience=0, factor=0.5)
+    figures = trained(Classification(**parts(1), scheduler=scheduler), x, (x.sum(1) > 0).float(), epochs=4)
+    assert figures["learning_rate"] == pytest.approx(0.02 * 0.5**3)  # no epoch is better by such a threshold
 
 
 def rates_after(regulariser: RateBand | None) -> torch.Tensor:

@@ -20,6 +20,7 @@ from litspike.cli.call import SUBCOMMANDS, Call
 from litspike.cli.explain import explain
 from litspike.cli.lean import EpochCheckpoint, LastCheckpoint, NoProfiler, drop_empty_hooks
 from litspike.cli.messages import named_settings, parser_message, users_mistake
+from litspike.cli.monitors import check_monitors
 from litspike.cli.parser import Parser, ParserExit
 from litspike.cli.record import RunRecord
 from litspike.cli.runs import BEST, LAST, Run, logs_folder
@@ -120,6 +121,8 @@ class LitspikeCLI(LightningCLI):
 
     def instantiate_classes(self) -> None:
         """Make model, data and trainer, and check that a checkpoint belongs to the model."""
+        if self.subcommand == "fit":
+            check_monitors(self.config[self.subcommand])
         threads = self._get(self.config, "threads")
         if threads is not None:
             torch.set_num_threads(whole("threads", threads))
@@ -172,8 +175,6 @@ class LitspikeCLI(LightningCLI):
         if self.run is None:
             self.run = Run.create(logs_folder(self._get(self.config_init, "logs"), self.home), self.experiment)
         chosen = self._get(self.config_init, "checkpoint")
-        if not chosen.monitor.startswith(("train/", "val/")):
-            raise UserError(f"checkpoint.monitor: {chosen.monitor!r} is no figure of training or validation")
         folder = self.run.checkpoint(BEST).parent
         # two of them, for save_last keeps the last one that was among the best, not the last epoch
         best, last = EpochCheckpoint(folder, BEST, chosen.monitor, chosen.mode), LastCheckpoint(folder, LAST)

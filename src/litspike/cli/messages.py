@@ -96,19 +96,23 @@ def users_mistake(error: Exception, config: Namespace) -> Exception:
         return error
     if isinstance(cause, SettingError):
         name = cause.setting.split("[")[0]
-        for path, settings in _namespaces(config, ""):
+        for path, settings in namespaces(config, ""):
             value = settings.get(name)
             if name in settings and (value == cause.value or (isinstance(value, list) and cause.value in value)):
                 return UserError(f"{setting_name(path)}.{cause}".lstrip("."))
     return cause
 
 
-def _namespaces(config: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def namespaces(config: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Path and entries of every group of settings in a parsed configuration, those in lists included."""
     if isinstance(config, Namespace):
         entries = dict(vars(config))
         yield path, entries
         for key, value in entries.items():
-            yield from _namespaces(value, f"{path}.{key}".lstrip("."))
+            yield from namespaces(value, f"{path}.{key}".lstrip("."))
+    elif isinstance(config, list):
+        for index, value in enumerate(config):
+            yield from namespaces(value, f"{path}[{index}]")
 
 
 def quieten() -> None:

@@ -10,7 +10,7 @@ import torch
 from lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from litspike.networks.sequence import neuron_layers
 from litspike.settings import UserError
@@ -24,7 +24,7 @@ Batch = tuple[Tensor, Tensor]
 class Task(LightningModule):
     """Base of the tasks. Every forward pass starts from rest.
 
-    Logged once an epoch: the loss and the score of each stage, and the learning rate.
+    Logged once an epoch: the loss and the scores of each stage, and the learning rate.
 
     Args:
         network: from currents or spikes [T, B, *] to outputs [T, B, *]; called as ``output, state = network(input,
@@ -33,7 +33,8 @@ class Task(LightningModule):
         readout: from the network's outputs [T, B, *] to values [B, *].
         loss: what training makes small.
         optimizer: makes the optimizer from the parameters.
-        scheduler: makes what changes the learning rate, once an epoch, from the optimizer; none where null.
+        scheduler: makes what changes the learning rate, once an epoch, from the optimizer; none where null. One that
+            looks at a figure names it in its attribute ``monitor``.
         regulariser: a penalty on the firing rates, added to the training loss; none where null.
 
     Raises:
@@ -102,9 +103,13 @@ class Task(LightningModule):
         if self.scheduler is None:
             return optimizer
         try:
-            return {"optimizer": optimizer, "lr_scheduler": self.scheduler(optimizer)}
+            scheduler = self.scheduler(optimizer)
         except (TypeError, ValueError) as error:
             raise UserError(f"model.scheduler: {error}") from error
+        monitor = getattr(scheduler, "monitor", None)
+        if monitor is None and isinstance(scheduler, ReduceLROnPlateau):
+            raise UserError("model.scheduler: torch's names no figure; lightning.pytorch.cli.ReduceLROnPlateau has one")
+        return {"optimizer": optimizer, "lr_scheduler": scheduler, "monitor": monitor}
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
         """Drop the gradients, as the optimizer would at ten times the cost for a small network."""
