@@ -11,7 +11,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from litspike.cli.app import Interrupted, LitspikeCLI, ParseError
 from litspike.cli.call import Call
-from litspike.cli.messages import quieten
+from litspike.cli.messages import quieten, speak
 from litspike.cli.seeds import run_seeds
 from litspike.settings import UserError
 
@@ -30,6 +30,7 @@ def main(args: list[str] | None = None, home: Path | None = None) -> int:
         can't be parsed, 130 after Ctrl-C.
     """
     quieten()
+    speak()
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # where a user's own classes lie
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 import re
+import sys
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
@@ -113,6 +114,22 @@ def namespaces(config: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
     elif isinstance(config, list):
         for index, value in enumerate(config):
             yield from namespaces(value, f"{path}[{index}]")
+
+
+class Spoken(logging.Handler):
+    """Prints what litspike's log says, as it is: to standard output, or standard error from a warning on."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the message."""
+        print(record.getMessage(), file=sys.stderr if record.levelno >= logging.WARNING else sys.stdout, flush=True)
+
+
+def speak() -> None:
+    """Let the user see what litspike's log says, from INFO on."""
+    log = logging.getLogger("litspike")
+    log.setLevel(logging.INFO)
+    if not any(isinstance(handler, Spoken) for handler in log.handlers):
+        log.addHandler(Spoken())
 
 
 def quieten() -> None:

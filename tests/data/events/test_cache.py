@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import pickle
+import pty
+import re
 import signal
+import sys
 import time
 import warnings
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +135,67 @@ def test_processes_that_build_at_once_build_it_once(path: Path, tmp_path: Path):
     for process in processes:
         process.join(30)
     assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert slow.reads == "0123"
+
+
+def test_what_is_built_is_told_at_its_start_and_its_end_and_only_then(
+    path: Path, recorded: Recorded, caplog: pytest.LogCaptureFixture
+):
+    with caplog.at_level(logging.INFO, "litspike"):
+        cached(path, KEY, recorded)
+        begun, done = caplog.messages
+        assert begun == f"binning 4 recordings into {path}, once: later runs read that file"
+        assert re.fullmatch(rf"binned 4 recordings into {path}: \d+ s, 0\.0 MB", done)
+        cached(path, KEY, recorded)
+        assert len(caplog.messages) == 2
+
+
+def test_a_terminal_gets_a_bar_that_counts_the_recordings(path: Path, recorded: Recorded):
+    shown = on_a_terminal(lambda: cached(path, KEY, recorded))
+    assert "4/4" in shown
+    assert "recordings" in shown
+    assert on_a_terminal(lambda: cached(path, KEY, recorded)) == ""
+
+
+def on_a_terminal(action: Callable[[], object]) -> str:
+    """What a process that does this writes to its terminal."""
+    process, terminal = pty.fork()
+    if process == 0:
+        sys.stdout = os.fdopen(1, "w")  # pytest's own would take it
+        action()
+        sys.stdout.flush()
+        os._exit(0)
+    written = b""
+    with suppress(OSError):  # Linux's end of a terminal
+        while chunk := os.read(terminal, 4096):
+            written += chunk
+    os.close(terminal)
+    assert os.waitpid(process, 0)[1] == 0
+    return written.decode()
+
+
+def test_no_terminal_gets_no_bar(path: Path, recorded: Recorded, capsys: pytest.CaptureFixture[str], monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    cached(path, KEY, recorded)
+    written = capsys.readouterr().out
+    assert "4/4" not in written
+    assert "\x1b" not in written
+
+
+def test_a_process_that_waits_for_another_says_so(
+    path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("litspike.data.events.cache._PATIENCE", 0.05)
+    slow = Recorded(tmp_path / "log", pause=0.2)
+    process = FORK.Process(target=build_and_compare, args=(path, slow))
+    process.start()
+    while not slow.reads:
+        time.sleep(0.01)
+    with caplog.at_level(logging.INFO, "litspike"):
+        build_and_compare(path, slow)
+    process.join(20)
+    assert process.exitcode == 0
+    assert caplog.messages == [f"another process bins the recordings into {path}: waiting for it"]
     assert slow.reads == "0123"
 
 

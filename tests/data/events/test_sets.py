@@ -153,6 +153,34 @@ def test_a_recording_that_cannot_be_read_is_named(tmp_path: Path):
     assert "\n" not in str(raised.value)
 
 
+def recording_files(root: Path) -> list[Path]:
+    """All files of a miniature that hold recordings, the first of the training part first."""
+    kinds = ("*.bin", "*.h5", "*.npy", "*.aedat4")
+    return sorted((path for kind in kinds for path in root.rglob(kind)), key=lambda path: "rain" not in str(path))
+
+
+@each_set
+def test_an_empty_file_gets_one_line(case: Case, tmp_path: Path):
+    case.make(tmp_path)
+    broken = recording_files(tmp_path)[0]
+    broken.write_bytes(b"")
+    with pytest.raises(UserError) as raised:
+        case(tmp_path, cache=str(tmp_path / "cache")).setup("fit")
+    assert str(raised.value) == f"{broken} is empty: copy it again"
+
+
+@pytest.mark.parametrize("case", CASES[1:], ids=lambda case: case.module.__name__)
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.97])
+def test_a_file_that_was_cut_short_gets_one_line(case: Case, kept: float, tmp_path: Path):
+    case.make(tmp_path)
+    broken = recording_files(tmp_path)[0]
+    broken.write_bytes(broken.read_bytes()[: int(kept * broken.stat().st_size)])
+    with pytest.raises(UserError, match="can't be read") as raised:
+        case(tmp_path, cache=str(tmp_path / "cache")).setup("fit")
+    assert "\n" not in str(raised.value)
+    assert broken.name in str(raised.value) or case.module.__name__ in str(raised.value)
+
+
 def test_an_event_outside_the_sensor_is_named_with_its_file(tmp_path: Path):
     CASES[0].make(tmp_path)
     (tmp_path / "NMNIST/Test/3/00007.bin").write_bytes(bytes([34, 0, 0, 0, 0]))

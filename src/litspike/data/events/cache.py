@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import struct
+import time
 import zlib
 from collections.abc import Iterable
 from contextlib import suppress
@@ -15,11 +16,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from lightning.pytorch.utilities import rank_zero_warn
 from numpy.typing import NDArray
 
 from litspike.data.events.binning import CELL, Cells
+from litspike.data.events.progress import shown
 from litspike.files import replacing
 
 FORMAT = 1
@@ -30,6 +32,7 @@ _log = logging.getLogger(__name__)
 _HEADER = struct.Struct("<8s32sQQI4x")
 _MAGIC = b"LITSPIKE"
 _CHUNK = 1 << 24
+_PATIENCE = 1.0  # seconds of waiting for another process before it is said
 
 
 class Binned(Protocol):
@@ -87,8 +90,9 @@ class CacheFile:
 def cached(path: Path, key: bytes, binned: Binned) -> Binned:
     """The same cells from the file ``path``, which is built first where it is missing, cut short or corrupt.
 
-    Processes that need the same file at once wait for the one that builds it. Where the file can't be written, one
-    warning says so and the cells are made from the recordings each time they are asked for.
+    Processes that need the same file at once wait for the one that builds it. Log and terminal tell of the building,
+    which may take minutes. Where the file can't be written, one warning says so and the cells are made from the
+    recordings each time they are asked for.
     """
     try:
         return _open_or_build(path, key, binned)
@@ -102,7 +106,13 @@ def _open_or_build(path: Path, key: bytes, binned: Binned) -> CacheFile:
     with suppress(FileNotFoundError, ValueError):  # without the lock, which a folder may be too read-only for
         return CacheFile(path, key, len(binned))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f"{path.name}.lock")):
+    lock = FileLock(path.with_name(f"{path.name}.lock"))
+    try:
+        lock.acquire(timeout=_PATIENCE)
+    except Timeout:
+        _log.info("another process bins the recordings into %s: waiting for it", path)
+        lock.acquire()
+    try:
         try:
             return CacheFile(path, key, len(binned))
         except FileNotFoundError:
@@ -110,15 +120,20 @@ def _open_or_build(path: Path, key: bytes, binned: Binned) -> CacheFile:
         except ValueError as error:
             rank_zero_warn(f"the cache {path} is not believed, it is {error}: it is built anew")
         _build(path, key, binned)
+    finally:
+        lock.release()
     return CacheFile(path, key, len(binned))
 
 
 def _build(path: Path, key: bytes, binned: Binned) -> None:
     for abandoned in path.parent.glob(f".{path.name}.*"):  # drafts of processes that were killed: we hold the lock
         abandoned.unlink(missing_ok=True)
-    _log.info("binning %d recordings into %s: once, later runs read this file", len(binned), path)
+    _log.info("binning %d recordings into %s, once: later runs read that file", len(binned), path)
+    began = time.monotonic()
     with replacing(path) as draft, draft.open("wb") as file:
-        _write(file, key, (binned[index] for index in range(len(binned))))
+        _write(file, key, shown((binned[index] for index in range(len(binned))), len(binned)))
+    took, size = time.monotonic() - began, path.stat().st_size / 1e6
+    _log.info("binned %d recordings into %s: %.0f s, %.1f MB", len(binned), path, took, size)
 
 
 def _write(file: BinaryIO, key: bytes, recordings: Iterable[Cells]) -> None:

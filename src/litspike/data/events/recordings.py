@@ -33,7 +33,7 @@ class Recordings:
         starts_at_first_event: count time from the first event, for clocks that don't start with the recording.
 
     Raises:
-        UserError: if Tonic is missing or can't read the files.
+        UserError: if Tonic is missing or can't read the files, or one of them is empty.
     """
 
     def __init__(
@@ -48,6 +48,9 @@ class Recordings:
         self.kind, self.root, self.arguments, self.files = kind, root, arguments, files
         self._place, self._from_first = place, starts_at_first_event
         self._open: Any = None
+        for path in files:  # some formats have a recording without events for an empty file
+            if path.stat().st_size == 0:
+                raise UserError(f"{path} is empty: copy it again")
         names = list(self.tonic.data)
         self._order = np.array(sorted(range(len(self.tonic)), key=lambda i: natural(names[i]) if names else [i]), int)
 
