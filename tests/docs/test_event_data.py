@@ -1,0 +1,44 @@
+"""The page on event data: its code runs, its commands parse, and it names the files that the code asks for."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from litspike import UserError
+from tests.conftest import PROJECT, Cli
+from tests.data.events.miniatures import CASES
+
+PAGE = (PROJECT / "docs" / "event-data.md").read_text(encoding="utf-8")
+
+
+def test_the_page_s_python_runs_and_prints_what_it_says():
+    (block,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    result = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines() == [
+        "(100, 140) 20",
+        "(3, 2, 2, 2) [(0, 2), (15, 1)]",
+    ]
+
+
+def test_the_page_s_commands_name_settings_that_there_are(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(home)
+    commands = re.findall(r"^python main\.py (fit .*)$", PAGE, re.MULTILINE)
+    assert len(commands) == 2
+    for command in commands:
+        assert "has no recordings: put train.zip" in cli(f"{command} --trainer.accelerator cpu").error_line
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.module.__name__)
+def test_the_page_names_the_files_that_are_asked_for(case, tmp_path: Path):
+    name = case.module.__name__
+    (row,) = [line for line in PAGE.splitlines() if f"| `{name}` |" in line]
+    config, files = re.search(r"`(configs/\w+\.yaml)`", row), re.findall(r"`([^`]*\.(?:zip|gz))`", row)
+    assert config is not None
+    assert f"litspike.data.{name}\n" in (PROJECT / config[1]).read_text(encoding="utf-8")
+    assert files[0].startswith(f"{name}/")
+    with pytest.raises(UserError) as raised:
+        case(tmp_path).setup("fit")
+    assert files[0].removeprefix(f"{name}/") in str(raised.value)
