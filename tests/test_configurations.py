@@ -18,6 +18,7 @@ FEWER = "--data.steps 2 --data.batch_size 4 --data.workers 0"
 SMALLER = {  # fewer weights: checkpoints of hundreds of MB say nothing more
     "nmnist": "--model.network.channels [4,pool,4,pool] --model.network.sizes [16,10]",
     "cifar10_dvs": "--model.network.channels [4,8,pool,8,8,pool,8,8,pool,8,8,pool]",
+    "dvs_gesture": "--model.network.channels [2,2,2,2,2,2,2]",
 }
 
 
