@@ -111,11 +111,16 @@ def _namespaces(config: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
             yield from _namespaces(value, f"{path}.{key}".lstrip("."))
 
 
-def quieten() -> None:
+def quieten(speaks: bool) -> None:
     """Silence what Lightning says at every start and asks nothing of the user, and TensorBoard's thread on a full disk.
 
     The thread's error is raised once more where the run next writes to it.
+
+    Args:
+        speaks: whether this process warns at all: of several that train together one does.
     """
+    if not speaks:
+        warnings.simplefilter("ignore")
     threading.excepthook = lambda told: None if isinstance(told.exc_value, OSError) else threading.__excepthook__(told)
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -125,6 +130,7 @@ def quieten() -> None:
         r".*when using `ckpt_path`, callbacks used to create the checkpoint need to be provided",
         r".*is smaller than the logging interval",  # figures are logged once an epoch
         r".*Couldn't infer the batch indices fetched",
+        r".*recommended to use `self\.log\(.*sync_dist=True",  # what is logged is of all processes already
         r".*does not have many workers",  # it names num_workers, not the setting of the data that it means
     ):
         warnings.filterwarnings("ignore", message=message)
