@@ -158,7 +158,7 @@ class LitspikeCLI(LightningCLI):
         settings["enable_model_summary"] = settings["enable_model_summary"] or False  # the console says it in a line
         try:
             trainer = self._instantiate_trainer(settings, callbacks)
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:  # the latter where SLURM's variables contradict each other
             raise UserError(f"trainer: {error}") from error
         check(trainer)
         drop_empty_hooks(trainer, self.model)

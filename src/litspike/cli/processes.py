@@ -46,20 +46,13 @@ class Place:
 
 
 def place() -> Place:
-    """Read this process's place from the environment, as Lightning does.
-
-    Raises:
-        UserError: if SLURM's variables contradict each other.
-    """
+    """Read this process's place from the environment, as Lightning does."""
     if TorchElasticEnvironment.detect():
         torchrun = TorchElasticEnvironment()
         return Place(torchrun.global_rank() == 0, torchrun.local_rank() == 0, "torchrun", torchrun.world_size())
-    try:
-        slurm = SLURMEnvironment() if SLURMEnvironment.detect() else None
-    except RuntimeError as error:
-        raise UserError(f"SLURM: {error}") from error
-    if slurm is not None:
-        return Place(slurm.global_rank() == 0, slurm.local_rank() == 0, "SLURM", slurm.world_size())
+    if SLURMEnvironment.detect():  # to make one checks the variables, which the trainer's does
+        rank, here, size = (int(os.environ.get(f"SLURM_{name}", 0)) for name in ("PROCID", "LOCALID", "NTASKS"))
+        return Place(rank == 0, here == 0, "SLURM", size)
     lightning = LightningEnvironment()
     return Place(lightning.node_rank() == 0 and lightning.local_rank() == 0)
 
