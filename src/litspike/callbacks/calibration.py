@@ -9,6 +9,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
+from litspike.callbacks.together import samples_of_all
 from litspike.networks.calibrate import TOLERANCE, Calibrated, calibrate
 from litspike.networks.sequence import neuron_layers
 from litspike.settings import UserError, number, whole
@@ -18,8 +19,8 @@ class Calibration(Callback):
     """Scales the weights of a deep network so that no layer is born dead, and prints a line for each layer.
 
     It runs :func:`~litspike.networks.calibrate.calibrate` on the first training batches when a fit begins; one that
-    goes on from a checkpoint is left alone. It leaves the random state as it was. On several processes all go on with
-    the first one's weights.
+    goes on from a checkpoint is left alone. It leaves the random state as it was. Several processes measure on the
+    batches of all, and go on with the first one's weights.
 
     Args:
         target_rate: spikes per neuron and step that each spiking layer is brought near.
@@ -59,7 +60,7 @@ class Calibration(Callback):
         inputs = []
         for batch in islice(loader, self.batches):
             x = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch), module.device)[0]
-            inputs.append(module.encoder(x))
+            inputs.append(module.encoder(samples_of_all(x) if trainer.world_size > 1 else x))
         return inputs
 
 

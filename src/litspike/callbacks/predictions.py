@@ -11,6 +11,7 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
 
+from litspike.callbacks.together import rows_of_all
 from litspike.files import replacing
 from litspike.settings import UserError
 
@@ -32,15 +33,16 @@ class PredictionFile(BasePredictionWriter):
     def write_on_epoch_end(
         self, trainer: Trainer, pl_module: LightningModule, predictions: Sequence[Any], batch_indices: Sequence[Any]
     ) -> None:
-        """Write all batches."""
+        """Write all batches, those of other processes too, in the first one."""
+        columns = [dict(_columns(batch)) for batch in predictions]
+        rows = rows_of_all([row for batch in columns for row in zip(*batch.values(), strict=True)])
+        if not trainer.is_global_zero:
+            return
         try:
             with replacing(self.path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)
-                for number, batch in enumerate(predictions):
-                    columns = dict(_columns(batch))
-                    if number == 0:
-                        writer.writerow(columns)
-                    writer.writerows(zip(*columns.values(), strict=True))
+                writer.writerow(columns[0])
+                writer.writerows(rows)
         except OSError as error:
             raise UserError(f"{self.path} can't be written ({error.strerror})") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from contextlib import suppress
@@ -22,6 +23,7 @@ from litspike.cli.lean import EpochCheckpoint, LastCheckpoint, NoProfiler, drop_
 from litspike.cli.messages import named_settings, parser_message, users_mistake
 from litspike.cli.monitors import check_monitors
 from litspike.cli.parser import Parser, ParserExit
+from litspike.cli.processes import SameCheckpoint, check, end_the_others, place
 from litspike.cli.record import RunRecord
 from litspike.cli.runs import BEST, LAST, Run, logs_folder
 from litspike.seeding import seed_in_range
@@ -39,10 +41,10 @@ class LitspikeCLI(LightningCLI):
     """
 
     run: Run | None = None
-    """The run that is written to, or that the checkpoint comes from."""
+    """The run that is written to, or that the checkpoint comes from; the first process's of several that train."""
 
     def __init__(self, args: list[str], home: Path) -> None:
-        self.home, self.call = home, Call(args)
+        self.home, self.call, self.first = home, Call(args), place().first
         self.default = home / "configs" / "default.yaml"
         files = [str(self.default)] if self.default.is_file() else []
         settings = {
@@ -96,7 +98,7 @@ class LitspikeCLI(LightningCLI):
             logs = logs_folder(call.option("--logs"), self.home)
             self.ckpt_path = checkpoints.find(call.option("--ckpt_path") or BEST, logs, call.experiment)
             self.checkpoint = checkpoints.read(self.ckpt_path)
-            self.run = Run.of(self.ckpt_path)
+            self.run = Run.of(self.ckpt_path) if self.first else None
             args = call.on_top_of(checkpoints.configuration(self.checkpoint), self.ckpt_path)
         if call.subcommand and call.asks_for_help:
             files = [self.default, *map(Path, call.configs)]
@@ -126,6 +128,7 @@ class LitspikeCLI(LightningCLI):
         threads = self._get(self.config, "threads")
         if threads is not None:
             torch.set_num_threads(whole("threads", threads))
+            os.environ["OMP_NUM_THREADS"] = str(threads)  # of several processes Lightning would set another number
         try:
             super().instantiate_classes()
         except Exception as error:
@@ -142,7 +145,8 @@ class LitspikeCLI(LightningCLI):
             checkpoints.compare(self.ckpt_path, self.checkpoint, self.model)
         settings = {**self._get(self.config_init, "trainer"), **kwargs}
         _check_accelerator(settings["accelerator"])
-        callbacks = [self._get(self.config_init, "console"), *self._callbacks(settings)]
+        same = SameCheckpoint(self.ckpt_path)
+        callbacks = [same, self._get(self.config_init, "console"), *self._callbacks(settings)]
         if self.subcommand != "fit":
             settings["enable_checkpointing"] = False
         if settings["logger"] in (None, True):
@@ -157,8 +161,9 @@ class LitspikeCLI(LightningCLI):
         settings["enable_model_summary"] = settings["enable_model_summary"] or False  # the console says it in a line
         try:
             trainer = self._instantiate_trainer(settings, callbacks)
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:  # the latter where SLURM's variables contradict each other
             raise UserError(f"trainer: {error}") from error
+        check(trainer)
         drop_empty_hooks(trainer, self.model)
         return trainer
 
@@ -172,10 +177,10 @@ class LitspikeCLI(LightningCLI):
 
     def _fit_callbacks(self, settings: dict[str, Any]) -> list[Callback]:
         """The run's folder is made here, and what keeps its checkpoints, pictures and record."""
-        if self.run is None:
+        if self.run is None and self.first:
             self.run = Run.create(logs_folder(self._get(self.config_init, "logs"), self.home), self.experiment)
         chosen = self._get(self.config_init, "checkpoint")
-        folder = self.run.checkpoint(BEST).parent
+        folder = self.run.checkpoint(BEST).parent if self.run else None  # the other processes learn it from the first
         # two of them, for save_last keeps the last one that was among the best, not the last epoch
         best, last = EpochCheckpoint(folder, BEST, chosen.monitor, chosen.mode), LastCheckpoint(folder, LAST)
         plugins = settings["plugins"] or []
@@ -207,18 +212,24 @@ class LitspikeCLI(LightningCLI):
         return kwargs
 
     def _run_subcommand(self, subcommand: str) -> None:
-        if subcommand != "fit":
+        if subcommand != "fit" and self.first:
             print(f"checkpoint: {self.ckpt_path}")
-        super()._run_subcommand(subcommand)
+        try:
+            super()._run_subcommand(subcommand)
+        except BaseException:
+            end_the_others(self.trainer)
+            raise
 
     def fit(self, **kwargs: Any) -> None:
         """Train, and note in the run's record how it ended."""
-        assert self.run is not None
-        parameters = sum(parameter.numel() for parameter in self.model.parameters())
-        print(f"run: {self.run.folder} ({parameters} parameters, {self.trainer.accelerator.name()})")
         epochs = self.trainer.max_epochs or 0
         if self.ckpt_path and 0 <= epochs <= self.checkpoint["epoch"] + 1:
             raise UserError(f"trainer.max_epochs: {self.ckpt_path} has done its {epochs} epochs: raise it to go on")
+        if self.run is None:
+            self.trainer.fit(**kwargs)
+            return
+        parameters = sum(parameter.numel() for parameter in self.model.parameters())
+        print(f"run: {self.run.folder} ({parameters} parameters, {self._devices()})", flush=True)
         with self.run as run:
             try:
                 self.trainer.fit(**kwargs)
@@ -234,6 +245,10 @@ class LitspikeCLI(LightningCLI):
         self._note_figures()
         if run.checkpoint(BEST).is_file():
             print(f"best checkpoint: {run.checkpoint(BEST)}")
+
+    def _devices(self) -> str:
+        processes = f", {self.trainer.world_size} processes" if self.trainer.world_size > 1 else ""
+        return f"{self.trainer.accelerator.name()}{processes}"
 
     def test(self, **kwargs: Any) -> None:
         """Test the checkpoint, and note its figures in the run's record."""
@@ -251,7 +266,8 @@ class LitspikeCLI(LightningCLI):
     def predict(self, **kwargs: Any) -> None:
         """Predict into a file."""
         self.trainer.predict(**kwargs, return_predictions=False)
-        print(f"predictions: {self._predictions}")
+        if self.first:
+            print(f"predictions: {self._predictions}")
 
 
 class ParseError(UserError):

@@ -16,7 +16,8 @@ from litspike.files import replacing
 from litspike.settings import UserError
 
 KEY = "litspike"
-"""Where a checkpoint keeps what litspike adds: ``config``, the run's configuration, and ``rng``, torch's state."""
+"""Where a checkpoint keeps what litspike adds: ``config``, the run's configuration, and ``rng``, torch's state in each
+process."""
 
 
 def find(name: str, logs: Path, experiment: str | None) -> Path:

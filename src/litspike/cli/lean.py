@@ -40,7 +40,7 @@ class EpochCheckpoint(ModelCheckpoint):
 
     on_train_batch_end = Callback.on_train_batch_end
 
-    def __init__(self, folder: Path, name: str, monitor: str | None = None, mode: str = "min") -> None:
+    def __init__(self, folder: Path | None, name: str, monitor: str | None = None, mode: str = "min") -> None:
         super().__init__(
             folder, name, monitor=monitor, mode=mode, save_on_train_epoch_end=True, enable_version_counter=False
         )
@@ -55,7 +55,8 @@ class LastCheckpoint(EpochCheckpoint):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write it, unless another one comes soon."""
         ends = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
-        if ends or trainer.global_step == trainer.max_steps or time.monotonic() - self._written >= self.SECONDS:
+        due = ends or trainer.global_step == trainer.max_steps or time.monotonic() - self._written >= self.SECONDS
+        if trainer.strategy.broadcast(due):  # the first process's clock counts: all of them write it or none
             super().on_train_epoch_end(trainer, pl_module)
             self._written = time.monotonic()
 

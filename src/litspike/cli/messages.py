@@ -124,19 +124,28 @@ class Spoken(logging.Handler):
         print(record.getMessage(), file=sys.stderr if record.levelno >= logging.WARNING else sys.stdout, flush=True)
 
 
-def speak() -> None:
-    """Let the user see what litspike's log says, from INFO on."""
+def speak(speaks: bool) -> None:
+    """Let the user see what litspike's log says, from INFO on.
+
+    Args:
+        speaks: whether this process says it: of several that train together one does.
+    """
     log = logging.getLogger("litspike")
-    log.setLevel(logging.INFO)
+    log.setLevel(logging.INFO if speaks else logging.CRITICAL)
     if not any(isinstance(handler, Spoken) for handler in log.handlers):
         log.addHandler(Spoken())
 
 
-def quieten() -> None:
+def quieten(speaks: bool) -> None:
     """Silence what Lightning says at every start and asks nothing of the user, and TensorBoard's thread on a full disk.
 
     The thread's error is raised once more where the run next writes to it.
+
+    Args:
+        speaks: whether this process warns at all: of several that train together one does.
     """
+    if not speaks:
+        warnings.simplefilter("ignore")
     threading.excepthook = lambda told: None if isinstance(told.exc_value, OSError) else threading.__excepthook__(told)
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -146,6 +155,7 @@ def quieten() -> None:
         r".*when using `ckpt_path`, callbacks used to create the checkpoint need to be provided",
         r".*is smaller than the logging interval",  # figures are logged once an epoch
         r".*Couldn't infer the batch indices fetched",
+        r".*recommended to use `self\.log\(.*sync_dist=True",  # what is logged is of all processes already
         r".*does not have many workers",  # it names num_workers, not the setting of the data that it means
     ):
         warnings.filterwarnings("ignore", message=message)

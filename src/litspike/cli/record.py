@@ -9,33 +9,37 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard.summary import hparams
 
+from litspike.callbacks.together import at_the_first
 from litspike.cli.checkpoints import KEY
 from litspike.cli.messages import named_settings
 from litspike.cli.runs import Run
 from litspike.files import replace_text
+from litspike.seeding import generator
 from litspike.tasks import Task
+
+_PROCESS = 103  # purpose of the seeds of further processes, apart from all other draws of a seed
 
 
 class RunRecord(Callback):
     """Keeps a run's configuration beside its checkpoints and inside them, and shows it in TensorBoard.
 
-    A checkpoint also gets the state of torch's random generators, so that a resumed run draws what an uninterrupted
-    one would have drawn.
+    A checkpoint also gets the state of torch's random generators in each process, so that a resumed run draws what an
+    uninterrupted one would have drawn. No two processes draw the same.
 
     Args:
-        run: the run's folder.
+        run: the run's folder; None in every process but the first, which writes.
         config: its configuration, as YAML.
         settings: the same, as nested dictionaries.
         changed: settings of the optimizer that hold instead of what a checkpoint's optimizer state says.
     """
 
-    def __init__(self, run: Run, config: str, settings: dict[str, Any], changed: set[str]) -> None:
+    def __init__(self, run: Run | None, config: str, settings: dict[str, Any], changed: set[str]) -> None:
         self.run, self.config, self.settings, self.changed = run, config, settings, changed
-        self._rng: dict[str, torch.Tensor] = {}
+        self._rng: list[dict[str, torch.Tensor]] = []
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the configuration, before any training."""
-        if not trainer.is_global_zero:
+        if self.run is None:
             return
         path = self.run.folder / "config.yaml"
         if path.is_file() and path.read_text(encoding="utf-8") != self.config:
@@ -52,21 +56,24 @@ class RunRecord(Callback):
         for optimizer in trainer.optimizers:
             for group in optimizer.param_groups:
                 group.update({name: optimizer.defaults[name] for name in self.changed})
-        if self._rng:
-            torch.set_rng_state(self._rng["cpu"])
-            if "cuda" in self._rng and torch.cuda.is_available():
-                torch.cuda.set_rng_state(self._rng["cuda"])
+        rank = trainer.global_rank
+        if rank < len(self._rng):
+            torch.set_rng_state(self._rng[rank]["cpu"])
+            if "cuda" in self._rng[rank] and torch.cuda.is_available():
+                torch.cuda.set_rng_state(self._rng[rank]["cuda"])
+        elif rank > 0:  # all have the same seed, for the same first weights
+            torch.manual_seed(generator(torch.initial_seed() % 2**32, _PROCESS, rank).initial_seed())
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Put the configuration and the random state into the checkpoint."""
+        """Put the configuration and the random state of every process into the checkpoint."""
         rng = {"cpu": torch.get_rng_state()}
         if pl_module.device.type == "cuda":
             rng["cuda"] = torch.cuda.get_rng_state()
-        checkpoint[KEY] = {"config": self.config, "rng": rng}
+        checkpoint[KEY] = {"config": self.config, "rng": at_the_first(rng)}
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Take the random state up."""
-        self._rng = checkpoint.get(KEY, {}).get("rng", {})
+        """Take the random states up."""
+        self._rng = checkpoint.get(KEY, {}).get("rng", [])
 
 
 def _show_hyperparameters(logger: TensorBoardLogger, settings: dict[str, Any], names: list[str]) -> None:

@@ -15,6 +15,7 @@ from rich.console import Console as Terminal
 from rich.table import Table
 
 from litspike.cli.call import Call
+from litspike.cli.processes import place
 from litspike.cli.runs import BEST, LAST, Run, logs_folder
 from litspike.files import replace_text
 from litspike.metrics import mean_interval
@@ -40,8 +41,11 @@ def run_seeds(call: Call, home: Path, command: Command, start: str = "spawn") ->
         0 if all seeds succeeded, else 1.
 
     Raises:
-        UserError: if N is no number from 2 on, or the command line sets a seed or a checkpoint itself.
+        UserError: if N is no number from 2 on, the command line sets a seed or a checkpoint itself, or several
+            processes were started to run it.
     """
+    if (starter := place().starter) is not None:
+        raise UserError(f"seeds: --seeds starts its own processes: leave {starter} out, trainer.devices is enough")
     count = _count(call)
     logs = logs_folder(call.option("--logs"), home)
     arguments = call.without("--seeds", "--logs")

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from litspike.data.labels import Binary, Labels
+from litspike.data.shares import ALL, Share
 from litspike.seeding import generator, seed_in_range
 from litspike.settings import UserError, whole
 
@@ -23,10 +24,11 @@ class Batches:
 
     Args:
         data: samples and labels, first dimension the sample.
-        batch_size: samples in a batch; the last batch may be smaller.
+        batch_size: samples in a batch of this process; the last batch may be smaller.
         seed: shuffle with this seed, anew in each epoch and the same in each run; no shuffling where None.
         form: from samples as they are kept to samples as the encoder gets them, a batch at a time; they are the same
             where None.
+        share: which of the samples this process gets; by default all.
     """
 
     def __init__(
@@ -35,8 +37,10 @@ class Batches:
         batch_size: int,
         seed: int | None = None,
         form: Callable[[Tensor], Tensor] | None = None,
+        share: Share = ALL,
     ) -> None:
         self.dataset, self.batch_size, self.seed, self.epoch, self.form = data, batch_size, seed, 0, form
+        self.share = share
 
     batch_sampler = None
     """There is none; Lightning asks."""
@@ -51,14 +55,17 @@ class Batches:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-len(self.dataset) // self.batch_size)
+        return -(-len(self.dataset) // (self.batch_size * self.share.ranks))
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         # a generator, so that the order is drawn at the first batch: a resumed fit makes its iterator before the epoch
         tensors = self.dataset.tensors
         if self.seed is not None:
             order = torch.randperm(len(self.dataset), generator=generator(self.seed, _ORDER, self.epoch))
+            order = self.share.of_training(order, self.batch_size)
             tensors = tuple(tensor[order] for tensor in tensors)
+        else:
+            tensors = tuple(self.share.of_evaluation(tensor).contiguous() for tensor in tensors)
         batches = zip(*(torch.split(tensor, self.batch_size) for tensor in tensors), strict=True)
         if self.form is None:
             yield from batches
@@ -75,7 +82,7 @@ class TensorDataModule(LightningDataModule):
     :meth:`form`.
 
     Args:
-        batch_size: samples in a training batch.
+        batch_size: samples in a training batch of each process.
         eval_batch_size: samples in a batch of validation, test and prediction.
         seed: seed of the order of the training batches, from 0 to 2³² − 1.
 
@@ -126,19 +133,24 @@ class TensorDataModule(LightningDataModule):
 
     def train_dataloader(self) -> Batches:
         """Shuffled batches of the training part."""
-        return Batches(self.dataset("train"), self.batch_size, self.seed, self.form)
+        return Batches(self.dataset("train"), self.batch_size, self.seed, self.form, Share.of(self))
 
     def val_dataloader(self) -> Batches:
         """The validation part, in order."""
-        return Batches(self.dataset("val"), self.eval_batch_size, form=self.form)
+        return self._in_order("val")
 
     def test_dataloader(self) -> Batches:
         """The test part, in order."""
-        return Batches(self.dataset("test"), self.eval_batch_size, form=self.form)
+        return self._in_order("test")
 
     def predict_dataloader(self) -> Batches:
         """The test part, in order."""
         return self.test_dataloader()
+
+    def _in_order(self, part: str) -> Batches:
+        data, share = self.dataset(part), Share.of(self)
+        size = share.eval_batch_size(part, len(data), self.eval_batch_size)
+        return Batches(data, size, form=self.form, share=share)
 
 
 def check_samples(part: str, x: Tensor, y: Tensor, labels: Labels) -> None:

@@ -19,13 +19,18 @@ class CarriedClassification(Classification):
     left behind, and leave it as it was.
 
     Raises:
-        UserError: if a batch has another size than the one before it.
+        UserError: if a batch has another size than the one before it, or several processes are to train.
     """
 
     carried: tuple[Any, ...] | None = None
     """Each layer's state after the batch before, detached, as tuples of tensors, or of such tuples for a layer around
     another; None before the first batch.
     """
+
+    def setup(self, stage: str) -> None:
+        """Refuse several processes: each would carry a state of its own, and a checkpoint holds one."""
+        if self.trainer.world_size > 1:
+            raise UserError("trainer.devices: the membrane carried from batch to batch is that of one process: set 1")
 
     def forward(self, x: Tensor) -> Tensor:
         """Samples [B, *] → logits [B, 1], from the carried state."""

@@ -122,9 +122,21 @@ class Task(LightningModule):
         self._epochs_trained = checkpoint["epoch"] + 1
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of one batch, with the penalty of the regulariser."""
-        loss = self._shared_step("train", batch, last=self.trainer.is_last_batch)
-        return loss if self.regulariser is None else loss + self.regulariser(self._spikes)
+        """The loss of one batch, with the penalty of the regulariser.
+
+        Several processes train on the mean of their gradients; where their last batches differ in size each loss counts
+        by its samples.
+        """
+        last = self.trainer.is_last_batch
+        loss = self._shared_step("train", batch, last)
+        if self.regulariser is not None:
+            loss = loss + self.regulariser(self._spikes)
+        return loss * self._weight(len(batch[1])) if last and self.trainer.world_size > 1 else loss
+
+    def _weight(self, samples: int) -> Tensor:
+        """This process's number of samples beside the mean over all processes."""
+        own = torch.tensor(float(samples), device=self.device)
+        return own / self.trainer.strategy.reduce(own.clone(), reduce_op="mean")
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Take the batch into the validation figures."""

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from litspike.data.events.cache import Binned
+from litspike.data.shares import ALL, Share
 from litspike.seeding import generator
 from litspike.settings import UserError
 
@@ -61,33 +62,34 @@ class Samples(Dataset[Batch]):
 
 
 class Order(DistributedSampler[int]):
-    """Every sample once an epoch, dealt out to the processes that train together: batch k of all of them together is
-    batch k of one process whose batches are as large as theirs together.
+    """The order of an epoch's samples, each of them once, dealt out to the processes that train together.
 
     Lightning leaves a sampler of this kind alone; any other it would shuffle once more.
 
     Args:
         size: number of samples.
-        seed: shuffle with this seed, anew in each epoch, and repeat the first samples until each process has as many;
-            None: in order, none repeated.
-        rank: number of this process.
-        ranks: number of processes.
+        seed: shuffle with this seed, anew in each epoch; None: in order.
+        batch_size: samples in a batch of each process.
+        share: which of the samples this process gets.
     """
 
-    def __init__(self, size: int, seed: int | None, rank: int = 0, ranks: int = 1) -> None:
-        super().__init__(range(size), ranks, rank, shuffle=seed is not None)  # type: ignore[arg-type]
-        self.size, self.order_seed = size, seed
+    def __init__(self, size: int, seed: int | None, batch_size: int, share: Share) -> None:
+        super().__init__(range(size), share.ranks, share.rank, shuffle=seed is not None)  # type: ignore[arg-type]
+        self.size, self.order_seed, self.batch_size, self.share = size, seed, batch_size, share
 
     def __len__(self) -> int:
-        return len(range(self.rank, self.size if self.order_seed is None else self.total_size, self.num_replicas))
+        return len(self._dealt(torch.arange(self.size)))
 
     def __iter__(self) -> Iterator[int]:
-        order = list(range(self.size))
+        order = torch.arange(self.size)
         if self.order_seed is not None:
-            draws = generator(self.order_seed, _ORDER, self.epoch)
-            order = torch.randperm(self.size, generator=draws).tolist()
-            order = [order[i % self.size] for i in range(self.total_size)]
-        yield from order[self.rank :: self.num_replicas]
+            order = torch.randperm(self.size, generator=generator(self.order_seed, _ORDER, self.epoch))
+        yield from self._dealt(order).tolist()
+
+    def _dealt(self, order: Tensor) -> Tensor:
+        if self.order_seed is None:
+            return self.share.of_evaluation(order)
+        return self.share.of_training(order, self.batch_size)
 
 
 class Loader(DataLoader[Batch]):
@@ -105,19 +107,20 @@ class Loader(DataLoader[Batch]):
             raise UserError(str(error).strip().rpartition("UserError: ")[2]) from None
 
 
-def loader(samples: Samples, batch_size: int, workers: int, order: Order) -> Loader:
+def loader(samples: Samples, batch_size: int, workers: int, seed: int | None, share: Share = ALL) -> Loader:
     """A loader of ``samples``.
 
     Args:
         samples: what to load.
-        batch_size: samples in a batch; the last batch may be smaller.
+        batch_size: samples in a batch of this process; the last batch may be smaller.
         workers: processes that make batches ahead; 0: the batches are made where they are used.
-        order: which samples come when.
+        seed: shuffle with this seed, anew in each epoch; None: in order.
+        share: which of the samples this process gets; by default all.
     """
     return Loader(
         samples,
         batch_size,
-        sampler=order,
+        sampler=Order(len(samples), seed, batch_size, share),
         num_workers=workers,
         collate_fn=_as_it_is,
         persistent_workers=workers > 0,

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from litspike.data.events.binning import Binning, Cells, Sensor
 from litspike.data.events.cache import FORMAT, Binned, cached
-from litspike.data.events.loader import Loader, Order, Samples, loader
+from litspike.data.events.loader import Loader, Samples, loader
 from litspike.data.events.recordings import Recordings, version
+from litspike.data.shares import Share
 from litspike.seeding import generator, seed_in_range
 from litspike.settings import SettingError, UserError, whole
 
@@ -130,9 +131,10 @@ class EventDataModule(LightningDataModule):
         return self.test_dataloader()
 
     def _loader(self, part: str, batch_size: int, seed: int | None) -> Loader:
-        samples = self.dataset(part)
-        rank, ranks = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return loader(samples, batch_size, self.workers, Order(len(samples), seed, rank, ranks))
+        samples, share = self.dataset(part), Share.of(self)
+        if seed is None:
+            batch_size = share.eval_batch_size(part, len(samples), batch_size)
+        return loader(samples, batch_size, self.workers, seed, share)
 
     @property
     def _folder(self) -> Path:

@@ -1,0 +1,40 @@
+"""What several processes bring together. Samples are dealt out to them in turn, and come back so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, distributed
+from torchmetrics.utilities.distributed import gather_all_tensors
+
+
+def at_the_first(value: Any) -> list[Any]:
+    """Every process's value, by rank, where this is the first process; nothing elsewhere. All have to call it."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return [value]
+    values = [None] * distributed.get_world_size() if distributed.get_rank() == 0 else None
+    distributed.gather_object(value, values)
+    return values or []
+
+
+def samples_of_all(samples: Tensor) -> Tensor:
+    r"""The samples [B, \*] of every process in the order in which they were dealt out. All have to call it."""
+    parts: Sequence[Tensor] = [samples]
+    if distributed.is_available() and distributed.is_initialized():
+        parts = gather_all_tensors(samples)
+    together = samples.new_empty(sum(map(len, parts)), *samples.shape[1:])
+    for rank, part in enumerate(parts):
+        together[rank :: len(parts)] = part
+    return together
+
+
+def rows_of_all(rows: list[Any]) -> list[Any]:
+    """The rows of every process in the order in which their samples were dealt out, where this is the first process;
+    nothing elsewhere. All have to call it.
+    """
+    parts = at_the_first(rows)
+    together: list[Any] = [None] * sum(map(len, parts))
+    for rank, part in enumerate(parts):
+        together[rank :: len(parts)] = part
+    return together
