@@ -34,13 +34,13 @@ PROJECT = Path(__file__).resolve().parent.parent
 QUIET = "--trainer.limit_val_batches 0 --checkpoint.monitor train/loss --pictures.every 0 --console.epochs false"
 SEQUENCES = (
     "--model.encoder litspike.coding.TimeFirst --model.loss litspike.tasks.CrossEntropy "
-    "--model.network.sizes {} --calibrate.batches 0 --data {}"
+    "--model.network.sizes {} --calibrate.batches 0 --data {} --data.batch_size {}"
 )
-EVENTS = SEQUENCES.format("[140,128,20]", "__main__.Words")
+EVENTS = SEQUENCES.format("[140,128,20]", "__main__.Words", 64)
 SETS = {
     "default": "",
     "digits": f"-c {PROJECT}/configs/digits.yaml",
-    "manifolds": SEQUENCES.format("[50,128,10]", "litspike.data.Manifolds"),
+    "manifolds": SEQUENCES.format("[50,128,10]", "litspike.data.Manifolds", 128),
     "events": EVENTS,
     "events, 2 workers": f"{EVENTS} --data.workers 2",
 }
