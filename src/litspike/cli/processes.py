@@ -97,8 +97,10 @@ class SameCheckpoint(Callback):
 
 def end_the_others(trainer: Trainer) -> None:
     """End the processes that Lightning started from this one, after an error here that they would wait to hear of."""
-    if isinstance(trainer.strategy.launcher, _SubprocessScriptLauncher):
-        trainer.strategy.launcher.kill(_get_sigkill_signal())
+    launcher = trainer.strategy.launcher
+    if isinstance(launcher, _SubprocessScriptLauncher):
+        launcher.kill(_get_sigkill_signal())
+        launcher.procs.clear()  # Lightning watches this list, and would kill this process after them
 
 
 def to_say(line: str, lost: bool = False) -> str | None:
