@@ -167,3 +167,40 @@ def test_compiled_without_a_break_it_gives_the_same():
     x = torch.randn(5, 2, 3)
     compiled = torch.compile(neuron, fullgraph=True, backend="eager")
     assert torch.equal(compiled(x)[0], neuron(x)[0])
+
+
+def test_neurons_with_a_spread_start_at_values_of_their_own_within_the_factor():
+    torch.manual_seed(0)
+    layer = LIF(tau=20.0, learn={"tau": "neuron", "threshold": "neuron"}, spread={"tau": 4.0}).shaped(40, 50)
+    exponents = (layer.tau / 20).log() / torch.tensor(4.0).log()
+    assert -1 < exponents.min() < -0.99
+    assert 0.99 < exponents.max() < 1
+    assert abs(exponents.mean()) < 0.05
+    assert exponents.var().item() == pytest.approx(1 / 3, rel=0.1)
+    assert (layer.threshold == layer.threshold[0, 0]).all()
+    again = LIF(tau=20.0, learn={"tau": "neuron"}, spread={"tau": 4.0}).shaped(40, 50)
+    assert not torch.equal(again.tau, layer.tau)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"spread": {"tau": 2.0}}, "spread.tau: 2.0 needs learn.tau to be neuron"),
+        ({"learn": {"tau": "layer"}, "spread": {"tau": 2.0}}, "spread.tau: 2.0 needs learn.tau to be neuron"),
+        ({"learn": {"tau": "neuron"}, "spread": {"tau": 0.5}}, r"spread.tau: 0.5 is outside \[1, inf\)"),
+        ({"learn": {"tau": "neuron"}, "spread": 2.0}, "spread: 2.0 is no mapping"),
+    ],
+)
+def test_a_spread_that_makes_no_sense_is_refused(settings, message):
+    with pytest.raises(SettingError, match=message):
+        LIF(tau=20.0, **settings)
+
+
+def test_a_spread_out_of_the_interval_is_refused():
+    with pytest.raises(SettingError, match=r"decay: 1\.8 can't be learned from there"):
+        LIF(decay=0.9, learn={"decay": "neuron"}, spread={"decay": 2.0})
+
+
+def test_a_spread_changes_no_kernel():
+    settings = {"tau": 20.0, "learn": {"tau": "neuron"}}
+    assert LIF(**settings).key() == LIF(**settings, spread={"tau": 4.0}).key()

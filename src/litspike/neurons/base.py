@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import _register_namedtuple
 
 from litspike.engine import Engine, Rule, run
-from litspike.neurons.declaration import Declared, Option, option
+from litspike.neurons.declaration import OF_PARAMETERS, Declared, Option, option
 from litspike.neurons.layer import NeuronLayer
 from litspike.settings import UserError
 from litspike.surrogates import ArcTan, Surrogate, spike
@@ -100,11 +100,11 @@ class Neuron(Declared, NeuronLayer):
         options = {
             name: getattr(self, name)
             for name, entry in self.declared.items()
-            if isinstance(entry, Option) and name != "learn"
+            if isinstance(entry, Option) and name not in OF_PARAMETERS
         }
         twin = object.__new__(type(self))
         nn.Module.__init__(twin)
-        vars(twin).update(options, learn=None, _stripped=True)
+        vars(twin).update(options, **dict.fromkeys(OF_PARAMETERS), _stripped=True)
         vars(self)["_rule"] = Rule(twin.step, (type(self), *options.values()))
 
     _stripped = False

@@ -13,6 +13,9 @@ from torch import nn
 from litspike.neurons.learning import free_of, value_of
 from litspike.settings import SettingError, UserError, number, whole
 
+OF_PARAMETERS = ("learn", "spread")
+"""Options that say what becomes of parameters, and that no step sees."""
+
 
 @dataclass(frozen=True)
 class Param:
@@ -78,7 +81,10 @@ class Declared(nn.Module):
     plain value fixes it and takes it off the constructor.
 
     A param named in ``learn`` becomes an ``nn.Parameter`` ``free_<name>``, and the attribute its value as a tensor:
-    of no dimension where it is learned per layer, of the sample shape where per neuron.
+    of no dimension where it is learned per layer, of the sample shape where per neuron. Where ``spread`` names it with
+    a factor f, each neuron starts at ``value · f^r``, with r drawn uniformly from (−1, 1) by torch's global generator,
+    as the initial weights of a Linear are: neurons that start alike stay alike for long (Perez-Nieves, Leung, Dragotti
+    and Goodman 2021, "Neural heterogeneity promotes robust learning").
 
     Its settings are settled once it is made: to set one later is a :class:`SettingError`.
     """
@@ -87,6 +93,9 @@ class Declared(nn.Module):
 
     learn: dict[str, Literal["layer", "neuron"]] | None = option(
         None, "parameters to learn: one value for the layer, or one for each neuron, such as {decay: neuron}"
+    )
+    spread: dict[str, float] | None = option(
+        None, "factor by which the initial values of a parameter learned for each neuron differ at most, as in {tau: 4}"
     )
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -117,8 +126,8 @@ class Declared(nn.Module):
         for size in shape:
             whole("shape", size)
         layer = copy.deepcopy(self)
-        for name, spread in (layer.learn or {}).items():
-            if spread == "neuron":
+        for name, scope in (layer.learn or {}).items():
+            if scope == "neuron":
                 layer._free(name, shape)
         return layer
 
@@ -133,24 +142,43 @@ class Declared(nn.Module):
         if not isinstance(learn, dict):
             raise SettingError("learn", learn, "is no mapping from a parameter to layer or neuron")
         able = [name for name, entry in self.declared.items() if isinstance(entry, Param) and entry.learnable]
-        for name, spread in learn.items():
+        for name, scope in learn.items():
             if name not in able:
                 raise SettingError("learn", name, f"can't be learned in {type(self).__name__}: it is none of {able}")
-            if spread not in ("layer", "neuron"):
-                raise SettingError(f"learn.{name}", spread, "is none of layer, neuron")
+            if scope not in ("layer", "neuron"):
+                raise SettingError(f"learn.{name}", scope, "is none of layer, neuron")
             if vars(self)[name] is None:
-                raise SettingError(f"learn.{name}", spread, f"needs a value of {name} to start from")
+                raise SettingError(f"learn.{name}", scope, f"needs a value of {name} to start from")
             self._initial[name] = vars(self).pop(name)
-            if spread == "layer":
-                self._free(name, ())
-            else:
-                self._free(name, None)
+            self._free(name, () if scope == "layer" else None)
+        self._check_spread(learn)
+
+    def _check_spread(self, learn: dict[str, Any]) -> None:
+        spread = {} if self.spread is None else self.spread
+        if not isinstance(spread, dict):
+            raise SettingError("spread", spread, "is no mapping from a parameter to a factor")
+        for name, factor in spread.items():
+            if learn.get(name) != "neuron":
+                raise SettingError(f"spread.{name}", factor, f"needs learn.{name} to be neuron")
+            number(f"spread.{name}", factor, "[1, inf)")
+            for value in (self._initial[name] / factor, self._initial[name] * factor):
+                self._free_value(name, value)
+
+    def _free_value(self, name: str, value: float) -> float:
+        return free_of(name, value, self.declared[name].inside)  # type: ignore[union-attr]
 
     def _free(self, name: str, shape: tuple[int, ...] | None) -> None:
         """Register the free parameter of ``name``, or only check that it has one where the shape isn't known yet."""
-        free = free_of(name, self._initial[name], self.declared[name].inside)  # type: ignore[union-attr]
-        if shape is not None:
-            self.register_parameter(f"free_{name}", nn.Parameter(torch.full(shape, free)))
+        free = self._free_value(name, self._initial[name])
+        if shape is None:
+            return
+        values = torch.full(shape, free)
+        factor = (self.spread or {}).get(name, 1.0)
+        if factor != 1:
+            exponents = torch.empty(values.numel()).uniform_(-1, 1).tolist()
+            drawn = [self._free_value(name, self._initial[name] * factor**exponent) for exponent in exponents]
+            values = torch.tensor(drawn, dtype=values.dtype).view(shape)
+        self.register_parameter(f"free_{name}", nn.Parameter(values))
 
 
 def _declarations(cls: type[Declared]) -> dict[str, Param | Option]:
