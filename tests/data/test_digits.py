@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from litspike import SettingError, UserError
-from litspike.data import Digits
+from litspike.data import Digits, Distortion
 
 
 def rows(x: torch.Tensor) -> set[tuple[float, ...]]:
@@ -68,6 +68,32 @@ class TestWithScikitLearn:
         assert image.min() == 0
         assert image.max() == 1
         assert image.dtype == torch.float32
+
+    def test_training_images_are_distorted_anew_in_every_epoch_and_the_others_never(self):
+        plain, distorted = Digits(), Digits(distortion=Distortion(10.0, 0.1, 0.5))
+        loaders = plain.train_dataloader(), distorted.train_dataloader()
+        epochs = []
+        for epoch in (0, 1, 0):
+            for loader in loaders:
+                loader.set_epoch(epoch)
+            before, after = (torch.cat([x for x, _ in loader]).flatten(1) for loader in loaders)
+            assert 0.02 < (after - before).abs().mean() < 0.2
+            epochs.append(sorted(zip(before.tolist(), after.tolist(), strict=True)))
+        assert epochs[0] == epochs[2]
+        assert epochs[0] != epochs[1]
+        for part in ("val", "test"):
+            loaders = plain, distorted
+            images = (torch.cat([x for x, _ in getattr(data, f"{part}_dataloader")()]) for data in loaders)
+            assert torch.equal(*images)
+
+    def test_a_distortion_is_the_same_in_every_layout(self):
+        loaders = (
+            Digits(layout=layout, distortion=Distortion(shift=1.0)).train_dataloader()
+            for layout in ("image", "flat", "sequence")
+        )
+        image, flat, sequence = (next(iter(loader))[0] for loader in loaders)
+        assert torch.equal(image.flatten(1), flat)
+        assert torch.equal(image.flatten(1), sequence.flatten(1))
 
 
 def rows_in_order(x: torch.Tensor) -> list[list[float]]:

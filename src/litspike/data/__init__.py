@@ -3,6 +3,7 @@
 from litspike.data.arrays import Arrays
 from litspike.data.delayed_xor import DelayedXOR
 from litspike.data.digits import Digits
+from litspike.data.distortion import Distortion
 from litspike.data.events import CIFAR10DVS, NMNIST, SHD, SSC, DVSGesture, EventDataModule
 from litspike.data.half_plane import HalfPlane
 from litspike.data.mackey_glass import MackeyGlass
@@ -19,6 +20,7 @@ __all__ = [
     "DVSGesture",
     "DelayedXOR",
     "Digits",
+    "Distortion",
     "EventDataModule",
     "HalfPlane",
     "MackeyGlass",

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from litspike.data.distortion import Distortion
 from litspike.data.extras import library
 from litspike.data.labels import Classes
 from litspike.data.splits import carve
@@ -34,7 +35,9 @@ class Digits(TensorDataModule):
         val_fraction: share of the samples outside the test part that are for validation, inside (0, 1).
         batch_size: samples in a training batch.
         eval_batch_size: samples in a batch of validation, test and prediction.
-        seed: seed of the validation part and of the order of the training batches, from 0 to 2³² − 1.
+        seed: seed of the validation part, of the order of the training batches and of their distortion, from 0 to
+            2³² − 1.
+        distortion: what training images go through anew in every epoch; none where null.
 
     Raises:
         SettingError: if a setting is outside what is said above.
@@ -53,12 +56,14 @@ class Digits(TensorDataModule):
         batch_size: int = 32,
         eval_batch_size: int = 1000,
         seed: int = 0,
+        distortion: Distortion | None = None,
     ) -> None:
         super().__init__(batch_size, eval_batch_size, seed)
         if layout not in _SHAPES:
             raise SettingError("layout", layout, f"is none of {', '.join(_SHAPES)}")
         self.layout = layout
         self.val_fraction = number("val_fraction", val_fraction, "(0, 1)")
+        self.distortion = distortion
 
     def part(self, name: str) -> tuple[Tensor, Tensor]:
         """Images [N, *] in the layout, float32, and digits [N], int64."""
@@ -69,3 +74,9 @@ class Digits(TensorDataModule):
         train, val = carve(y[rest], self.val_fraction, generator(self.seed, _VALIDATION))
         chosen = {"train": rest[train], "val": rest[val], "test": test}[name]
         return x[chosen], y[chosen]
+
+    def vary(self, x: Tensor, randomness: torch.Generator) -> Tensor:
+        """Samples [B, *] in the layout, each distorted in its own way."""
+        if self.distortion is None:
+            return x
+        return self.distortion(x.view(-1, *_SHAPES["image"]), randomness).view_as(x)

@@ -16,7 +16,7 @@ from litspike.data.shares import ALL, Share
 from litspike.seeding import generator, seed_in_range
 from litspike.settings import UserError, whole
 
-_ORDER = 100  # purpose of the draws that shuffle, apart from those of any part's samples
+_ORDER, _VARIATION = 100, 101  # purposes of the draws of each epoch, apart from those of any part's samples
 
 
 class Batches:
@@ -29,6 +29,8 @@ class Batches:
         form: from samples as they are kept to samples as the encoder gets them, a batch at a time; they are the same
             where None.
         share: which of the samples this process gets; by default all.
+        vary: where there is a seed, from samples as they are kept to those of one epoch, drawn from a generator of
+            that epoch and process, before ``form``; they are the same where None.
     """
 
     def __init__(
@@ -38,9 +40,10 @@ class Batches:
         seed: int | None = None,
         form: Callable[[Tensor], Tensor] | None = None,
         share: Share = ALL,
+        vary: Callable[[Tensor, torch.Generator], Tensor] | None = None,
     ) -> None:
         self.dataset, self.batch_size, self.seed, self.epoch, self.form = data, batch_size, seed, 0, form
-        self.share = share
+        self.share, self.vary = share, vary
 
     batch_sampler = None
     """There is none; Lightning asks."""
@@ -67,6 +70,9 @@ class Batches:
         else:
             tensors = tuple(self.share.of_evaluation(tensor).contiguous() for tensor in tensors)
         batches = zip(*(torch.split(tensor, self.batch_size) for tensor in tensors), strict=True)
+        if self.seed is not None and self.vary is not None:
+            randomness = generator(self.seed, _VARIATION, self.epoch, self.share.rank)
+            batches = ((self.vary(x, randomness), *others) for x, *others in batches)
         if self.form is None:
             yield from batches
         else:
@@ -79,7 +85,7 @@ class TensorDataModule(LightningDataModule):
 
     Batches are (x, y): samples x [B, *] in float32, sequences as [B, T, *]; y as :attr:`labels` says. Samples may be
     kept smaller than they are used (spike times for spikes): a subclass then turns a batch into them in
-    :meth:`form`.
+    :meth:`form`. It may draw a new variation of each training sample in every epoch, in :meth:`vary`.
 
     Args:
         batch_size: samples in a training batch of each process.
@@ -108,6 +114,10 @@ class TensorDataModule(LightningDataModule):
         """From a batch of samples as :meth:`part` gives them to the samples of the encoder; here they are the same."""
         return x
 
+    def vary(self, x: Tensor, randomness: torch.Generator) -> Tensor:
+        """From a batch of training samples as :meth:`part` gives them to those of one epoch; here they are the same."""
+        return x
+
     def dataset(self, name: str) -> TensorDataset:
         """The part ``train``, ``val`` or ``test``, made and checked at its first use.
 
@@ -132,8 +142,8 @@ class TensorDataModule(LightningDataModule):
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def train_dataloader(self) -> Batches:
-        """Shuffled batches of the training part."""
-        return Batches(self.dataset("train"), self.batch_size, self.seed, self.form, Share.of(self))
+        """Shuffled batches of the training part, varied."""
+        return Batches(self.dataset("train"), self.batch_size, self.seed, self.form, Share.of(self), self.vary)
 
     def val_dataloader(self) -> Batches:
         """The validation part, in order."""
