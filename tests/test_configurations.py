@@ -10,7 +10,7 @@ from tests.conftest import PROJECT, Cli
 from tests.data.events.miniatures import CASES
 
 CONFIGURATIONS = sorted((PROJECT / "configs").glob("*.yaml"))
-LIBRARIES = {"digits": "sklearn"}
+LIBRARIES = {"digits": "sklearn", "digits_sequence": "sklearn"}
 EVENTS = {
     "nmnist": "NMNIST", "shd": "SHD", "ssc": "SSC", "dvs_gesture": "DVSGesture", "cifar10_dvs": "CIFAR10DVS"
 }  # fmt: skip
