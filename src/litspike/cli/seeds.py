@@ -47,9 +47,8 @@ def run_seeds(call: Call, home: Path, command: Command, start: str = "spawn") ->
     if (starter := place().starter) is not None:
         raise UserError(f"seeds: --seeds starts its own processes: leave {starter} out, trainer.devices is enough")
     count = _count(call)
-    logs = logs_folder(call.option("--logs"), home)
-    arguments = call.without("--seeds", "--logs")
-    group = logs / f"{call.experiment or 'default'}.seeds-{_fingerprint(arguments, call.configs)}"
+    group = group_folder(call, home)
+    arguments = _arguments(call)
     for seed in range(count):
         print(f"seed {seed} ({seed + 1} of {count}): {group / str(seed)}", flush=True)
         if not _done(group / str(seed)):
@@ -59,6 +58,20 @@ def run_seeds(call: Call, home: Path, command: Command, start: str = "spawn") ->
             process.join()
     results = {seed: run.record()["figures"] for seed in range(count) if (run := _done(group / str(seed)))}
     return _report(results, count, group)
+
+
+def group_folder(call: Call, home: Path) -> Path:
+    """The folder of all seeds of a command line: theirs are inside it, and ``seeds.json``, what they come to together.
+
+    A command line with other settings, or the same with another text in its configuration files, has another one.
+    """
+    logs = logs_folder(call.option("--logs"), home)
+    return logs / f"{call.experiment or 'default'}.seeds-{_fingerprint(_arguments(call), call.configs)}"
+
+
+def _arguments(call: Call) -> list[str]:
+    """The arguments that each seed gets."""
+    return call.without("--seeds", "--logs")
 
 
 def _count(call: Call) -> int:

@@ -1,0 +1,150 @@
+"""What the networks of the configurations learn, beside networks without spikes of the same sizes.
+
+    python benchmarks/accuracy.py
+    python benchmarks/accuracy.py --tasks digits manifolds --seeds 3
+
+A row is `fit --seeds 5` of a configuration: fit and test from each seed, one after another, each in a process of its
+own. The network without spikes takes the place of the spiking one in the same configuration, so that data, batches,
+epochs, loss, optimizer and its schedule are the same. The best checkpoint (on validation) is tested. Where the input
+is the same at every step the network without spikes gets one step; a GRU is read at its last step.
+
+Results are kept under logs/accuracy/ as they come: the same command goes on where it was stopped, and runs again only
+what failed and the configurations that have changed. The seconds are those of a whole fit after the imports.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from litspike.cli.app import LitspikeCLI
+from litspike.cli.call import Call
+from litspike.cli.messages import quieten
+from litspike.cli.seeds import group_folder, run_seeds
+from litspike.networks.watch import watched
+from litspike.tasks import Regression, Task
+
+PROJECT = Path(__file__).resolve().parent.parent
+QUIET = ["--console.epochs", "false", "--console.table", "false", "--pictures.every", "0"]
+SPIKING = "spiking"
+RELU = ["--model.network.neuron", "benchmarks.baselines.ReLU", "--model.encoder.steps", "1"]
+GRU = ["--model.network", "benchmarks.baselines.GRU", "--model.readout", "benchmarks.baselines.LastStep"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A task of the table: its configuration, and the network without spikes that stands beside the spiking one."""
+
+    title: str
+    figure: str
+    baseline: str
+    changes: list[str]
+
+
+TASKS = {
+    "digits": Comparison("digits", "accuracy", "ReLU", RELU),
+    "digits_sequence": Comparison("digits, a pixel a step", "accuracy", "GRU", GRU),
+    "manifolds": Comparison("manifolds", "accuracy", "GRU", GRU),
+    "delayed_xor": Comparison("delayed XOR", "accuracy", "GRU", GRU),
+    "store_recall": Comparison("store and recall", "accuracy", "GRU", GRU),
+    "mackey_glass": Comparison("Mackey–Glass", "NRMSE", "GRU", GRU),
+}
+FIGURES = {"accuracy": "test/accuracy", "NRMSE": "test/nrmse"}
+
+
+def noted(args: list[str], home: Path) -> int:
+    """Run one command of one seed, and note what the table has beyond the figures of the command line.
+
+    A fit that goes on from a checkpoint gets no seconds: its beginning was another process's.
+    """
+    quieten(True)
+    sys.path.append(str(PROJECT))  # where benchmarks.baselines lies
+    began = time.perf_counter()
+    cli = LitspikeCLI(args, home)
+    seconds = {} if cli.ckpt_path else {"fit/seconds": time.perf_counter() - began}
+    more = measured(cli) if args[0] == "test" else seconds
+    assert cli.run is not None
+    cli.run.note(figures={**cli.run.record()["figures"], **more})
+    return 0
+
+
+def measured(cli: LitspikeCLI) -> dict[str, float]:
+    """Number of parameters; firing rate on the test part; the error of a regression there, root mean square, in the
+    targets' unit and in their standard deviation.
+    """
+    task: Any = cli.model
+    data: Any = cli.datamodule
+    figures = {"network/parameters": float(sum(parameter.numel() for parameter in task.parameters()))}
+    rate = firing_rate(task.eval(), data.test_dataloader())
+    if rate is not None:
+        figures["test/firing_rate"] = rate
+    if isinstance(task, Regression):
+        figures["test/rmse"] = math.sqrt(cli.trainer.callback_metrics["test/loss"])
+        figures["test/nrmse"] = figures["test/rmse"] / float(data.dataset("test").tensors[1].std(correction=0))
+    return figures
+
+
+def firing_rate(task: Task, batches: Iterable[tuple[Tensor, Tensor]]) -> float | None:
+    """Spikes per neuron and step, of all layers of neurons together; None where there are none that spike."""
+    outputs: list[Tensor] = []
+    with torch.no_grad(), watched(task.network, lambda call: outputs.append(call.output)):
+        for x, _ in batches:
+            task(x)
+    if not outputs or any(bool(((output != 0) & (output != 1)).any()) for output in outputs):
+        return None
+    return sum(float(output.sum()) for output in outputs) / sum(output.numel() for output in outputs)
+
+
+def summary(name: str, changes: list[str], seeds: int, logs: Path) -> dict[str, Any]:
+    """Fit and test from each seed, where that isn't done, and return what all come to; empty where all failed."""
+    config = PROJECT / "configs" / f"{name}.yaml"
+    call = Call(["fit", "-c", str(config), *changes, *QUIET, "--seeds", str(seeds), "--logs", str(logs)])
+    run_seeds(call, PROJECT, noted)
+    path = group_folder(call, PROJECT) / "seeds.json"
+    return json.loads(path.read_text(encoding="utf-8"))["figures"] if path.is_file() else {}
+
+
+def row(task: Comparison, network: str, figures: dict[str, Any], seeds: int) -> str:
+    """A line of the table."""
+    if not figures:
+        return f"| {task.title} | {network} | no result | | | |"
+    figure = figures[FIGURES[task.figure]]
+    said = f"{task.figure} {figure['mean']:.4f}"
+    if "interval" in figure:
+        said += " ± {:.4f} ({:.4f} to {:.4f})".format(figure["standard_deviation"], *figure["interval"])
+    if len(figure["values"]) < seeds:
+        said += f", {len(figure['values'])} of {seeds} seeds"
+    rate = f"{figures['test/firing_rate']['mean']:.3f}" if "test/firing_rate" in figures else "–"
+    seconds = f"{figures['fit/seconds']['mean']:.0f}" if "fit/seconds" in figures else "–"
+    return f"| {task.title} | {network} | {figures['network/parameters']['mean']:.0f} | {said} | {rate} | {seconds} |"
+
+
+def report(names: list[str], seeds: int, logs: Path) -> None:
+    """Print the table, once all is there."""
+    rows = []
+    for name in names:
+        task = TASKS[name]
+        for network, changes in ((SPIKING, []), (task.baseline, task.changes)):
+            rows.append(row(task, network, summary(name, changes, seeds, logs / network), seeds))
+    figure = "mean ± standard deviation (95% interval of the mean)"
+    print(f"| task | network | parameters | {figure} | spikes per neuron and step | seconds of a fit |")
+    print("|---|---|---|---|---|---|", *rows, sep="\n")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--seeds", type=int, default=5, help="2 or more")
+    parser.add_argument("--logs", type=Path, default=PROJECT / "logs" / "accuracy", help="where results are kept")
+    options = parser.parse_args()
+    report(options.tasks, options.seeds, options.logs)

@@ -1,0 +1,72 @@
+"""Networks without spikes that a task trains in place of a spiking one: the same data, batches, loss and optimizer."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Self
+
+from torch import Tensor, nn
+
+from litspike.networks import TimeDropout
+from litspike.neurons import NeuronLayer
+from litspike.settings import number
+
+
+class ReLU(NeuronLayer):
+    r"""A rectifier in the place of a layer of neurons: ``y = max(0, x)`` at each step, without state.
+
+    It makes an ordinary perceptron of a ``Perceptron`` and an ordinary convolutional network of a ``ConvNet``; on an
+    input that stays the same over time, one step says all. [T, B, \*] → [T, B, \*].
+    """
+
+    def shaped(self, *shape: int) -> Self:
+        """A layer of its own; it needs no sizes."""
+        return type(self)()
+
+    def forward(
+        self, current: Tensor, state: tuple[()] | None = None, steps: int | None = None
+    ) -> tuple[Tensor, tuple[()]]:
+        """See :class:`~litspike.neurons.NeuronLayer`."""
+        output = current.relu()
+        return (output if steps is None else output.expand(steps, *output.shape)), ()
+
+
+class GRU(nn.Module):
+    r"""Gated recurrent units in the place of recurrent spiking neurons: GRU → … → Linear.
+
+    It maps [T, B, inputs] to [T, B, outputs], and is called as ``output, state = network(input, state)``; the state
+    has [1, B, N] for each layer.
+
+    Args:
+        sizes: width of the input, of each hidden layer and of the output, such as [8, 128, 10].
+        dropout: probability with which a hidden unit is silenced for a whole sequence in training, on its way to the
+            next layer.
+
+    Source: Cho et al. 2014, "Learning phrase representations using RNN encoder–decoder for statistical machine
+    translation".
+    """
+
+    def __init__(self, sizes: list[int], dropout: float = 0.0) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.GRU(width, following) for width, following in pairwise(sizes[:-1]))
+        self.dropout = TimeDropout(number("dropout", dropout, "[0, 1)"))
+        self.last = nn.Linear(sizes[-2], sizes[-1])
+
+    def forward(self, current: Tensor, state: tuple[Tensor, ...] | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Run over a sequence [T, B, *], whose features are laid out in a row."""
+        x = current.flatten(2)
+        after = []
+        for index, layer in enumerate(self.layers):
+            x, last = layer(x, None if state is None else state[index])
+            x = self.dropout(x)
+            after.append(last)
+        y: Tensor = self.last(x)
+        return y, tuple(after)
+
+
+class LastStep(nn.Module):
+    """The output of the last step, [T, B, *] → [B, *]: where a GRU has seen everything."""
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        """See above."""
+        return outputs[-1]

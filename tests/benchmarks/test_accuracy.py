@@ -1,0 +1,82 @@
+"""The table of what the networks learn: its networks without spikes, and the figures that it adds."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks.accuracy import TASKS, noted, row
+from benchmarks.baselines import GRU, ReLU
+from litspike.networks import Perceptron
+from tests.conftest import PROJECT, runs
+from tests.test_configurations import LIBRARIES
+
+REDUCED = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2", "--trainer.limit_val_batches", "1"]
+
+
+def figures_of(home: Path, name: str, *changes: str) -> dict[str, float]:
+    """What is noted of a short fit and its test."""
+    if name in LIBRARIES:
+        pytest.importorskip(LIBRARIES[name])
+    assert noted(["fit", "-c", str(PROJECT / "configs" / f"{name}.yaml"), *REDUCED, *changes], home) == 0
+    assert noted(["test"], home) == 0
+    (run,) = runs(home, name)
+    figures: dict[str, float] = json.loads((run / "run.json").read_text())["figures"]
+    return figures
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_network_without_spikes_takes_the_place_of_the_spiking_one(home: Path, name: str):
+    figures = figures_of(home, name, *TASKS[name].changes)
+    assert {"fit/seconds", "network/parameters", "test/loss"} <= figures.keys()
+    assert "test/firing_rate" not in figures
+
+
+def test_rate_and_size_are_those_of_the_tested_network(home: Path):
+    never = ["--model.network.neuron.threshold", "1e9"]
+    figures = figures_of(home, "default", *never)
+    assert figures["test/firing_rate"] == 0
+    assert figures["network/parameters"] == 2 * 10 + 10 + 10 + 1
+
+
+def test_the_error_of_a_regression_is_in_standard_deviations_of_its_targets(home: Path):
+    figures = figures_of(home, "mackey_glass")
+    assert figures["test/rmse"] == pytest.approx(math.sqrt(figures["test/loss"]))
+    assert figures["test/nrmse"] == pytest.approx(figures["test/rmse"] / 0.23, rel=0.1)  # the series' own spread
+
+
+def test_a_row_says_how_many_seeds_are_missing_or_that_all_failed():
+    task = TASKS["digits"]
+    figures = {
+        "test/accuracy": {"values": [0.9, 1.0], "mean": 0.95, "standard_deviation": 0.07, "interval": [0.3, 1.6]},
+        "test/firing_rate": {"values": [0.1, 0.1], "mean": 0.1},
+        "network/parameters": {"values": [9.0, 9.0], "mean": 9.0},
+        "fit/seconds": {"values": [4.0], "mean": 4.0},
+    }
+    begun = "| digits | spiking | 9 | accuracy 0.9500 ± 0.0700 (0.3000 to 1.6000)"
+    assert row(task, "spiking", figures, 2) == f"{begun} | 0.100 | 4 |"
+    assert row(task, "spiking", figures, 5) == f"{begun}, 2 of 5 seeds | 0.100 | 4 |"
+    del figures["test/firing_rate"]
+    assert row(task, "ReLU", figures, 2).endswith("| – | 4 |")
+    assert "no result" in row(task, "ReLU", {}, 2)
+
+
+def test_a_perceptron_of_rectifiers_is_an_ordinary_one_at_every_step():
+    network = Perceptron([3, 4, 2], ReLU())
+    x = torch.randn(5, 6, 3)
+    first, last = network.layers[0], network.layers[2]
+    assert torch.allclose(network(x)[0], last(first(x).clamp(min=0)))
+    assert torch.allclose(network(x[0].expand(5, 6, 3))[0][4], network(x[:1])[0][0])
+
+
+def test_a_gru_goes_on_from_its_state():
+    network = GRU([3, 4, 5, 2])
+    x = torch.randn(7, 6, 3)
+    whole, _ = network(x)
+    first, state = network(x[:3])
+    assert torch.allclose(torch.cat([first, network(x[3:], state)[0]]), whole, atol=1e-6)
+    assert not torch.allclose(network(x[3:])[0], whole[3:])
