@@ -67,5 +67,5 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=200)
     options = parser.parse_args()
-    quieten()
+    quieten(True)
     report(options.seeds, options.epochs)
