@@ -69,7 +69,9 @@ class Batches:
             tensors = tuple(tensor[order] for tensor in tensors)
         else:
             tensors = tuple(self.share.of_evaluation(tensor).contiguous() for tensor in tensors)
-        batches = zip(*(torch.split(tensor, self.batch_size) for tensor in tensors), strict=True)
+        batches: Iterator[tuple[Tensor, ...]] = zip(
+            *(torch.split(tensor, self.batch_size) for tensor in tensors), strict=True
+        )
         if self.seed is not None and self.vary is not None:
             randomness = generator(self.seed, _VARIATION, self.epoch, self.share.rank)
             batches = ((self.vary(x, randomness), *others) for x, *others in batches)
