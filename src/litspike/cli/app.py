@@ -15,7 +15,8 @@ from lightning import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from litspike.callbacks import Calibration, Console, FitProgress, Pictures, PredictionFile
+from litspike.callbacks import Calibration, Console, FitProgress, Pictures, PredictionFile, Receipt
+from litspike.callbacks.provenance import Origin
 from litspike.cli import checkpoints
 from litspike.cli.call import SUBCOMMANDS, Call
 from litspike.cli.explain import explain
@@ -82,6 +83,7 @@ class LitspikeCLI(LightningCLI):
         parser.add_lightning_class_args(Console, "console")
         parser.add_lightning_class_args(Pictures, "pictures")
         parser.add_lightning_class_args(Calibration, "calibrate")
+        parser.add_lightning_class_args(Receipt, "receipt")
         parser.add_argument(
             "--checkpoint.monitor", type=str, default="val/loss", help="Figure that chooses the best checkpoint."
         )
@@ -173,7 +175,28 @@ class LitspikeCLI(LightningCLI):
             assert self.ckpt_path is not None
             self._predictions = (self.run.folder if self.run else self.ckpt_path.parent) / "predictions.csv"
             return [PredictionFile(self._predictions)]
+        if self.subcommand == "test":
+            return [self._receipt()]
         return self._fit_callbacks(settings) if self.subcommand == "fit" else []
+
+    def _receipt(self) -> Callback:
+        """The receipt of a test, which learns what is tested."""
+        assert self.ckpt_path is not None
+        self._dump_config()
+        now = dict(named_settings(self.config_dump))
+        trained = dict(named_settings(checkpoints.configuration(self.checkpoint)))
+        typed = set(self.call.options)
+        changed = {
+            name: value
+            for name, value in now.items()
+            if not isinstance(value, dict) and (name in trained or name in typed) and value != trained.get(name)
+        }
+        seeds = {name: value for name, value in now.items() if name.split(".")[-1] in ("seed", "seed_everything")}
+        text = self.checkpoint.get(checkpoints.KEY, {}).get("config")
+        receipt: Receipt = self._get(self.config_init, "receipt")
+        folder = self.run.folder if self.run else self.ckpt_path.parent
+        receipt.origin = Origin(folder, self.ckpt_path, text, seeds, changed)
+        return receipt
 
     def _fit_callbacks(self, settings: dict[str, Any]) -> list[Callback]:
         """The run's folder is made here, and what keeps its checkpoints, pictures and record."""

@@ -8,7 +8,7 @@ MAC_PJ = 4.6
 AC_PJ = 0.9
 """Energy of a sum of float32 numbers, in picojoules."""
 
-SOURCE = 'Horowitz 2014, "Computing\'s energy problem (and what we can do about it)", ISSCC: float32 arithmetic, 45 nm, 0.9 V'
+SOURCE = "Horowitz 2014, Computing's energy problem (and what we can do about it), ISSCC; float32, 45 nm, 0.9 V"
 
 NOT_COUNTED = "memory traffic, the neurons' own updates, biases, batch norm, pooling, encoder and readout"
 """What :func:`energy` leaves out; on most hardware memory takes more than arithmetic."""

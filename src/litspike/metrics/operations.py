@@ -80,13 +80,18 @@ class Operations(Metric):
 
     @contextmanager
     def counted(self, samples: int) -> Iterator[None]:
-        """Count the calls while the context lasts, as one pass of ``samples`` samples through the network."""
+        """Count the calls while the context lasts, as one pass of ``samples`` samples through the network.
+
+        What goes wrong in counting is raised at the context's end, so that it doesn't disturb the network.
+        """
         tally = _Tally(samples, self.steps, len(self.connections), self._dense)
         with ExitStack() as handles:
             for index, layer in enumerate(self.connections.values()):
                 hook = layer.register_forward_pre_hook(tally.hook(index), with_kwargs=True)
                 handles.callback(hook.remove)
             yield
+        if tally.error is not None:
+            raise tally.error
         self.update(tally.counts(self.counts.device), samples)
 
     def update(self, counts: Tensor, samples: int) -> None:
@@ -150,6 +155,9 @@ def count(x: Tensor, steps: int, effective: Tensor, dense: Tensor) -> Tensor:
 class _Tally:
     """The calls of one pass."""
 
+    error: Exception | None = None
+    """The first that came up while counting."""
+
     def __init__(self, samples: int, steps: int, connections: int, dense: dict[tuple[int, torch.Size], Tensor]) -> None:
         self.samples, self.steps, self.dense = samples, steps, dense
         self.whole: list[list[Tensor]] = [[] for _ in range(connections)]  # counts [steps, 3] of calls on all steps
@@ -158,7 +166,10 @@ class _Tally:
 
     def hook(self, index: int) -> Callable[..., None]:
         def see(layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            self._add(index, layer, args[0] if args else kwargs["input"])
+            try:
+                self._add(index, layer, args[0] if args else kwargs["input"])
+            except Exception as error:  # the pass goes on, whatever its counter meets
+                self.error = self.error or error
 
         return see
 
