@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -20,9 +22,6 @@ from litspike.callbacks.provenance import Origin, file_hash, machine, text_hash,
 from litspike.callbacks.receipt_text import readable
 from litspike.files import replace_text, replacing
 from litspike.tasks.task import Task
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 class Receipt(Callback):
@@ -71,13 +70,22 @@ class Receipt(Callback):
         if gathering is not None:
             gathering.close()
             gathering.agree(lambda here: bool(trainer.strategy.reduce_boolean_decision(here, all=True)))
-        try:
+        with self._warning("receipt", trainer):
             said, curve = self._said(trainer, pl_module, gathering)
             if trainer.is_global_zero:
-                self._write(trainer, said, curve)
-        except Exception as error:  # a receipt is not worth a test
+                self._write(trainer, said)
+                if curve is not None:
+                    with self._warning("anytime curve", trainer):
+                        self._draw(trainer, curve, int(said["epochs"] or 0))
+
+    @contextmanager
+    def _warning(self, what: str, trainer: Trainer) -> Iterator[None]:
+        """Warn of anything that goes wrong: a receipt is not worth a test."""
+        try:
+            yield
+        except Exception as error:
             reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
-            warnings.warn(f"no receipt in {self._folder(trainer)}: {reason}", stacklevel=2)
+            warnings.warn(f"no {what} in {self._folder(trainer)}: {reason}", stacklevel=2)
 
     def _folder(self, trainer: Trainer) -> Path:
         if self.origin is not None:
@@ -118,23 +126,31 @@ class Receipt(Callback):
         of_machine = {**machine(module.device), "processes": trainer.world_size, "precision": str(trainer.precision)}
         return {**said, "left_out": left_out, "versions": versions(), "machine": of_machine}, curve
 
-    def _write(self, trainer: Trainer, said: dict[str, Any], curve: Curve | None) -> None:
+    def _write(self, trainer: Trainer, said: dict[str, Any]) -> None:
         folder = self._folder(trainer)
+        folder.mkdir(parents=True, exist_ok=True)
         for name in ("anytime.csv", "anytime.png"):
             (folder / name).unlink(missing_ok=True)  # of another test
         replace_text(folder / "receipt.json", json.dumps(said, indent=2, ensure_ascii=False) + "\n")
         replace_text(folder / "receipt.md", readable(said))
         bar = trainer.progress_bar_callback
         (bar.print if bar is not None else print)(f"receipt: {folder / 'receipt.md'}")
-        if curve is not None:
-            from litspike.callbacks.plots import anytime_curve  # matplotlib is slow to import
 
-            replace_text(folder / "anytime.csv", curve.csv())
-            figure = anytime_curve(curve)
-            with replacing(folder / "anytime.png") as draft:
-                figure.savefig(draft, format="png")
-            if isinstance(trainer.logger, TensorBoardLogger):
-                _show(trainer.logger, curve, figure, int(said["epochs"] or 0))
+    def _draw(self, trainer: Trainer, curve: Curve, epoch: int) -> None:
+        from litspike.callbacks.plots import anytime_curve, pixels  # matplotlib is slow to import
+
+        folder, figure = self._folder(trainer), anytime_curve(curve)
+        replace_text(folder / "anytime.csv", curve.csv())
+        with replacing(folder / "anytime.png") as draft:
+            figure.savefig(draft, format="png")
+        if not isinstance(trainer.logger, TensorBoardLogger):
+            return
+        board = trainer.logger.experiment
+        for index, (step, value) in enumerate(zip(curve.steps, curve.values, strict=True)):
+            board.add_scalar(f"anytime/{curve.score} by time step", value, step)
+            if curve.macs:
+                board.add_scalar(f"anytime/{curve.score} by synaptic operations", value, round(curve.operations[index]))
+        board.add_image("anytime", pixels(figure), epoch, dataformats="HWC")
 
 
 def _of_origin(origin: Origin) -> dict[str, Any]:
@@ -152,15 +168,3 @@ def _of_curve(curve: Curve) -> dict[str, Any]:
     operations = {"operations": curve.operations} if curve.macs else {}
     shown = {"score": curve.score, "steps": curve.steps, "values": curve.values, **operations}
     return {"file": "anytime.csv", "earliest_step_with_99_percent": curve.earliest(), **shown}
-
-
-def _show(logger: TensorBoardLogger, curve: Curve, figure: Figure, epoch: int) -> None:
-    """The curve in TensorBoard: over steps, over operations, and as a picture."""
-    from litspike.callbacks.plots import pixels
-
-    board = logger.experiment
-    for index, (step, value) in enumerate(zip(curve.steps, curve.values, strict=True)):
-        board.add_scalar(f"anytime/{curve.score} by time step", value, step)
-        if curve.macs:
-            board.add_scalar(f"anytime/{curve.score} by synaptic operations", value, round(curve.operations[index]))
-    board.add_image("anytime", pixels(figure), epoch, dataformats="HWC")

@@ -16,13 +16,14 @@ from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from litspike.callbacks import Calibration, Console, FitProgress, Pictures, PredictionFile, Receipt
-from litspike.callbacks.provenance import Origin
 from litspike.cli import checkpoints
+from litspike.cli.board import BestEffortBoard
 from litspike.cli.call import SUBCOMMANDS, Call
 from litspike.cli.explain import explain
 from litspike.cli.lean import EpochCheckpoint, LastCheckpoint, NoProfiler, drop_empty_hooks
 from litspike.cli.messages import named_settings, parser_message, users_mistake
 from litspike.cli.monitors import check_monitors
+from litspike.cli.origin import origin_of
 from litspike.cli.parser import Parser, ParserExit
 from litspike.cli.processes import SameCheckpoint, check, end_the_others, place
 from litspike.cli.record import RunRecord
@@ -154,7 +155,8 @@ class LitspikeCLI(LightningCLI):
         if settings["logger"] in (None, True):
             settings["logger"] = False
             if self.run is not None and self.subcommand in ("fit", "test"):
-                settings["logger"] = TensorBoardLogger(self.run.folder, name="", version="", default_hp_metric=False)
+                board = TensorBoardLogger if self.subcommand == "fit" else BestEffortBoard
+                settings["logger"] = board(self.run.folder, name="", version="", default_hp_metric=False)
         if settings["enable_progress_bar"] is not False and sys.stdout.isatty():
             callbacks.append(FitProgress())
         else:
@@ -183,19 +185,9 @@ class LitspikeCLI(LightningCLI):
         """The receipt of a test, which learns what is tested."""
         assert self.ckpt_path is not None
         self._dump_config()
-        now = dict(named_settings(self.config_dump))
-        trained = dict(named_settings(checkpoints.configuration(self.checkpoint)))
-        typed = set(self.call.options)
-        changed = {
-            name: value
-            for name, value in now.items()
-            if not isinstance(value, dict) and (name in trained or name in typed) and value != trained.get(name)
-        }
-        seeds = {name: value for name, value in now.items() if name.split(".")[-1] in ("seed", "seed_everything")}
-        text = self.checkpoint.get(checkpoints.KEY, {}).get("config")
         receipt: Receipt = self._get(self.config_init, "receipt")
         folder = self.run.folder if self.run else self.ckpt_path.parent
-        receipt.origin = Origin(folder, self.ckpt_path, text, seeds, changed)
+        receipt.origin = origin_of(self.ckpt_path, self.checkpoint, folder, self.config_dump, self.call.options)
         return receipt
 
     def _fit_callbacks(self, settings: dict[str, Any]) -> list[Callback]:
