@@ -123,7 +123,9 @@ class Gathering:
 
     def _score(self, outputs: Tensor, y: Tensor) -> None:
         values = self.task.readout(outputs)
-        self.scores.update(torch.stack([score.of_samples(values, y).double() for score in self.task.test_figures.scores]))
+        self.scores.update(
+            torch.stack([score.of_samples(values, y).double() for score in self.task.test_figures.scores])
+        )
 
     def _answer(self, outputs: Tensor, y: Tensor) -> None:
         if len(outputs) != self.steps:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sized
 from typing import Any
 
+import torch
 from lightning import LightningModule, Trainer
 from torch import Tensor, nn
 
 from litspike.callbacks.anytime import Curve
 from litspike.callbacks.gathering import Gathering
-from litspike.metrics import energy, wilson_interval
+from litspike.metrics import SampleMean, energy, wilson_interval
 from litspike.metrics.energy import AC_PJ, MAC_PJ, NOT_COUNTED, SOURCE
 from litspike.networks.sequence import neuron_layers
 from litspike.tasks import CarriedClassification, Classification
 
 CARRIED = "the state is carried from batch to batch, so that the answers are not independent"
+REPEATED = "several processes tested the same samples"
 NOT_A_MEAN = "the loss is no mean over the samples"
 
 
@@ -35,30 +38,44 @@ def figures(trainer: Trainer, module: LightningModule, gathering: Gathering | No
     if gathering is None:
         return found
     # every process asks, in the same order: the sums wait for each other
-    losses = [] if "loss" in gathering.left_out else _means_with_intervals(gathering.losses)
-    scores = [] if "score" in gathering.left_out else _means_with_intervals(gathering.scores)
+    known: dict[str, Known] = {}
+    if "loss" not in gathering.left_out:
+        known |= zip(["loss"], _means_with_intervals(gathering.losses), strict=True)
+    if "score" not in gathering.left_out:
+        scores = gathering.task.test_figures.scores
+        for score, (mean, interval) in zip(scores, _means_with_intervals(gathering.scores), strict=True):
+            values = torch.tensor([mean, *(interval or ())], dtype=torch.float64)
+            if score.of_mean is not None:  # it rises with the mean, and so do the interval's ends
+                values = score.of_mean(values.clamp(min=0))
+            mean, *ends = values.tolist()
+            known[score.name] = mean, (ends[0], ends[1]) if ends else None
     samples = gathering.task.samples.get("test", 0)
     for name, figure in found.items():
-        known = {"loss": losses, gathering.task.test_figures.name: scores}.get(name) or []
-        figure |= _interval(name, figure["value"], known[-1] if known else None, samples, module)
+        figure |= _interval(name, figure["value"], known.get(name), samples, module)
     return found
 
 
-def _means_with_intervals(means: Any) -> list[tuple[float, tuple[float, float] | None]]:
+Known = tuple[float, tuple[float, float] | None]
+"""A mean, and its interval where there is one."""
+
+
+def _means_with_intervals(means: SampleMean) -> list[Known]:
     values = means.compute()["mean"].reshape(-1).tolist()
-    intervals = means.intervals() or [None] * len(values)
+    intervals: list[tuple[float, float] | None] = [*means.intervals()] or [None] * len(values)
     return list(zip(values, intervals, strict=True))
 
 
 def _interval(
     name: str,
     value: float,
-    known: tuple[float, tuple[float, float] | None] | None,
+    known: Known | None,
     samples: int,
     module: LightningModule,
 ) -> dict[str, Any]:
     if isinstance(module, CarriedClassification):
         return {"no_interval": CARRIED}
+    if samples > _available(module.trainer):
+        return {"no_interval": REPEATED}
     if name == "accuracy" and samples:
         return {"interval": list(wilson_interval(round(value * samples), samples)), "of": "Wilson"}
     if known is None:
@@ -67,6 +84,12 @@ def _interval(
     if not math.isclose(mean, value, rel_tol=1e-3, abs_tol=1e-6):
         return {"no_interval": NOT_A_MEAN}
     return {"no_interval": "one sample has no spread"} if interval is None else {"interval": interval, "of": "Student"}
+
+
+def _available(trainer: Trainer) -> float:
+    """Number of test samples there are; infinity where the loader doesn't tell."""
+    dataset = getattr(trainer.test_dataloaders, "dataset", None)
+    return len(dataset) if isinstance(dataset, Sized) else math.inf
 
 
 def layers(gathering: Gathering) -> dict[str, dict[str, Any]]:
@@ -113,12 +136,12 @@ def energies(operations: dict[str, Any]) -> dict[str, Any]:
 
 def anytime(gathering: Gathering, of_test: dict[str, dict[str, Any]]) -> Curve | None:
     """The score after each step looked at; None where there is one step, or the score is not known."""
-    if "score" in gathering.left_out:
+    if "anytime" in gathering.left_out:
         return None
-    assert gathering.scores is not None
-    found, name = gathering.scores.compute(), gathering.task.test_figures.name
+    assert gathering.answers is not None
+    found, name = gathering.answers.compute(), gathering.task.test_figures.scores[0].name
     values, samples = found["mean"].reshape(-1).tolist(), int(found["samples"])
-    intervals = gathering.scores.intervals()
+    intervals = gathering.answers.intervals()
     if name == "accuracy":
         intervals = [wilson_interval(round(value * samples), samples) for value in values]
     if "interval" not in of_test.get(name, {}):

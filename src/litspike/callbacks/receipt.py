@@ -47,6 +47,10 @@ class Receipt(Callback):
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to look on."""
+        path = Path(trainer.ckpt_path) if trainer.ckpt_path else None
+        # asked here, by every process: the trainer's own folder is agreed upon between them
+        folder = path.parent if path else Path(trainer.log_dir or trainer.default_root_dir)
+        self._origin = self.origin or Origin(folder, path)
         if self.enabled and isinstance(pl_module, Task):
             self._gathering = Gathering(pl_module)
 
@@ -70,37 +74,30 @@ class Receipt(Callback):
         if gathering is not None:
             gathering.close()
             gathering.agree(lambda here: bool(trainer.strategy.reduce_boolean_decision(here, all=True)))
-        with self._warning("receipt", trainer):
+        with self._warning("receipt"):
             said, curve = self._said(trainer, pl_module, gathering)
             if trainer.is_global_zero:
                 self._write(trainer, said)
                 if curve is not None:
-                    with self._warning("anytime curve", trainer):
+                    with self._warning("anytime curve"):
                         self._draw(trainer, curve, int(said["epochs"] or 0))
 
     @contextmanager
-    def _warning(self, what: str, trainer: Trainer) -> Iterator[None]:
+    def _warning(self, what: str) -> Iterator[None]:
         """Warn of anything that goes wrong: a receipt is not worth a test."""
         try:
             yield
         except Exception as error:
             reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
-            warnings.warn(f"no {what} in {self._folder(trainer)}: {reason}", stacklevel=2)
-
-    def _folder(self, trainer: Trainer) -> Path:
-        if self.origin is not None:
-            return self.origin.folder
-        path = trainer.ckpt_path
-        return Path(path).parent if path else Path(trainer.log_dir or trainer.default_root_dir)
+            warnings.warn(f"no {what} in {self._origin.folder}: {reason}", stacklevel=2)
 
     def _said(
         self, trainer: Trainer, module: LightningModule, gathering: Gathering | None
     ) -> tuple[dict[str, Any], Curve | None]:
         """What the receipt says, and the curve; every process takes part in the sums."""
-        origin = self.origin or Origin(self._folder(trainer), Path(trainer.ckpt_path) if trainer.ckpt_path else None)
         said = {
             "written": datetime.now().astimezone().isoformat(timespec="seconds"),
-            **_of_origin(origin),
+            **_of_origin(self._origin),
             "epochs": getattr(module, "_epochs_trained", None),
             "samples": getattr(module, "samples", {}).get("test"),
             "figures": figures(trainer, module, gathering),
@@ -119,7 +116,7 @@ class Receipt(Callback):
             curve = anytime(gathering, said["figures"])
             if curve is not None:
                 said["anytime"] = _of_curve(curve)
-            elif "score" not in left_out:
+            elif "anytime" not in left_out:
                 left_out["anytime"] = "one time step makes no curve"
             if trainer.is_global_zero and gathering.sample is not None:
                 said["latency"] = latency(gathering.task, gathering.sample)
@@ -127,7 +124,7 @@ class Receipt(Callback):
         return {**said, "left_out": left_out, "versions": versions(), "machine": of_machine}, curve
 
     def _write(self, trainer: Trainer, said: dict[str, Any]) -> None:
-        folder = self._folder(trainer)
+        folder = self._origin.folder
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("anytime.csv", "anytime.png"):
             (folder / name).unlink(missing_ok=True)  # of another test
@@ -139,7 +136,7 @@ class Receipt(Callback):
     def _draw(self, trainer: Trainer, curve: Curve, epoch: int) -> None:
         from litspike.callbacks.plots import anytime_curve, pixels  # matplotlib is slow to import
 
-        folder, figure = self._folder(trainer), anytime_curve(curve)
+        folder, figure = self._origin.folder, anytime_curve(curve)
         replace_text(folder / "anytime.csv", curve.csv())
         with replacing(folder / "anytime.png") as draft:
             figure.savefig(draft, format="png")

@@ -178,17 +178,13 @@ class LitspikeCLI(LightningCLI):
             self._predictions = (self.run.folder if self.run else self.ckpt_path.parent) / "predictions.csv"
             return [PredictionFile(self._predictions)]
         if self.subcommand == "test":
-            return [self._receipt()]
+            assert self.ckpt_path is not None
+            self._dump_config()
+            receipt: Receipt = self._get(self.config_init, "receipt")
+            folder = self.run.folder if self.run else self.ckpt_path.parent
+            receipt.origin = origin_of(self.ckpt_path, self.checkpoint, folder, self.config_dump, self.call.options)
+            return [receipt]
         return self._fit_callbacks(settings) if self.subcommand == "fit" else []
-
-    def _receipt(self) -> Callback:
-        """The receipt of a test, which learns what is tested."""
-        assert self.ckpt_path is not None
-        self._dump_config()
-        receipt: Receipt = self._get(self.config_init, "receipt")
-        folder = self.run.folder if self.run else self.ckpt_path.parent
-        receipt.origin = origin_of(self.ckpt_path, self.checkpoint, folder, self.config_dump, self.call.options)
-        return receipt
 
     def _fit_callbacks(self, settings: dict[str, Any]) -> list[Callback]:
         """The run's folder is made here, and what keeps its checkpoints, pictures and record."""
