@@ -106,7 +106,10 @@ def test_tensorboard_gets_scalars_hyperparameters_and_pictures(cli: Cli, home: P
     (run,) = runs(home)
     read = events(run)
     scalars = {f"{stage}/{name}" for stage in ("train", "val", "test") for name in ("loss", "accuracy")}
-    assert scalars | {"learning_rate"} == set(read.Tags()["scalars"])
+    curves = {f"anytime/accuracy by {axis}" for axis in ("time step", "synaptic operations")}
+    assert scalars | curves | {"learning_rate"} == set(read.Tags()["scalars"])
+    assert [event.step for event in read.Scalars("anytime/accuracy by time step")] == list(range(1, 17))
+    assert read.Images("anytime")[0].width >= 600
     for name in ("train/loss", "val/accuracy", "learning_rate"):
         assert [event.step for event in read.Scalars(name)] == [1, 2, 3]
     for name in ("decision boundary", "spikes/layer 1"):

@@ -5,5 +5,6 @@ from litspike.callbacks.console import Console
 from litspike.callbacks.pictures import Pictures
 from litspike.callbacks.predictions import PredictionFile
 from litspike.callbacks.progress import FitProgress
+from litspike.callbacks.receipt import Receipt
 
-__all__ = ["Calibration", "Console", "FitProgress", "Pictures", "PredictionFile"]
+__all__ = ["Calibration", "Console", "FitProgress", "Pictures", "PredictionFile", "Receipt"]

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from litspike.callbacks.anytime import Curve
+
 Array = NDArray[np.floating]
 
 BLUE, ORANGE = "#0072b2", "#d55e00"
@@ -76,6 +78,34 @@ def spike_rasters(spikes: Array, captions: Sequence[str], title: str) -> Figure:
     figure.supxlabel("time step", fontsize=12)
     figure.supylabel("neuron", fontsize=12)
     figure.suptitle(title, fontsize=12)
+    return figure
+
+
+def anytime_curve(curve: Curve) -> Figure:
+    """A score over the time steps, and over the synaptic operations a sample that were spent until then.
+
+    Args:
+        curve: of two steps or more; without operations there is one panel.
+    """
+    panels = [("time step", [float(step) for step in curve.steps])]
+    if curve.macs:
+        panels.append(("synaptic operations a sample", curve.operations))
+    figure = Figure(figsize=(1.0 + 4.2 * len(panels), 4.0), dpi=130)
+    figure.subplots_adjust(0.4 * 2 / figure.get_figwidth(), 0.15, 0.98, 0.84, wspace=0.08)
+    earliest = curve.earliest()
+    for axes, (label, x) in zip(figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True):
+        if curve.intervals:
+            low, high = zip(*curve.intervals, strict=True)
+            axes.fill_between(x, low, high, color=BLUE, alpha=0.18, linewidth=0, label="95% interval")
+        axes.plot(x, curve.values, color=BLUE, marker="o", markersize=4, label=curve.score)
+        place = x[curve.steps.index(earliest)]
+        axes.axvline(place, color=ORANGE, linestyle="--", label=f"99% of the final {curve.score}: step {earliest}")
+        axes.set_xlabel(label, fontsize=12)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.grid(alpha=0.3)
+    figure.axes[0].set_ylabel(f"{curve.score} of the answer until then", fontsize=12)
+    figure.axes[0].legend(fontsize=9, loc="lower right" if curve.rises else "upper right")
+    figure.suptitle(f"anytime curve, {curve.steps[-1]} time steps", fontsize=12)
     return figure
 
 

@@ -15,13 +15,15 @@ from lightning import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from litspike.callbacks import Calibration, Console, FitProgress, Pictures, PredictionFile
+from litspike.callbacks import Calibration, Console, FitProgress, Pictures, PredictionFile, Receipt
 from litspike.cli import checkpoints
+from litspike.cli.board import BestEffortBoard
 from litspike.cli.call import SUBCOMMANDS, Call
 from litspike.cli.explain import explain
 from litspike.cli.lean import EpochCheckpoint, LastCheckpoint, NoProfiler, drop_empty_hooks
 from litspike.cli.messages import named_settings, parser_message, users_mistake
 from litspike.cli.monitors import check_monitors
+from litspike.cli.origin import origin_of
 from litspike.cli.parser import Parser, ParserExit
 from litspike.cli.processes import SameCheckpoint, check, end_the_others, place
 from litspike.cli.record import RunRecord
@@ -82,6 +84,7 @@ class LitspikeCLI(LightningCLI):
         parser.add_lightning_class_args(Console, "console")
         parser.add_lightning_class_args(Pictures, "pictures")
         parser.add_lightning_class_args(Calibration, "calibrate")
+        parser.add_lightning_class_args(Receipt, "receipt")
         parser.add_argument(
             "--checkpoint.monitor", type=str, default="val/loss", help="Figure that chooses the best checkpoint."
         )
@@ -152,7 +155,8 @@ class LitspikeCLI(LightningCLI):
         if settings["logger"] in (None, True):
             settings["logger"] = False
             if self.run is not None and self.subcommand in ("fit", "test"):
-                settings["logger"] = TensorBoardLogger(self.run.folder, name="", version="", default_hp_metric=False)
+                board = TensorBoardLogger if self.subcommand == "fit" else BestEffortBoard
+                settings["logger"] = board(self.run.folder, name="", version="", default_hp_metric=False)
         if settings["enable_progress_bar"] is not False and sys.stdout.isatty():
             callbacks.append(FitProgress())
         else:
@@ -173,6 +177,13 @@ class LitspikeCLI(LightningCLI):
             assert self.ckpt_path is not None
             self._predictions = (self.run.folder if self.run else self.ckpt_path.parent) / "predictions.csv"
             return [PredictionFile(self._predictions)]
+        if self.subcommand == "test":
+            assert self.ckpt_path is not None
+            self._dump_config()
+            receipt: Receipt = self._get(self.config_init, "receipt")
+            folder = self.run.folder if self.run else self.ckpt_path.parent
+            receipt.origin = origin_of(self.ckpt_path, self.checkpoint, folder, self.config_dump, self.call.options)
+            return [receipt]
         return self._fit_callbacks(settings) if self.subcommand == "fit" else []
 
     def _fit_callbacks(self, settings: dict[str, Any]) -> list[Callback]:

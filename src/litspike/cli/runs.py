@@ -5,6 +5,8 @@ logs/EXPERIMENT/2026-01-31_12-00-00/
     run.json                      its status, its beginning and end, its best checkpoint
     checkpoints/best.ckpt         the epoch that was best on the validation data
     checkpoints/last.ckpt         the newest complete epoch, at most a second old
+    receipt.json, receipt.md      what the newest test found, and what it costs
+    anytime.csv, anytime.png      its answer after each time step
     events.out.tfevents.*         what TensorBoard shows
 """
 

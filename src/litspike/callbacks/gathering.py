@@ -1,0 +1,158 @@
+"""What one test run shows of a task beside its figures: firing, operations, and the answer after each step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from litspike.callbacks.anytime import looked_at
+from litspike.metrics import Firing, Operations, SampleMean
+from litspike.networks.sequence import neuron_layers
+from litspike.networks.watch import Seen, watched
+from litspike.settings import UserError
+from litspike.tasks.losses import Loss
+from litspike.tasks.task import Task
+
+
+class Gathering:
+    """Looks on while the batches of a test go through a task's network. Nothing is computed twice for it.
+
+    Nothing that goes wrong in it reaches the test: the part is given up, and :attr:`left_out` says why.
+
+    Args:
+        task: what is tested.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.steps = 0
+        """Time steps T of the samples; 0 before the first."""
+        self.points: list[int] = []
+        """The steps after which the answer is looked at."""
+        self.firing: dict[str, tuple[str, Firing]] = {}
+        """Name → model and firing of each layer of neurons."""
+        self.operations: Operations | None = None
+        self.answers: SampleMean | None = None
+        """The first of the task's scores after each of the steps looked at."""
+        self.scores = SampleMean(len(task.test_figures.scores)).to(task.device)
+        """Each of the task's scores, of the whole sequence."""
+        self.losses = SampleMean().to(task.device)
+        self.sample: Tensor | None = None
+        """The first sample, [1, *]."""
+        self.left_out: dict[str, str] = {}
+        """Name of each part that was given up, with its reason."""
+        self._outputs: Tensor | None = None
+        self._pass = ExitStack()
+        self._hooks = ExitStack()
+        # a pass is counted from the network's call to its return, when the encoder has told how many steps there are
+        self._hooks.callback(task.network.register_forward_pre_hook(self._begin).remove)
+        self._hooks.callback(task.network.register_forward_hook(self._end).remove)
+        self._hooks.enter_context(watched(task.network, self._saw))
+
+    def close(self) -> None:
+        """Look no more."""
+        with suppress(Exception):  # of a pass that was broken off
+            self._pass.close()
+        self._hooks.close()
+
+    def agree(self, everywhere: Callable[[bool], bool]) -> None:
+        """Give up in every process what was given up in one, as the others would wait for it.
+
+        Args:
+            everywhere: whether something holds in all processes, from whether it holds in this one.
+        """
+        layers = [name for name, _ in neuron_layers(self.task.network)]
+        there: dict[str, object] = {"operations": self.operations, "anytime": self.answers}
+        there |= dict.fromkeys(("score", "loss"), self.sample)
+        there |= {f"layer {name}": self.firing.get(name) for name in layers}
+        for part, found in there.items():
+            if found is None:
+                self.left_out.setdefault(part, "nothing was seen of it")
+            if not everywhere(part not in self.left_out):
+                self.left_out.setdefault(part, "it failed in another process")
+
+    def batch_end(self, x: Tensor, y: Tensor) -> None:
+        """Take in the answers to a batch, [B, *], whose targets are y."""
+        outputs, self._outputs = self._outputs, None
+        if self.sample is None:
+            self.sample = x[:1].clone()
+        if outputs is not None:
+            self._safely("score", lambda: self._score(outputs, y))
+            self._safely("loss", lambda: self._lose(outputs, y))
+            self._safely("anytime", lambda: self._answer(outputs, y))
+
+    def _safely(self, part: str, look: Callable[[], object]) -> None:
+        if part in self.left_out:
+            return
+        try:
+            look()
+        except Exception as error:  # a look at the test is not worth the test
+            self.left_out[part] = " ".join(str(error).split()) or type(error).__name__
+
+    def _begin(self, network: nn.Module, arguments: tuple[Any, ...]) -> None:
+        self._safely("operations", lambda: self._count(network, *arguments[0].shape[:2]))
+
+    def _count(self, network: nn.Module, steps: int, samples: int) -> None:
+        if self.operations is None:
+            self.steps, self.points = steps, looked_at(steps)
+            self.operations = Operations(network, steps).to(self.task.device)
+        if steps != self.steps:
+            raise UserError(f"samples of {self.steps} and of {steps} time steps")
+        self._pass.enter_context(self.operations.counted(samples))
+
+    def _end(self, network: nn.Module, arguments: tuple[Any, ...], result: Any) -> None:
+        self._safely("operations", self._pass.close)
+        self._outputs = result[0]
+
+    def _saw(self, seen: Seen) -> None:
+        self._safely(f"layer {seen.name}", lambda: self._fired(seen))
+
+    def _fired(self, seen: Seen) -> None:
+        spikes = seen.output
+        if not bool(((spikes == 0) | (spikes == 1)).all()):
+            raise UserError("its outputs are no spikes")
+        if seen.name not in self.firing:
+            model = type(getattr(seen.layer, "neuron", seen.layer)).__name__
+            model = model if not hasattr(seen.layer, "neuron") else f"{type(seen.layer).__name__} {model}"
+            self.firing[seen.name] = model, Firing(spikes.shape[2:].numel()).to(spikes.device)
+        self.firing[seen.name][1].update(spikes)
+
+    def _score(self, outputs: Tensor, y: Tensor) -> None:
+        values = self.task.readout(outputs)
+        self.scores.update(
+            torch.stack([score.of_samples(values, y).double() for score in self.task.test_figures.scores])
+        )
+
+    def _answer(self, outputs: Tensor, y: Tensor) -> None:
+        if len(outputs) != self.steps:
+            raise UserError(f"samples of {self.steps} and of {len(outputs)} time steps")
+        answers = [self.task.readout(outputs[:step]) for step in self.points]
+        if len({answer.shape for answer in answers}) > 1:
+            raise UserError("the readout gives a value for each step, not one answer that each step adds to")
+        score = self.task.test_figures.scores[0]
+        if self.answers is None:
+            self.answers = SampleMean(len(self.points)).to(outputs.device)
+        self.answers.update(torch.stack([score.of_samples(answer, y).double() for answer in answers]))
+
+    def _lose(self, outputs: Tensor, y: Tensor) -> None:
+        self.losses.update(sample_losses(self.task.loss, self.task.readout(outputs), outputs, y))
+
+
+def sample_losses(loss: Loss, values: Tensor, outputs: Tensor, targets: Tensor) -> Tensor:
+    r"""The loss of each sample by itself, [B].
+
+    Args:
+        loss: the loss of a batch.
+        values: the readout's, [B, \*].
+        outputs: the network's, [T, B, \*].
+        targets: [B, \*].
+    """
+
+    def alone(value: Tensor, output: Tensor, target: Tensor) -> Tensor:
+        return loss(value[None], output[:, None], target[None])
+
+    return torch.vmap(alone, in_dims=(0, 1, 0))(values, outputs, targets)

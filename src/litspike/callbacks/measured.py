@@ -1,0 +1,161 @@
+"""The measured parts of a receipt, as plain numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sized
+from typing import Any
+
+import torch
+from lightning import LightningModule, Trainer
+from torch import Tensor, nn
+
+from litspike.callbacks.anytime import Curve
+from litspike.callbacks.gathering import Gathering
+from litspike.metrics import SampleMean, energy, wilson_interval
+from litspike.metrics.energy import AC_PJ, MAC_PJ, NOT_COUNTED, SOURCE
+from litspike.networks.sequence import neuron_layers
+from litspike.tasks import CarriedClassification, Classification
+
+CARRIED = "the state is carried from batch to batch, so that the answers are not independent"
+REPEATED = "several processes tested the same samples"
+NOT_A_MEAN = "the loss is no mean over the samples"
+
+
+def parameters(module: nn.Module) -> dict[str, int]:
+    """Number of parameters, and of those that are trained."""
+    found = [(parameter.numel(), parameter.requires_grad) for parameter in module.parameters()]
+    return {"all": sum(size for size, _ in found), "trained": sum(size for size, trained in found if trained)}
+
+
+def figures(trainer: Trainer, module: LightningModule, gathering: Gathering | None) -> dict[str, dict[str, Any]]:
+    """The figures of the test, each with its value and, where it can be told, its 95% interval and whose that is."""
+    found = {
+        name.removeprefix("test/"): {"value": float(value)}
+        for name, value in trainer.callback_metrics.items()
+        if name.startswith("test/")
+    }
+    if gathering is None:
+        return found
+    # every process asks, in the same order: the sums wait for each other
+    known: dict[str, Known] = {}
+    if "loss" not in gathering.left_out:
+        known |= zip(["loss"], _means_with_intervals(gathering.losses), strict=True)
+    if "score" not in gathering.left_out:
+        scores = gathering.task.test_figures.scores
+        for score, (mean, interval) in zip(scores, _means_with_intervals(gathering.scores), strict=True):
+            values = torch.tensor([mean, *(interval or ())], dtype=torch.float64)
+            if score.of_mean is not None:  # it rises with the mean, and so do the interval's ends
+                values = score.of_mean(values.clamp(min=0))
+            mean, *ends = values.tolist()
+            known[score.name] = mean, (ends[0], ends[1]) if ends else None
+    samples = gathering.task.samples.get("test", 0)
+    for name, figure in found.items():
+        figure |= _interval(name, figure["value"], known.get(name), samples, module)
+    return found
+
+
+Known = tuple[float, tuple[float, float] | None]
+"""A mean, and its interval where there is one."""
+
+
+def _means_with_intervals(means: SampleMean) -> list[Known]:
+    values = means.compute()["mean"].reshape(-1).tolist()
+    intervals: list[tuple[float, float] | None] = [*means.intervals()] or [None] * len(values)
+    return list(zip(values, intervals, strict=True))
+
+
+def _interval(
+    name: str,
+    value: float,
+    known: Known | None,
+    samples: int,
+    module: LightningModule,
+) -> dict[str, Any]:
+    if isinstance(module, CarriedClassification):
+        return {"no_interval": CARRIED}
+    if samples > _available(module.trainer):
+        return {"no_interval": REPEATED}
+    if name == "accuracy" and samples:
+        return {"interval": list(wilson_interval(round(value * samples), samples)), "of": "Wilson"}
+    if known is None:
+        return {"no_interval": "its spread over the samples is not known"}
+    mean, interval = known
+    if not math.isclose(mean, value, rel_tol=1e-3, abs_tol=1e-6):
+        return {"no_interval": NOT_A_MEAN}
+    return {"no_interval": "one sample has no spread"} if interval is None else {"interval": interval, "of": "Student"}
+
+
+def _available(trainer: Trainer) -> float:
+    """Number of test samples there are; infinity where the loader doesn't tell."""
+    dataset = getattr(trainer.test_dataloaders, "dataset", None)
+    return len(dataset) if isinstance(dataset, Sized) else math.inf
+
+
+def layers(gathering: Gathering) -> dict[str, dict[str, Any]]:
+    """Model, size and firing of each spiking layer; ``sparsity`` is the share of its outputs that are no spikes."""
+    found = {}
+    for name, _ in neuron_layers(gathering.task.network):
+        if f"layer {name}" not in gathering.left_out:
+            model, firing = gathering.firing[name]
+            shares = {key: float(value) for key, value in firing.compute().items()}
+            found[name] = {"model": model, "neurons": firing.neurons, **shares, "sparsity": 1 - shares["rate"]}
+    return found
+
+
+def connections(gathering: Gathering) -> dict[str, Any]:
+    """Synaptic operations of one sample: of each connection and of all of them."""
+    assert gathering.operations is not None
+    operations = gathering.operations
+    found: dict[str, dict[str, Any]] = {}
+    for name, counts in operations.compute().items():
+        sums = {kind: float(count.sum()) for kind, count in counts.items()}
+        first = float(counts["dense"].reshape(-1)[0])
+        once = gathering.steps > 1 and sums["dense"] == first > 0
+        about = {"layer": str(operations.connections[name]), "dense_of_one_step": first, "computed_once": once}
+        found[name] = {**sums, **about}
+    total = {kind: sum(layer[kind] for layer in found.values()) for kind in ("dense", "macs", "acs")}
+    one_step = sum(layer["dense_of_one_step"] for layer in found.values())
+    all_of_it = {**total, "dense_of_one_step": one_step, "effective": total["macs"] + total["acs"]}
+    return {**all_of_it, "connections": found, "not_counted": operations.uncounted}
+
+
+def energies(operations: dict[str, Any]) -> dict[str, Any]:
+    """Energy of the operations of one sample in nanojoules, beside that of the same layers without spikes."""
+    return {
+        "unit": "nJ",
+        "with_spikes": energy(operations["macs"], operations["acs"]),
+        "without_spikes_one_pass": energy(operations["dense_of_one_step"], 0),
+        "without_spikes_every_step": energy(operations["dense"], 0),
+        "pj_per_mac": MAC_PJ,
+        "pj_per_ac": AC_PJ,
+        "source": SOURCE,
+        "not_counted": NOT_COUNTED,
+    }
+
+
+def anytime(gathering: Gathering, of_test: dict[str, dict[str, Any]]) -> Curve | None:
+    """The score after each step looked at; None where there is one step, or the score is not known."""
+    if "anytime" in gathering.left_out:
+        return None
+    assert gathering.answers is not None
+    found, name = gathering.answers.compute(), gathering.task.test_figures.scores[0].name
+    values, samples = found["mean"].reshape(-1).tolist(), int(found["samples"])
+    intervals = gathering.answers.intervals()
+    if name == "accuracy":
+        intervals = [wilson_interval(round(value * samples), samples) for value in values]
+    if "interval" not in of_test.get(name, {}):
+        intervals = []
+    spent: dict[str, list[float]] = {"macs": [], "acs": []}
+    if "operations" not in gathering.left_out and gathering.operations is not None:
+        counts = gathering.operations.compute().values()
+        spent = {kind: _until([count[kind] for count in counts], gathering.points) for kind in spent}
+    rises = isinstance(gathering.task, Classification)
+    curve = Curve(name, rises, gathering.points, values, intervals, spent["macs"], spent["acs"])
+    return curve if gathering.steps > 1 else None
+
+
+def _until(counts: list[Tensor], points: list[int]) -> list[float]:
+    """Sum over the connections, each [T], of all steps up to each of the points."""
+    by_step = [count.reshape(-1).cumsum(0) for count in counts]
+    return [sum(float(total[point - 1]) for total in by_step) for point in points]

@@ -1,0 +1,167 @@
+"""The receipt of a test: what a network can do, what it costs, and where these figures come from."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from litspike.callbacks.anytime import Curve
+from litspike.callbacks.gathering import Gathering
+from litspike.callbacks.latency import latency
+from litspike.callbacks.measured import anytime, connections, energies, figures, layers, parameters
+from litspike.callbacks.provenance import Origin, file_hash, machine, text_hash, versions
+from litspike.callbacks.receipt_text import readable
+from litspike.files import replace_text, replacing
+from litspike.tasks.task import Task
+
+
+class Receipt(Callback):
+    """Writes ``receipt.json`` and ``receipt.md`` when a test ends, and the anytime curve beside them.
+
+    The receipt holds the figures with their 95% intervals, parameters, time steps, firing rates, synaptic operations
+    with an estimate of their energy, latency, seeds, versions and machine. The anytime curve, ``anytime.csv``,
+    ``anytime.png`` and in TensorBoard, is the score that the readout gives after each time step, and the operations
+    spent until then. All of it comes from the test's own pass, but for the latency, which is measured afterwards.
+    What can't be told is left out with its reason. On several processes the first one writes, for all.
+
+    A receipt that can't be written warns, and the test goes on.
+
+    Args:
+        enabled: whether there is a receipt.
+    """
+
+    def __init__(self, enabled: bool = True) -> None:
+        self.enabled = enabled
+        self.origin: Origin | None = None
+        """What is tested; found from the trainer where None."""
+        self._gathering: Gathering | None = None
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to look on."""
+        path = Path(trainer.ckpt_path) if trainer.ckpt_path else None
+        # asked here, by every process: the trainer's own folder is agreed upon between them
+        folder = path.parent if path else Path(trainer.log_dir or trainer.default_root_dir)
+        self._origin = self.origin or Origin(folder, path)
+        if self.enabled and isinstance(pl_module, Task):
+            self._gathering = Gathering(pl_module)
+
+    def on_test_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: Any, **__: Any
+    ) -> None:
+        """Take in a batch."""
+        if self._gathering is not None:
+            self._gathering.batch_end(batch[0], batch[1])
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Look no more."""
+        if self._gathering is not None:
+            self._gathering.close()
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put everything together, and write it."""
+        gathering, self._gathering = self._gathering, None
+        if not self.enabled:
+            return
+        if gathering is not None:
+            gathering.close()
+            gathering.agree(lambda here: bool(trainer.strategy.reduce_boolean_decision(here, all=True)))
+        with self._warning("receipt"):
+            said, curve = self._said(trainer, pl_module, gathering)
+            if trainer.is_global_zero:
+                self._write(trainer, said)
+                if curve is not None:
+                    with self._warning("anytime curve"):
+                        self._draw(trainer, curve, int(said["epochs"] or 0))
+
+    @contextmanager
+    def _warning(self, what: str) -> Iterator[None]:
+        """Warn of anything that goes wrong: a receipt is not worth a test."""
+        try:
+            yield
+        except Exception as error:
+            reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+            warnings.warn(f"no {what} in {self._origin.folder}: {reason}", stacklevel=2)
+
+    def _said(
+        self, trainer: Trainer, module: LightningModule, gathering: Gathering | None
+    ) -> tuple[dict[str, Any], Curve | None]:
+        """What the receipt says, and the curve; every process takes part in the sums."""
+        said = {
+            "written": datetime.now().astimezone().isoformat(timespec="seconds"),
+            **_of_origin(self._origin),
+            "epochs": getattr(module, "_epochs_trained", None),
+            "samples": getattr(module, "samples", {}).get("test"),
+            "figures": figures(trainer, module, gathering),
+            "parameters": parameters(module),
+        }
+        left_out: dict[str, str] = {}
+        curve = None
+        if gathering is None:
+            left_out["layers, operations, energy, latency, anytime"] = f"{type(module).__name__} is no litspike task"
+        else:
+            left_out |= gathering.left_out
+            said |= {"time_steps": gathering.steps, "layers": layers(gathering)}
+            if "operations" not in left_out:
+                said["operations"] = connections(gathering)
+                said["energy"] = energies(said["operations"])
+            curve = anytime(gathering, said["figures"])
+            if curve is not None:
+                said["anytime"] = _of_curve(curve)
+            elif "anytime" not in left_out:
+                left_out["anytime"] = "one time step makes no curve"
+            if trainer.is_global_zero and gathering.sample is not None:
+                said["latency"] = latency(gathering.task, gathering.sample)
+        of_machine = {**machine(module.device), "processes": trainer.world_size, "precision": str(trainer.precision)}
+        return {**said, "left_out": left_out, "versions": versions(), "machine": of_machine}, curve
+
+    def _write(self, trainer: Trainer, said: dict[str, Any]) -> None:
+        folder = self._origin.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("anytime.csv", "anytime.png"):
+            (folder / name).unlink(missing_ok=True)  # of another test
+        replace_text(folder / "receipt.json", json.dumps(said, indent=2, ensure_ascii=False) + "\n")
+        replace_text(folder / "receipt.md", readable(said))
+        bar = trainer.progress_bar_callback
+        (bar.print if bar is not None else print)(f"receipt: {folder / 'receipt.md'}")
+
+    def _draw(self, trainer: Trainer, curve: Curve, epoch: int) -> None:
+        from litspike.callbacks.plots import anytime_curve, pixels  # matplotlib is slow to import
+
+        folder, figure = self._origin.folder, anytime_curve(curve)
+        replace_text(folder / "anytime.csv", curve.csv())
+        with replacing(folder / "anytime.png") as draft:
+            figure.savefig(draft, format="png")
+        if not isinstance(trainer.logger, TensorBoardLogger):
+            return
+        board = trainer.logger.experiment
+        for index, (step, value) in enumerate(zip(curve.steps, curve.values, strict=True)):
+            board.add_scalar(f"anytime/{curve.score} by time step", value, step)
+            if curve.macs:
+                board.add_scalar(f"anytime/{curve.score} by synaptic operations", value, round(curve.operations[index]))
+        board.add_image("anytime", pixels(figure), epoch, dataformats="HWC")
+
+
+def _of_origin(origin: Origin) -> dict[str, Any]:
+    checkpoint = {} if origin.checkpoint is None else _of_checkpoint(origin.checkpoint, origin.folder)
+    trained = {} if origin.configuration is None else {"sha256": text_hash(origin.configuration)}
+    configuration = {**trained, "changed_for_this_test": origin.changed}
+    return {"checkpoint": checkpoint, "configuration": configuration, "seeds": origin.seeds}
+
+
+def _of_checkpoint(path: Path, folder: Path) -> dict[str, str]:
+    return {"file": os.path.relpath(path, folder), "sha256": file_hash(path)}
+
+
+def _of_curve(curve: Curve) -> dict[str, Any]:
+    operations = {"operations": curve.operations} if curve.macs else {}
+    shown = {"score": curve.score, "steps": curve.steps, "values": curve.values, **operations}
+    return {"file": "anytime.csv", "earliest_step_with_99_percent": curve.earliest(), **shown}

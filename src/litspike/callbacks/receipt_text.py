@@ -1,0 +1,148 @@
+"""The receipt as a text that is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+
+def readable(said: dict[str, Any]) -> str:
+    """The receipt as Markdown.
+
+    Args:
+        said: what ``receipt.json`` holds.
+    """
+    parts = (_head, _figures, _anytime, _cost, _firing, _operations, _latency, _left_out, _origin)
+    return "\n".join(line for part in parts for line in part(said)).rstrip("\n") + "\n"
+
+
+def _head(said: dict[str, Any]) -> Iterator[str]:
+    size = said["parameters"]
+    trained = "" if size["trained"] == size["all"] else f", {size['trained']:,} of them trained"
+    steps = f", {said['time_steps']} time steps" if said.get("time_steps") else ""
+    yield from ("# Receipt", "")
+    yield f"{said['samples']} test samples, {size['all']:,} parameters{trained}{steps}. Written {said['written']}."
+    yield ""
+
+
+def _figures(said: dict[str, Any]) -> Iterator[str]:
+    rows = []
+    for name, figure in said["figures"].items():
+        low, high = figure.get("interval", (None, None))
+        interval = f"none: {figure.get('no_interval')}" if low is None else f"{low:.4f} to {high:.4f} ({figure['of']})"
+        rows.append((name, f"{figure['value']:.4f}", interval))
+    yield from _table(("figure", "value", "95% interval"), rows)
+
+
+def _anytime(said: dict[str, Any]) -> Iterator[str]:
+    curve = said.get("anytime")
+    if curve is None:
+        return
+    earliest = curve["earliest_step_with_99_percent"]
+    at = curve["steps"].index(earliest)
+    some = "" if len(curve["steps"]) == curve["steps"][-1] else f" (of {len(curve['steps'])} steps looked at)"
+    text = f"99% of the final {curve['score']} is there at step {earliest} of {curve['steps'][-1]}{some}"
+    if "operations" in curve:
+        spent, full = curve["operations"][at], curve["operations"][-1]
+        text += f", after {spent:,.1f} of {full:,.1f} synaptic operations a sample"
+    yield from (f"{text}: `{curve['file']}`, `anytime.png`.", "")
+
+
+def _cost(said: dict[str, Any]) -> Iterator[str]:
+    if "energy" not in said:
+        return
+    done, joule = said["operations"], said["energy"]
+    yield from ("## Cost of one sample", "")
+    rows = [
+        ("with spikes", done["macs"], done["acs"], joule["with_spikes"]),
+        ("without spikes, one pass", done["dense_of_one_step"], 0, joule["without_spikes_one_pass"]),
+        ("without spikes, every step", done["dense"], 0, joule["without_spikes_every_step"]),
+    ]
+    names = ("network", "multiply–accumulates", "accumulates", "energy, nJ")
+    yield from _table(names, [(name, f"{macs:,.1f}", f"{acs:,.1f}", f"{nj:,.4g}") for name, macs, acs, nj in rows])
+    yield (
+        "With spikes: what inputs and weights that are not zero make; an input of −1, 0 and 1 alone adds, any other "
+        "multiplies. Without spikes, one pass: the same connections run once, as for a single time step, every product "
+        "computed. Every step: as often as the spiking network ran them, every product computed."
+    )
+    yield ""
+    yield (
+        f"Energy: {joule['pj_per_mac']} pJ a multiply–accumulate, {joule['pj_per_ac']} pJ an accumulate "
+        f"({joule['source']}). It is an estimate of arithmetic alone; not counted: {joule['not_counted']}."
+    )
+    yield ""
+
+
+def _firing(said: dict[str, Any]) -> Iterator[str]:
+    if not said.get("layers"):
+        return
+    yield from ("## Firing", "")
+    rows = [
+        (name, layer["model"], str(layer["neurons"]), *(f"{layer[key]:.4f}" for key in _SHARES))
+        for name, layer in said["layers"].items()
+    ]
+    yield from _table(("layer", "model", "neurons", "spikes per neuron and step", *_SHARES[1:]), rows)
+    yield from ("Silent and saturated: shares of neurons without a spike, and with one at every step, in the test.", "")
+
+
+_SHARES = ("rate", "sparsity", "silent", "saturated")
+
+
+def _operations(said: dict[str, Any]) -> Iterator[str]:
+    if "operations" not in said:
+        return
+    yield from ("## Synaptic operations of one sample", "")
+    rows = []
+    for name, layer in said["operations"]["connections"].items():
+        once = ", once for all steps" if layer["computed_once"] else ""
+        rows.append((name, f"{layer['layer']}{once}", *(f"{layer[kind]:,.1f}" for kind in ("dense", "macs", "acs"))))
+    yield from _table(("connection", "", "dense", "effective MACs", "effective ACs"), rows)
+    if any(layer["computed_once"] for layer in said["operations"]["connections"].values()):
+        yield from ("An input that is the same at every step is computed, and counted, once.", "")
+    if said["operations"]["not_counted"]:
+        yield from (f"Not counted: {', '.join(said['operations']['not_counted'])}.", "")
+
+
+def _latency(said: dict[str, Any]) -> Iterator[str]:
+    if "latency" in said:
+        found, on = said["latency"], said["machine"]
+        where = f"{on['device']}, {on['threads']} threads" if on["device"] == "cpu" else on["device"]
+        yield from ("## Latency", "")
+        yield (
+            f"{found['milliseconds']:.3f} ms for one sample alone, from encoder to readout: median of "
+            f"{found['passes']} warm passes, {found['least']:.3f} to {found['greatest']:.3f} ms ({where})."
+        )
+        yield ""
+
+
+def _left_out(said: dict[str, Any]) -> Iterator[str]:
+    if said["left_out"]:
+        yield from ("## Left out", "")
+        yield from (f"- {part}: {reason}" for part, reason in said["left_out"].items())
+        yield ""
+
+
+def _origin(said: dict[str, Any]) -> Iterator[str]:
+    yield from ("## Where it comes from", "")
+    checkpoint, configuration = said["checkpoint"], said["configuration"]
+    if checkpoint:
+        epochs = f", {said['epochs']} epochs" if said["epochs"] else ""
+        yield f"- checkpoint: `{checkpoint['file']}`{epochs}, sha256 `{checkpoint['sha256']}`"
+    if "sha256" in configuration:
+        yield f"- configuration of the training: sha256 `{configuration['sha256']}`"
+    yield from _list("set otherwise for this test", configuration["changed_for_this_test"])
+    yield from _list("seeds", said["seeds"])
+    yield from _list("versions", said["versions"])
+    yield from _list("machine", said["machine"])
+
+
+def _list(title: str, entries: dict[str, Any]) -> Iterator[str]:
+    if entries:
+        yield f"- {title}: {', '.join(f'{name} {value}' for name, value in entries.items())}"
+
+
+def _table(names: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    yield f"| {' | '.join(names)} |"
+    yield f"|{' --- |' * len(names)}"
+    yield from (f"| {' | '.join(row)} |" for row in rows)
+    yield ""

@@ -1,0 +1,56 @@
+"""Means of the samples, with what their intervals need."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from litspike.metrics.mean import interval_of
+from litspike.settings import whole
+
+
+class SampleMean(Metric):
+    r"""Mean of one or several figures over the samples, and its 95% interval.
+
+    Equation, with n samples of values x: ``m = Σx / n``, ``s² = (Σx² − n m²) / (n − 1)``, and Student's interval of
+    :func:`~litspike.metrics.mean_interval`; sums in float64, added up over processes.
+
+    Update: ``mean.update(values)`` with values [figures, B], or [B] of one figure. Compute: float64 ``mean`` and
+    ``deviation`` s, each [figures], and ``samples`` n; for one figure without dimension.
+
+    Args:
+        figures: number of figures.
+
+    Raises:
+        SettingError: if figures is below 1.
+    """
+
+    full_state_update = False
+    sums: Tensor
+    """Sums of the values and of their squares, [2, figures]."""
+    samples: Tensor
+
+    def __init__(self, figures: int = 1) -> None:
+        super().__init__()
+        self.add_state("sums", torch.zeros((2, whole("figures", figures)), dtype=torch.float64), "sum")
+        self.add_state("samples", torch.zeros((), dtype=torch.int64), "sum")
+
+    def update(self, values: Tensor) -> None:
+        """Take in the values of a batch, [figures, B] or [B]."""
+        values = values.detach().double().reshape(self.sums.shape[1], -1)
+        self.sums += torch.stack([values.sum(1), values.square().sum(1)])
+        self.samples += values.shape[1]
+
+    def compute(self) -> dict[str, Tensor]:
+        """Means, deviations and number of samples."""
+        mean = self.sums[0] / self.samples
+        variance = (self.sums[1] / self.samples - mean.square()).clamp(min=0) * self.samples / (self.samples - 1)
+        return {"mean": mean, "deviation": variance.sqrt(), "samples": self.samples}
+
+    def intervals(self) -> list[tuple[float, float]]:
+        """The interval of each figure's mean; empty where there are fewer than two samples."""
+        found = self.compute()
+        samples = int(found["samples"])
+        pairs = zip(found["mean"].reshape(-1).tolist(), found["deviation"].reshape(-1).tolist(), strict=True)
+        return [interval_of(mean, deviation, samples) for mean, deviation in pairs] if samples > 1 else []
