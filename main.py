@@ -1,4 +1,4 @@
-"""The door: `python main.py fit`, `validate`, `test` and `predict`."""
+"""The door: `python main.py fit`, `validate`, `test`, `predict` and `compare`."""
 
 import sys
 from pathlib import Path

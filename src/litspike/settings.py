@@ -9,6 +9,9 @@ from typing import Any
 class UserError(Exception):
     """A user's mistake: its text is one line that says what to do. The command line shows it without traceback."""
 
+    status = 1
+    """The exit status of a command line that ends with it."""
+
 
 class SettingError(UserError, ValueError):
     """A setting has a value that is not allowed.

@@ -1,4 +1,4 @@
-"""The command line: ``python main.py fit``, ``validate``, ``test`` and ``predict``."""
+"""The command line: ``python main.py fit``, ``validate``, ``test``, ``predict`` and ``compare``."""
 
 from litspike.cli.entry import main
 

@@ -19,9 +19,10 @@ from litspike.callbacks import Calibration, Console, FitProgress, Pictures, Pred
 from litspike.cli import checkpoints
 from litspike.cli.board import BestEffortBoard
 from litspike.cli.call import SUBCOMMANDS, Call
+from litspike.cli.compare import ABOUT
 from litspike.cli.explain import explain
 from litspike.cli.lean import EpochCheckpoint, LastCheckpoint, NoProfiler, drop_empty_hooks
-from litspike.cli.messages import named_settings, parser_message, users_mistake
+from litspike.cli.messages import ParseError, named_settings, parser_message, users_mistake
 from litspike.cli.monitors import check_monitors
 from litspike.cli.origin import origin_of
 from litspike.cli.parser import Parser, ParserExit
@@ -32,6 +33,9 @@ from litspike.seeding import seed_in_range
 from litspike.settings import UserError, whole
 
 DESCRIPTION = "Spiking neural networks, trained from one command line."
+USAGE = f"main.py {{{','.join(SUBCOMMANDS)},compare}} [-c FILE] [--SETTING VALUE ...]"
+ANOTHER = f"    compare             {ABOUT}\n"
+"""The line in the help of the subcommand that needs no trainer, and is none of Lightning's."""
 
 
 class LitspikeCLI(LightningCLI):
@@ -60,7 +64,7 @@ class LitspikeCLI(LightningCLI):
             subclass_mode_data=True,
             save_config_callback=None,
             parser_class=Parser,
-            parser_kwargs={"description": DESCRIPTION, "allow_abbrev": False, **settings},
+            parser_kwargs={"description": DESCRIPTION, "usage": USAGE, "allow_abbrev": False, **settings},
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,  # a checkpoint has its run's whole configuration
             args=args,
@@ -103,7 +107,9 @@ class LitspikeCLI(LightningCLI):
             self.checkpoint = checkpoints.read(self.ckpt_path)
             self.run = Run.of(self.ckpt_path) if self.first else None
             args = call.on_top_of(checkpoints.configuration(self.checkpoint), self.ckpt_path)
-        if call.subcommand and call.asks_for_help:
+        if call.subcommand is None:
+            parser.explanation = ANOTHER
+        elif call.asks_for_help:
             files = [self.default, *map(Path, call.configs)]
             asked: Any = self._parser(call.subcommand)
             asked.explanation = explain([settings for path in files if isinstance(settings := _yaml(path), dict)])
@@ -281,12 +287,10 @@ class LitspikeCLI(LightningCLI):
             print(f"predictions: {self._predictions}")
 
 
-class ParseError(UserError):
-    """Arguments that can't be parsed."""
-
-
 class Interrupted(UserError):
     """A fit that was stopped by Ctrl-C."""
+
+    status = 130
 
     def __init__(self, run: Run) -> None:
         onward = "go on with `python main.py fit --ckpt_path last`"

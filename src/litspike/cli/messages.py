@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import logging
 import re
 import sys
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from jsonargparse import Namespace
 
 from litspike.settings import SettingError, UserError
+
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 _KEY = re.compile(r'(?:Parser key|Key) "([^"]+)"')
 _UNKNOWN = re.compile(r"(?:[Oo]ption '|unrecognized arguments: )([^' =]+)")
@@ -28,6 +31,12 @@ _NOISE = (
     "Subtypes:",
     "Errors:",
 )
+
+
+class ParseError(UserError):
+    """Arguments that can't be parsed."""
+
+    status = 2
 
 
 def setting_name(key: str) -> str:
@@ -53,7 +62,7 @@ def parser_message(message: str, mentioned: Iterable[str], known: Iterable[str])
         known: full names of the settings there are, to suggest one for a misspelling.
     """
     if 'expected "subcommand"' in message:
-        return "say what to do: fit, validate, test or predict (--help explains each)"
+        return "say what to do: fit, validate, test, predict or compare (--help explains each)"
     if "Unexpected config" in message or "Problems parsing config" in message:
         return f"the configuration file is empty or no YAML: {' '.join(message.split())}"
     if found := _UNKNOWN.search(message):
@@ -114,6 +123,39 @@ def namespaces(config: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
     elif isinstance(config, list):
         for index, value in enumerate(config):
             yield from namespaces(value, f"{path}[{index}]")
+
+
+def say(line: str) -> None:
+    """Print what went wrong."""
+    print(f"litspike: {line}", file=sys.stderr, flush=True)
+
+
+def answered(run: Callable[[], int], say: Callable[[str], None] = say) -> int:
+    """Run, and answer mistakes and interruptions in one line.
+
+    Args:
+        run: gives the exit status.
+        say: prints the line.
+
+    Returns:
+        The exit status.
+    """
+    try:
+        return run()
+    except UserError as error:
+        say(" ".join(str(error).split()))
+        return error.status
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        say(f"{where}{error.strerror}: what was complete before is kept")
+        return 1
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else 0
+    except KeyboardInterrupt:
+        say("interrupted")
+        return 130
 
 
 class Spoken(logging.Handler):

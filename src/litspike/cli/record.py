@@ -15,7 +15,6 @@ from litspike.cli.messages import named_settings
 from litspike.cli.runs import Run
 from litspike.files import replace_text
 from litspike.seeding import generator
-from litspike.tasks import Task
 
 _PROCESS = 103  # purpose of the seeds of further processes, apart from all other draws of a seed
 
@@ -48,8 +47,25 @@ class RunRecord(Callback):
         replace_text(path, self.config)
         self.run.note(status="running")
         if isinstance(trainer.logger, TensorBoardLogger):
-            scores = pl_module.val_figures.scores if isinstance(pl_module, Task) else ()
-            _show_hyperparameters(trainer.logger, self.settings, ["loss", *(score.name for score in scores)])
+            self._show_hyperparameters(trainer.logger)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Tell the HParams tab that the run came to its end."""
+        if trainer.is_global_zero and isinstance(trainer.logger, TensorBoardLogger):
+            trainer.logger.experiment.file_writer.add_summary(self._session_end)
+
+    def _show_hyperparameters(self, logger: TensorBoardLogger) -> None:
+        """Give TensorBoard's HParams tab what the result depends on."""
+        shown = {name: self.settings.get(name) for name in ("seed_everything", "model", "data", "trainer")}
+        values = {
+            name.removesuffix(".class_path"): value if isinstance(value, (bool, int, float)) else str(value)
+            for name, value in named_settings(shown)
+            if value is not None and not isinstance(value, dict)
+        }
+        # The first summary, which names the columns, is left out: TensorBoard would take one run's for those of all,
+        # without a regression's error or another network's settings. With none it finds every run's own.
+        _, start, self._session_end = hparams(values, {})  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        logger.experiment.file_writer.add_summary(start)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Go on in the random state of the checkpoint, once everything that draws has drawn, and as was asked anew."""
@@ -74,18 +90,3 @@ class RunRecord(Callback):
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Take the random states up."""
         self._rng = checkpoint.get(KEY, {}).get("rng", [])
-
-
-def _show_hyperparameters(logger: TensorBoardLogger, settings: dict[str, Any], names: list[str]) -> None:
-    """Fill TensorBoard's HParams tab: what the result depends on, beside the figures that the run logs as scalars."""
-    shown = {name: settings.get(name) for name in ("seed_everything", "model", "data", "trainer")}
-    values = {
-        name.removesuffix(".class_path"): value if isinstance(value, (bool, int, float)) else str(value)
-        for name, value in named_settings(shown)
-        if value is not None and not isinstance(value, dict)
-    }
-    figures = [f"{stage}/{name}" for stage in ("train", "val", "test") for name in names]
-    writer = logger.experiment.file_writer
-    summaries = hparams(values, dict.fromkeys(figures, 0.0))  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    for summary in summaries:
-        writer.add_summary(summary)

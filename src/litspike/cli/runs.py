@@ -100,6 +100,16 @@ def logs_folder(given: str | None, home: Path) -> Path:
     return Path(given).expanduser().resolve() if given else home / "logs"
 
 
+def runs_in(logs: Path) -> list[Run]:
+    """The runs in a folder of logs, whatever their experiment."""
+    return [Run(path.parent) for path in sorted(logs.glob("*/*/run.json"))]
+
+
+def tested(logs: Path) -> Run | None:
+    """The first run in a folder of logs that was trained and tested; None where there is none yet."""
+    return next((run for run in runs_in(logs) if "test/loss" in run.record().get("figures", {})), None)
+
+
 def newest(logs: Path, experiment: str | None, name: str) -> Path:
     """The checkpoint ``best`` of the newest finished run, or ``last`` of the newest run there is.
 

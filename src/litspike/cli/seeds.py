@@ -16,7 +16,7 @@ from rich.table import Table
 
 from litspike.cli.call import Call
 from litspike.cli.processes import place
-from litspike.cli.runs import BEST, LAST, Run, logs_folder
+from litspike.cli.runs import BEST, LAST, logs_folder, runs_in, tested
 from litspike.files import replace_text
 from litspike.metrics import mean_interval
 from litspike.settings import SettingError, UserError, whole
@@ -51,12 +51,12 @@ def run_seeds(call: Call, home: Path, command: Command, start: str = "spawn") ->
     arguments = _arguments(call)
     for seed in range(count):
         print(f"seed {seed} ({seed + 1} of {count}): {group / str(seed)}", flush=True)
-        if not _done(group / str(seed)):
+        if not tested(group / str(seed)):
             context: Any = multiprocessing.get_context(start)
             process = context.Process(target=_one_seed, args=(arguments, group / str(seed), seed, home, command))
             process.start()
             process.join()
-    results = {seed: run.record()["figures"] for seed in range(count) if (run := _done(group / str(seed)))}
+    results = {seed: run.record()["figures"] for seed in range(count) if (run := tested(group / str(seed)))}
     return _report(results, count, group)
 
 
@@ -90,19 +90,10 @@ def _fingerprint(arguments: list[str], configs: list[str]) -> str:
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:8]
 
 
-def _runs(folder: Path) -> list[Run]:
-    return [Run(path.parent) for path in sorted(folder.glob("*/*/run.json"))]
-
-
-def _done(folder: Path) -> Run | None:
-    """The run of a seed that was trained and tested; None where there is none yet."""
-    return next((run for run in _runs(folder) if "test/loss" in run.record().get("figures", {})), None)
-
-
 def _one_seed(arguments: list[str], folder: Path, seed: int, home: Path, command: Command) -> None:
     """What the process of one seed does."""
     logs = ["--logs", str(folder)]
-    runs = _runs(folder)
+    runs = runs_in(folder)
     if not any(run.record().get("status") == "finished" for run in runs):
         begun = any(run.checkpoint(LAST).is_file() for run in runs)
         seeds = ["--seed_everything", str(seed), "--data.seed", str(seed)]

@@ -1,0 +1,114 @@
+"""What ``compare`` does."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import NoReturn
+
+from rich.console import Console as Terminal
+from rich.table import Table
+
+from litspike.cli.compare import curves, tables
+from litspike.cli.compare.page import letter, page
+from litspike.cli.compare.subjects import Subject, find
+from litspike.cli.messages import ParseError
+from litspike.files import replace_text
+from litspike.settings import UserError
+
+PAGE = "comparison.html"
+ABOUT = "Shows runs side by side, and on a page with their curves."
+RUNS = "Folder of a run, of an experiment (its newest finished run), or of a group of seeds (their mean)."
+
+
+def compare(args: list[str], home: Path) -> int:
+    """Print what the runs' receipts say side by side, and write a page with their curves.
+
+    Args:
+        args: the arguments after ``compare``.
+        home: folder with ``logs/``, where the page is written unless ``--page`` names another file.
+
+    Returns:
+        The exit status 0.
+
+    Raises:
+        UserError: if an argument makes no sense, or names no run that can be read.
+    """
+    parser = _Parser("main.py compare", "main.py compare [-h] [--page FILE] RUN RUN [RUN ...]", ABOUT)
+    parser.add_argument("runs", nargs="*", metavar="RUN", help=RUNS)
+    parser.add_argument(
+        "--page", type=Path, metavar="FILE", default=home / "logs" / PAGE, help=f"Page to write; logs/{PAGE} by itself."
+    )
+    given = parser.parse_args(args)
+    if len(given.runs) < 2:
+        raise UserError("compare: name two runs or more: `python main.py compare logs/A logs/B`")
+    subjects = [find(name) for name in given.runs]
+    _distinct(subjects)
+    names = [f"{letter(place)}  {subject.name}" for place, subject in enumerate(subjects)]
+    costs = tables.costs(subjects)
+    shown = {"figures": tables.figures(subjects), **({"costs": costs} if costs else {})}
+    shown["settings that differ"] = tables.differences(subjects)
+    notes = _notes(subjects)
+    print(*(f"{letter(place)}  {subject.folder}" for place, subject in enumerate(subjects)), sep="\n")
+    _print(shown, len(subjects))
+    print(*notes, sep="\n")
+    drawn = {"by epoch": curves.epochs(subjects), "anytime": curves.anytime(subjects)}
+    pictures = {title: curves.draw(panels, names) for title, panels in drawn.items() if panels}
+    given.page.parent.mkdir(parents=True, exist_ok=True)
+    replace_text(given.page, page([str(subject.folder) for subject in subjects], shown, pictures, notes))
+    print(f"page: {given.page}")
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def __init__(self, name: str, usage: str, about: str) -> None:
+        super().__init__(name, usage, about, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        raise ParseError(f"compare: {message}")
+
+
+def _distinct(subjects: list[Subject]) -> None:
+    folders = [subject.folder for subject in subjects]
+    twice = next((folder for folder in folders if folders.count(folder) > 1), None)
+    if twice is not None:
+        raise UserError(f"compare: {twice} is named twice")
+
+
+def _notes(subjects: list[Subject]) -> list[str]:
+    """What is to be known beside the tables."""
+    notes = []
+    for place, subject in enumerate(subjects):
+        if missing := subject.without_receipt():
+            whose = f"{len(missing)} of its {len(subject.runs)} seeds" if subject.figures else letter(place)
+            of = f"{letter(place)}: " if subject.figures else ""
+            write = f"write one with `python main.py test --ckpt_path {missing[0]}`"
+            notes.append(f"{of}no receipt of {whose}: {write}")
+    for place, subject in enumerate(subjects):
+        for changed in (
+            receipt.get("configuration", {}).get("changed_for_this_test") for receipt in subject.receipts()
+        ):
+            if changed:
+                otherwise = ", ".join(f"{name} {value}" for name, value in changed.items())
+                notes.append(f"{letter(place)} was tested with {otherwise}")
+    sources = dict.fromkeys(
+        f"energy: {said['pj_per_mac']} pJ a multiply–accumulate, {said['pj_per_ac']} pJ an accumulate; {said['source']}"
+        for subject in subjects
+        for receipt in subject.receipts()
+        if (said := receipt.get("energy"))
+    )
+    return [*notes, *sources]
+
+
+def _print(shown: dict[str, list[tables.Row]], subjects: int) -> None:
+    terminal = Terminal()
+    for title, rows in shown.items():
+        if not rows:
+            terminal.print(f"{title}: none", highlight=False)
+            continue
+        table = Table(title, *(letter(place) for place in range(subjects)))
+        for row in rows:
+            table.add_row(row.name, *row.values)
+        terminal.print(table)

@@ -1,0 +1,124 @@
+"""The curves of a comparison: training and validation by epoch, the score by time step and by operations."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from litspike.cli.compare.subjects import Subject
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+STYLES = ("-", "--", "-.", ":")
+"""A line is told by its colour, and in grey by its style."""
+
+PALE = "#F0E442"
+"""Yellow, which a thin line on white can't be seen in."""
+
+
+class Panel(NamedTuple):
+    """What one pair of axes shows."""
+
+    x: str
+    y: str
+    lines: list[list[tuple[list[float], list[float]]]]
+    """For each subject its curves, as x and y: one for each of its runs."""
+
+
+def epochs(subjects: Sequence[Subject]) -> list[Panel]:
+    """Every figure of training and validation, by epoch."""
+    read = [[_scalars(run.folder) for run in subject.runs] for subject in subjects]
+    tags = {tag for several in read for scalars in several for tag in scalars}
+    figures = sorted(tags, key=lambda tag: (tag.split("/")[1], tag))  # a figure's training beside its validation
+    return [
+        Panel("epoch", tag, [[scalars[tag] for scalars in several if tag in scalars] for several in read])
+        for tag in figures
+    ]
+
+
+def _scalars(folder: Path) -> dict[str, tuple[list[float], list[float]]]:
+    """The figures of training and validation in a run's events, each with its epochs and values."""
+    from tensorboard.backend.event_processing import event_accumulator as events  # slow to import
+
+    kept = {events.SCALARS: 0, events.IMAGES: 1, events.TENSORS: 1, events.HISTOGRAMS: 1}
+    accumulator = events.EventAccumulator(str(folder), size_guidance=kept).Reload()
+    found = {}
+    for tag in accumulator.Tags()[events.SCALARS]:
+        if re.fullmatch("(train|val)/[^/]+", tag):
+            # of an epoch that was done again after an interruption, the later one counts
+            values = {float(event.step): float(event.value) for event in accumulator.Scalars(tag)}
+            found[tag] = (sorted(values), [values[step] for step in sorted(values)])
+    return found
+
+
+def anytime(subjects: Sequence[Subject]) -> list[Panel]:
+    """The score that the answers until then have, by time step and by the synaptic operations spent."""
+    told = [[receipt["anytime"] for receipt in subject.receipts() if "anytime" in receipt] for subject in subjects]
+    panels = []
+    for score in dict.fromkeys(curve["score"] for several in told for curve in several):
+        for label, x in (("time step", "steps"), ("synaptic operations a sample", "operations")):
+            lines = [
+                [(curve[x], curve["values"]) for curve in several if curve["score"] == score and x in curve]
+                for several in told
+            ]
+            if any(lines):
+                panels.append(Panel(label, f"test/{score} until then", lines))
+    return panels
+
+
+def draw(panels: Sequence[Panel], names: Sequence[str]) -> Figure:
+    """The panels, two in a row, and a legend above them.
+
+    Several runs of a subject are drawn as their mean, in a band from the least to the greatest.
+
+    Args:
+        panels: one or more.
+        names: of the subjects.
+    """
+    from matplotlib import style
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    # Okabe and Ito's colours, which the colour-blind tell apart
+    colours = [entry["color"] for entry in style.library["seaborn-v0_8-colorblind"]["axes.prop_cycle"]]
+    colours.remove(PALE)
+    rows = -(-len(panels) // 2)
+    height = 0.6 + 0.25 * len(names) + 3.0 * rows
+    figure = Figure(figsize=(10.0, height), dpi=130)
+    top = 1 - (0.2 + 0.25 * len(names)) / height
+    figure.subplots_adjust(0.08, 0.5 / height, 0.98, top, wspace=0.22, hspace=0.3)
+    for place, panel in enumerate(panels, start=1):
+        axes = figure.add_subplot(rows, 2, place)
+        for number, curves in enumerate(panel.lines):
+            look = {"color": colours[number % len(colours)], "linestyle": STYLES[number % len(STYLES)]}
+            for x, low, mean, high in _together(curves):
+                marker = "o" if len(x) == 1 else ""
+                axes.plot(x, mean, linewidth=1.8, marker=marker, label=names[number], **look)
+                axes.fill_between(x, low, high, color=look["color"], alpha=0.15, linewidth=0)
+        axes.set_xlabel(panel.x, fontsize=12)
+        axes.set_ylabel(panel.y, fontsize=12)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.grid(alpha=0.3)
+    shown = {label: line for axes in figure.axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    in_order = [name for name in names if name in shown]
+    figure.legend([shown[name] for name in in_order], in_order, loc="upper center", fontsize=11, frameon=False)
+    return figure
+
+
+Together = tuple[list[float], list[float], list[float], list[float]]
+
+
+def _together(curves: list[tuple[list[float], list[float]]]) -> Iterator[Together]:
+    """The curves of a subject as one: x, and the least, the mean and the greatest y there.
+
+    By place, not by x: the seeds of an experiment have the same epochs and steps, each its own operations.
+    """
+    if curves:
+        length = min(len(x) for x, _ in curves)
+        x = [statistics.fmean(at) for at in zip(*(x[:length] for x, _ in curves), strict=True)]
+        y = list(zip(*(y[:length] for _, y in curves), strict=True))
+        yield x, [min(at) for at in y], [statistics.fmean(at) for at in y], [max(at) for at in y]

@@ -1,0 +1,91 @@
+"""What is compared: one run, or the runs of one experiment from several seeds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from litspike.cli.runs import BEST, Run, newest, tested
+from litspike.settings import UserError
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One side of a comparison.
+
+    Args:
+        folder: what the user named, or the run that was found in it.
+        runs: one run, or one for each seed.
+        figures: of several seeds, what their figures come to together, as ``seeds.json`` has it; else empty.
+    """
+
+    folder: Path
+    runs: list[Run]
+    figures: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Experiment and run, or the group of seeds."""
+        return f"{self.folder.name}, {len(self.runs)} seeds" if self.figures else "/".join(self.folder.parts[-2:])
+
+    def receipts(self) -> list[dict[str, Any]]:
+        """The receipts there are. Raises :class:`UserError` where one can't be read."""
+        paths = [run.folder / "receipt.json" for run in self.runs]
+        return [read(path) for path in paths if path.is_file()]
+
+    def without_receipt(self) -> list[Path]:
+        """The checkpoints whose test would write the receipts that are missing."""
+        return [run.checkpoint(BEST) for run in self.runs if not (run.folder / "receipt.json").is_file()]
+
+    def configurations(self) -> list[dict[str, Any]]:
+        """The configuration of each run. Raises :class:`UserError` where one can't be read."""
+        return [read(run.folder / "config.yaml") for run in self.runs]
+
+
+def find(given: str) -> Subject:
+    """What a folder holds: a run, an experiment, of which it is the newest finished run, or a group of seeds.
+
+    Raises:
+        UserError: if there is no such folder, no run in it, or its files can't be read.
+    """
+    folder = Path(given).expanduser().resolve()
+    if not folder.is_dir():
+        raise UserError(f"compare: there is no folder {given}")
+    if (folder / "run.json").is_file():
+        read(folder / "run.json")
+        return Subject(folder, [Run(folder)])
+    if (folder / "seeds.json").is_file():
+        return _group(folder)
+    if any(folder.glob("*/run.json")):
+        run = newest(folder.parent, folder.name, BEST).parent.parent
+        return Subject(run, [Run(run)])
+    raise UserError(f"compare: no run in {given}: name the folder of a run, of an experiment or of a group of seeds")
+
+
+def _group(folder: Path) -> Subject:
+    said = read(folder / "seeds.json")
+    runs = [run for seed in said.get("seeds", []) if (run := tested(folder / str(seed)))]
+    if not runs or not said.get("figures"):
+        raise UserError(f"compare: no tested run of a seed in {folder}: run its `fit --seeds` again")
+    return Subject(folder, runs, said["figures"])
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A file of nested settings or figures, JSON or YAML.
+
+    Raises:
+        UserError: if it can't be read, or holds anything else.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        said = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise UserError(f"compare: {path} can't be read ({reason})") from None
+    if not isinstance(said, dict):
+        raise UserError(f"compare: {path} can't be read (it holds no names and values)")
+    return said

@@ -1,0 +1,107 @@
+"""The tables of a comparison: what the runs' receipts say, and in which settings the runs differ."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from litspike.cli.compare.subjects import Subject
+from litspike.cli.messages import named_settings
+
+MISSING = "–"
+
+COSTS = {
+    "test samples": ("samples",),
+    "parameters": ("parameters", "all"),
+    "time steps": ("time_steps",),
+    "multiply–accumulates a sample": ("operations", "macs"),
+    "accumulates a sample": ("operations", "acs"),
+    "energy a sample, nJ": ("energy", "with_spikes"),
+    "… without spikes, one pass, nJ": ("energy", "without_spikes_one_pass"),
+    "… without spikes, every step, nJ": ("energy", "without_spikes_every_step"),
+    "latency of one sample, ms": ("latency", "milliseconds"),
+    "step with 99% of the final score": ("anytime", "earliest_step_with_99_percent"),
+}
+"""What a row is called → where a receipt has it."""
+
+
+class Row(NamedTuple):
+    """A line of a table: its name, and a text for each subject."""
+
+    name: str
+    values: list[str]
+
+
+def figures(subjects: Sequence[Subject]) -> list[Row]:
+    """The figures of test, validation and training; the test's with their 95% intervals, where these are known.
+
+    Of several seeds it is their mean, with the interval of that mean.
+    """
+    found = [_figures(subject) for subject in subjects]
+    names = sorted({name for of_one in found for name in of_one}, key=_order)
+    return [Row(name, [of_one.get(name, MISSING) for of_one in found]) for name in names]
+
+
+def _order(name: str) -> tuple[int, str]:
+    stages = ("test", "val", "train")
+    stage = name.split("/")[0]
+    return stages.index(stage) if stage in stages else len(stages), name
+
+
+def _figures(subject: Subject) -> dict[str, str]:
+    if subject.figures:
+        return {name: _with_interval(said["mean"], said.get("interval")) for name, said in subject.figures.items()}
+    found = {name: _with_interval(value, None) for name, value in subject.runs[0].record().get("figures", {}).items()}
+    for receipt in subject.receipts():
+        for name, said in receipt.get("figures", {}).items():
+            found[f"test/{name}"] = _with_interval(said["value"], said.get("interval"))
+    return found
+
+
+def _with_interval(value: float, interval: Sequence[float] | None) -> str:
+    return f"{value:.4f}" + (f" ({interval[0]:.4f} to {interval[1]:.4f})" if interval else "")
+
+
+def costs(subjects: Sequence[Subject]) -> list[Row]:
+    """What the receipts say of size, operations, energy, time and firing; of several seeds the mean."""
+    receipts = [subject.receipts() for subject in subjects]
+    layers = dict.fromkeys(layer for several in receipts for receipt in several for layer in receipt.get("layers", {}))
+    places = {**COSTS, **{f"firing rate of layer {layer}": ("layers", layer, "rate") for layer in layers}}
+    rows = [Row(name, [_mean(several, place) for several in receipts]) for name, place in places.items()]
+    return [row for row in rows if any(value != MISSING for value in row.values)]
+
+
+def _mean(receipts: list[dict[str, Any]], place: tuple[str, ...]) -> str:
+    values = [value for receipt in receipts if isinstance(value := _at(receipt, place), int | float)]
+    if not values:
+        return MISSING
+    mean = statistics.fmean(values)
+    return f"{mean:,.0f}" if mean == round(mean) else f"{mean:,.4g}"
+
+
+def _at(said: Any, place: tuple[str, ...]) -> Any:
+    for key in place:
+        said = said.get(key) if isinstance(said, dict) else None
+    return said
+
+
+def differences(subjects: Sequence[Subject]) -> list[Row]:
+    """The settings in which the runs differ; of several seeds, what all of them were set to."""
+    found = [[_settings(said) for said in subject.configurations()] for subject in subjects]
+    names = dict.fromkeys(name for several in found for settings in several for name in settings)
+    rows = []
+    for name in names:
+        values = [", ".join(dict.fromkeys(settings.get(name, MISSING) for settings in several)) for several in found]
+        if len(set(values)) > 1:
+            rows.append(Row(name, values))
+    return rows
+
+
+def _settings(configuration: dict[str, Any]) -> dict[str, str]:
+    """Every single setting, as the command line names it; a class by the name of what it is for."""
+    return {
+        name.removesuffix(".class_path"): "null" if value is None else str(value)
+        for name, value in named_settings(configuration)
+        if not isinstance(value, dict)
+    }

@@ -1,0 +1,54 @@
+"""The command lines that need a trainer, on one process or several."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from litspike.cli.app import LitspikeCLI
+from litspike.cli.call import Call
+from litspike.cli.messages import answered, quieten, say, speak
+from litspike.cli.processes import loss_of_another, place, repeatable, to_say
+from litspike.cli.seeds import Command, run_seeds
+from litspike.settings import UserError
+
+
+def train(args: list[str], home: Path, command: Command) -> int:
+    """Run one command line; of several processes that end for the same reason one says it.
+
+    Args:
+        args: the arguments after the program's name.
+        home: folder with ``configs/`` and ``logs/``.
+        command: what runs the command lines of several seeds.
+
+    Returns:
+        The exit status.
+    """
+    with repeatable(args):
+        return answered(lambda: _run(args, home, command), _say)
+
+
+def _run(args: list[str], home: Path, command: Command) -> int:
+    try:
+        quieten(place().first)
+        speak(place().first)
+        call = Call(args)
+        if call.subcommand == "fit" and call.option("--seeds") is not None and not call.asks_for_help:
+            return run_seeds(call, home, command)
+        LitspikeCLI(args, home)
+    except MisconfigurationException as error:
+        raise UserError(str(error)) from error
+    except RuntimeError as error:
+        reason = loss_of_another(error)
+        if reason is None:
+            raise
+        onward = ": go on with `python main.py fit --ckpt_path last`" if "fit" in args else ""
+        _say(f"a process that trained with this one is gone ({reason}){onward}", lost=True)
+        return 1
+    return 0
+
+
+def _say(line: str, lost: bool = False) -> None:
+    if (said := to_say(line, lost)) is not None:
+        say(said)
