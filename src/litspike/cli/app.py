@@ -15,7 +15,7 @@ from lightning import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from litspike.callbacks import Calibration, Console, FitProgress, Pictures, PredictionFile
+from litspike.callbacks import Calibration, CheckUp, Console, FitProgress, Pictures, PredictionFile
 from litspike.cli import checkpoints
 from litspike.cli.call import SUBCOMMANDS, Call
 from litspike.cli.explain import explain
@@ -81,6 +81,7 @@ class LitspikeCLI(LightningCLI):
         parser.add_argument("--threads", type=int | None, help="Threads of one CPU process; one a core where null.")
         parser.add_lightning_class_args(Console, "console")
         parser.add_lightning_class_args(Pictures, "pictures")
+        parser.add_lightning_class_args(CheckUp, "checkup")
         parser.add_lightning_class_args(Calibration, "calibrate")
         parser.add_argument(
             "--checkpoint.monitor", type=str, default="val/loss", help="Figure that chooses the best checkpoint."
@@ -190,7 +191,12 @@ class LitspikeCLI(LightningCLI):
             self.config_dump.pop(name, None)  # of this call, not of the run
         text = yaml.safe_dump(self.config_dump, sort_keys=False)
         record = RunRecord(self.run, text, self.config_dump, self._optimizer_changes())
-        return [*(self._get(self.config_init, name) for name in ("calibrate", "pictures")), best, last, record]
+        return [
+            *(self._get(self.config_init, name) for name in ("calibrate", "checkup", "pictures")),
+            best,
+            last,
+            record,
+        ]
 
     def _optimizer_changes(self) -> set[str]:
         """The optimizer's settings that differ from those of the checkpoint, whose optimizer state would undo them."""

@@ -2,6 +2,7 @@
 
 from litspike.metrics.firing import Firing
 from litspike.metrics.mean import mean_interval, student_quantile
+from litspike.metrics.spread import Spread
 from litspike.metrics.wilson import wilson_interval
 
-__all__ = ["Firing", "mean_interval", "student_quantile", "wilson_interval"]
+__all__ = ["Firing", "Spread", "mean_interval", "student_quantile", "wilson_interval"]
