@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ from tests.conftest import PROJECT, Cli, runs
 
 
 class Notes(CSVLogger):
-    """Keeps what was logged, by its name: the epoch and the value."""
+    """Keeps what was logged, by its name: the epoch and the value. Prints it as well, for other processes."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -35,6 +37,7 @@ class Notes(CSVLogger):
     def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
         for name, value in metrics.items():
             self.notes.setdefault(name, []).append((step, float(value)))
+            print(f"logged {name} in epoch {step}: {float(value):.6f}")
 
 
 def perceptron(surrogate: Surrogate, hidden: int = 1) -> Perceptron:
@@ -45,10 +48,14 @@ def perceptron(surrogate: Surrogate, hidden: int = 1) -> Perceptron:
 def fit(folder: Path, network: nn.Module, task: type[Classification] = Classification, **settings: Any) -> Notes:
     """Train for three epochs, with a rate at which the weights stay what they are."""
     notes, callback, batch = Notes(folder), settings.pop("checkup", CheckUp()), settings.pop("batch", 20)
+    data = settings.pop("data", None)
     module = task(network, ConstantCurrent(8), MeanOverTime(), optimizer=lambda p: torch.optim.SGD(p, lr=0.0))
     quiet = {"enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu", "max_epochs": 3}
     trainer = Trainer(callbacks=[callback], default_root_dir=folder, logger=notes, **{**quiet, **settings})
-    trainer.fit(module, HalfPlane(train_points=200, val_points=300, batch_size=batch, eval_batch_size=100))
+    trainer.fit(
+        module,
+        **data or {"datamodule": HalfPlane(train_points=200, val_points=300, batch_size=batch, eval_batch_size=100)},
+    )
     return notes
 
 
@@ -87,8 +94,12 @@ SICK: dict[str, tuple[Callable[[], nn.Module], str]] = {
         "the gradient of layers.0 (Linear, 20×2) has vanished in epoch 2: ",
     ),
     "exploded": (
-        lambda: perceptron(Triangle(height=1e4), hidden=2),
+        lambda: perceptron(Triangle(height=30.0), hidden=2),
         "the gradient of layers.0 (Linear, 20×2) and layers.2 (Linear, 20×20) has exploded in epoch 2: ",
+    ),
+    "not finite": (  # it leaves weights that are no numbers, with which no neuron fires
+        lambda: perceptron(Triangle(height=1e38), hidden=2),
+        "the gradient of layers.0 (Linear, 20×2) and layers.2 (Linear, 20×20) is not finite in epoch 2; lower the",
     ),
     "the same": (
         lambda: with_bias(perceptron(ArcTan()), 0.0, torch.tensor([1.2, -0.2] * 10)),
@@ -114,13 +125,19 @@ def test_what_passes_or_has_not_lasted_yet_is_not_said(tmp_path: Path, capsys: p
     assert len(said(capsys)) == 1
 
 
-def test_a_gradient_that_is_not_finite_is_said_before_the_error(cli: Cli):
-    result = cli("fit --model.optimizer torch.optim.SGD --model.optimizer.lr 1e38 --data.train_points 100")
-    assert "loss became" in result.error_line
-    (line,) = (line for line in result.out.splitlines() if line.startswith("check-up: "))
-    assert line.startswith(
-        "check-up: the gradient of layers.0 (Linear, 10×2) and layers.2 (Linear, 1×10) is not finite"
-    )
+def test_a_gradient_that_is_not_finite_is_said_before_the_error_that_it_leads_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    class Breaks(Classification):
+        def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+            if batch_idx == 2:
+                raise ValueError("the loss became nan")
+            return super().training_step(batch, batch_idx) * torch.nan
+
+    with pytest.raises(ValueError, match="the loss became nan"):
+        fit(tmp_path, perceptron(ArcTan()), Breaks)
+    (line,) = said(capsys)
+    assert "the gradient of layers.0 (Linear, 20×2) and layers.2 (Linear, 1×20) is not finite in epoch 1; lower" in line
 
 
 @pytest.mark.parametrize("name", ["default", "digits"])
@@ -203,9 +220,38 @@ def test_the_state_that_a_layer_starts_in_counts(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(LIF, "distance", noting)
     fit(tmp_path, perceptron(ArcTan()), CarriedClassification, batch=100, num_sanity_val_steps=0)
     ((current, state, steps), seen), *_ = distances
-    assert len(current) == len(state.u) == SAMPLES
-    assert state.u.abs().max() > 0
+    assert len(current) == len(state[0]) == SAMPLES
+    assert state[0].abs().max() > 0
     assert torch.equal(seen, plain(LIF(), current, state, steps))
+
+
+DISTRIBUTED = """
+import sys
+from pathlib import Path
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+from tests.callbacks.test_checkup import ArcTan, fit, perceptron, with_bias
+devices = int(sys.argv[1])
+network = with_bias(perceptron(ArcTan()), 1.0, torch.tensor([0.0, -50.0]).repeat_interleave(torch.tensor([1, 19])))
+torch.manual_seed(0)
+loader = DataLoader(TensorDataset(torch.randn(60, 2), torch.ones(60)), batch_size=20 // devices)
+several = {"strategy": "ddp_fork", "devices": devices} if devices > 1 else {}
+notes = fit(Path(sys.argv[2]), network, data={"train_dataloaders": loader, "val_dataloaders": loader}, **several)
+"""
+
+
+def test_several_processes_add_up_their_counts_and_one_speaks(tmp_path: Path):
+    def lines(devices: int) -> list[str]:
+        command = [sys.executable, "-c", DISTRIBUTED, str(devices), str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT, timeout=300, check=True)
+        starts = ("check-up", "logged firing rate", "logged silent neurons", "logged potentials")
+        return [line for line in done.stdout.splitlines() if line.startswith(starts)]
+
+    one, two = lines(1), lines(2)
+    assert one == two
+    (line,) = (line for line in one if line.startswith("check-up"))
+    assert line.startswith("check-up: layer 1 (LIF, 20): 95% of neurons never fired in epoch 2; ")
+    assert len(one) == 1 + 3 * 3
 
 
 def test_every_so_many_epochs_or_never(tmp_path: Path):

@@ -106,8 +106,11 @@ def test_tensorboard_gets_scalars_hyperparameters_and_pictures(cli: Cli, home: P
     (run,) = runs(home)
     read = events(run)
     scalars = {f"{stage}/{name}" for stage in ("train", "val", "test") for name in ("loss", "accuracy")}
-    assert scalars | {"learning_rate"} == set(read.Tags()["scalars"])
-    for name in ("train/loss", "val/accuracy", "learning_rate"):
+    figures = {f"{name} neurons/layers.1 LIF" for name in ("silent", "saturated")}
+    figures |= {"firing rate/layers.1 LIF", "potentials in the window/layers.1 LIF"}
+    figures |= {f"gradient norm/layers.{index} Linear" for index in (0, 2)}
+    assert scalars | figures | {"learning_rate"} == set(read.Tags()["scalars"])
+    for name in ("train/loss", "val/accuracy", "learning_rate", *figures):
         assert [event.step for event in read.Scalars(name)] == [1, 2, 3]
     for name in ("decision boundary", "spikes/layer 1"):
         images = read.Images(name)

@@ -12,8 +12,17 @@ from lightning import Callback, LightningModule, Trainer
 from torch import nn
 
 from litspike.callbacks.console import say
-from litspike.callbacks.diagnoses import Course, Limits, Lines, of_gradients, of_layer, of_outputs
-from litspike.callbacks.findings import WatchedLayer, gradient_norms
+from litspike.callbacks.diagnoses import (
+    Course,
+    LayerFigures,
+    Limits,
+    Lines,
+    of_broken_gradients,
+    of_gradients,
+    of_layer,
+    of_outputs,
+)
+from litspike.callbacks.findings import Gradient, WatchedLayer, gradient_norms
 from litspike.metrics import Spread
 from litspike.networks.watch import Seen, watched
 from litspike.settings import number, whole
@@ -69,7 +78,8 @@ class CheckUp(Callback):
         self._watching = ExitStack()
         self._layers: dict[str, WatchedLayer] = {}
         self._spread: Spread | None = None
-        self._found: dict[str, float] = {}
+        self._validated: dict[str, LayerFigures] | None = None
+        self._apart = math.nan
         self._of_layers, self._of_gradients = Course(self.patience), Course(self.patience)
         self._explained = False
 
@@ -94,7 +104,7 @@ class CheckUp(Callback):
             return
         # of all processes or of none: one that failed would leave the others waiting for its figures
         self._failed = not trainer.strategy.reduce_boolean_decision(not self._failed)
-        self._guarded(self._sum_up, trainer)
+        self._guarded(self._sum_up)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the figures of the epoch, and say what lasts."""
@@ -136,34 +146,40 @@ class CheckUp(Callback):
             self._layers[seen.name] = WatchedLayer(len(self._layers) + 1, seen)
         self._layers[seen.name].update(seen, self._closely)
 
-    def _sum_up(self, trainer: Trainer) -> None:
-        epoch = trainer.current_epoch + 1
-        lines: Lines = {}
-        for layer in self._layers.values():
-            figures = layer.figures()
-            if figures is not None:
-                self._found |= {f"{name}/{layer.tag}": value for name, value in figures.logged().items()}
-                lines |= of_layer(figures, self.limits, epoch)
-        self._explained = bool(lines)
-        if self._spread is not None:
-            lines |= of_outputs(float(self._spread.compute()), epoch, self._explained)
-        self._say(trainer, self._of_layers.lasting(lines))
+    def _sum_up(self) -> None:
+        layers = {layer.tag: layer.figures() for layer in self._layers.values()}
+        self._validated = {tag: figures for tag, figures in layers.items() if figures is not None}
+        self._apart = math.nan if self._spread is None else float(self._spread.compute())
 
     def _report(self, trainer: Trainer, module: LightningModule) -> None:
-        epoch = trainer.current_epoch + 1
-        gradients = gradient_norms(_network(module))
-        self._found |= {f"gradient norm/{gradient.tag}": gradient.norm for gradient in gradients}
+        epoch, gradients = trainer.current_epoch + 1, gradient_norms(_network(module))
+        lines = of_broken_gradients({gradient.label: gradient.norm for gradient in gradients}, epoch)
+        if self._validated is not None:
+            layers = {} if lines else self._diagnose(self._validated.values(), epoch)  # without sense after a NaN
+            self._say(trainer, self._of_layers.lasting(layers))
         norms = {gradient.label: gradient.norm for gradient in gradients if gradient.connects}
-        self._say(trainer, self._of_gradients.lasting(of_gradients(norms, self.limits, epoch, self._explained)))
-        if trainer.is_global_zero:
-            for logger in trainer.loggers:
-                logger.log_metrics(self._found, epoch)
-        self._found = {}
+        lines = lines or of_gradients(norms, self.limits, epoch, self._explained)
+        self._say(trainer, self._of_gradients.lasting(lines))
+        self._log(trainer, gradients, epoch)
+        self._validated = None
+
+    def _diagnose(self, layers: Iterable[LayerFigures], epoch: int) -> Lines:
+        lines: Lines = {}
+        for layer in layers:
+            lines |= of_layer(layer, self.limits, epoch)
+        self._explained = bool(lines)
+        return lines or of_outputs(self._apart, epoch)
+
+    def _log(self, trainer: Trainer, gradients: Iterable[Gradient], epoch: int) -> None:
+        found = {f"gradient norm/{gradient.tag}": gradient.norm for gradient in gradients}
+        for tag, layer in (self._validated or {}).items():
+            found |= {f"{name}/{tag}": value for name, value in layer.logged().items()}
+        for logger in trainer.loggers if trainer.is_global_zero else []:
+            logger.log_metrics(found, epoch)
 
     def _last_words(self, trainer: Trainer, module: LightningModule) -> None:
         norms = {gradient.label: gradient.norm for gradient in gradient_norms(_network(module))}
-        if not all(map(math.isfinite, norms.values())):
-            self._say(trainer, of_gradients(norms, self.limits, trainer.current_epoch + 1, True).values())
+        self._say(trainer, self._of_gradients.now(of_broken_gradients(norms, trainer.current_epoch + 1)))
 
     def _say(self, trainer: Trainer, lines: Iterable[str]) -> None:
         for line in lines:

@@ -10,7 +10,7 @@ Lines = dict[str, str]
 """What a sickness is called, for the machine, and what the console says of it."""
 
 SAME = 1e-5
-"""Spread of the outputs, as a part of the largest, up to which they are the same: rounding alone makes that much."""
+"""Spread of the outputs up to which they are the same: rounding alone makes that much."""
 
 
 class Limits(NamedTuple):
@@ -79,6 +79,17 @@ def of_layer(layer: LayerFigures, limits: Limits, epoch: int) -> Lines:
     return lines
 
 
+def of_broken_gradients(norms: Mapping[str, float], epoch: int) -> Lines:
+    """Which gradients are NaN or infinite, of their norms by the modules' labels. Nothing else means a thing then."""
+    broken = [label for label, norm in norms.items() if not math.isfinite(norm)]
+    if not broken:
+        return {}
+    return {
+        "not finite": f"the gradient of {_listed(broken)} is not finite in epoch {epoch}; lower the learning rate, "
+        "clip the gradient (trainer.gradient_clip_val), make the surrogate lower, or look at the data"
+    }
+
+
 def of_gradients(norms: Mapping[str, float], limits: Limits, epoch: int, explained: bool) -> Lines:
     """What is wrong with the gradients.
 
@@ -89,12 +100,6 @@ def of_gradients(norms: Mapping[str, float], limits: Limits, epoch: int, explain
         epoch: the epoch's number.
         explained: whether a sick layer accounts for a gradient that is too small.
     """
-    broken = [label for label, norm in norms.items() if not math.isfinite(norm)]
-    if broken:
-        return {
-            "not finite": f"the gradient of {_listed(broken)} is not finite in epoch {epoch}; lower the learning rate, "
-            "clip the gradient (trainer.gradient_clip_val), or look at the data"
-        }
     *others, last = norms.items() if norms else [("", 0.0)]
     if last[1] == 0:  # nothing to compare with: a loss of 0, or a layer before it that is silent
         return {}
@@ -117,9 +122,9 @@ def of_gradients(norms: Mapping[str, float], limits: Limits, epoch: int, explain
     return lines
 
 
-def of_outputs(spread: float, epoch: int, explained: bool) -> Lines:
-    """What is wrong with the outputs: they are the same for every sample, and no sick layer accounts for it."""
-    if explained or not spread <= SAME:
+def of_outputs(spread: float, epoch: int) -> Lines:
+    """What is wrong with the outputs, whose spread is :class:`~litspike.metrics.Spread`'s: they are all the same."""
+    if not spread <= SAME:
         return {}
     return {
         "same": f"the network's output was the same for every validation sample in epoch {epoch}; look at the scale of "
@@ -147,6 +152,10 @@ class Course:
     def lasting(self, lines: Lines) -> list[str]:
         """What one look found → what is to be said after it."""
         self._looks = {name: self._looks.get(name, 0) + 1 for name in lines}
-        due = [name for name, looks in self._looks.items() if looks >= self.patience and name not in self._said]
-        self._said.update(due)
-        return [lines[name] for name in due]
+        return self.now({name: lines[name] for name, looks in self._looks.items() if looks >= self.patience})
+
+    def now(self, lines: Lines) -> list[str]:
+        """What is to be said of a look that is the last."""
+        new = [name for name in lines if name not in self._said]
+        self._said.update(new)
+        return [lines[name] for name in new]
