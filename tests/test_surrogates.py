@@ -106,6 +106,28 @@ def test_a_wrong_shape_parameter_is_refused_by_name(surrogate, setting, value):
         surrogate(**{setting: value})
 
 
+@pytest.mark.parametrize(
+    ("surrogate", "edge"),
+    [
+        (ArcTan(2.0), 3 / math.pi),  # where 1 + (π v)² = 10
+        (FastSigmoid(10.0), (math.sqrt(10) - 1) / 10),
+        (Triangle(0.5, 0.3), 0.45),
+        (Rectangle(0.25), 0.125),
+        (Gaussian(2.0), 2 * math.sqrt(2 * math.log(10))),
+    ],
+    ids=ids,
+)
+def test_the_window_ends_where_the_derivative_falls_to_a_tenth(surrogate, edge):
+    v = torch.tensor([0.0, 0.99, -0.99, 1.01, -1.01, 50.0]) * edge
+    assert surrogate.inside(v).tolist() == [True, True, True, False, False, False]
+
+
+def test_without_a_gradient_there_is_no_window_and_with_the_same_one_everywhere_no_end_to_it():
+    v = torch.tensor([0.0, -1e6])
+    assert ZeroGradient().inside(v).tolist() == [False, False]
+    assert StraightThrough().inside(v).tolist() == [True, True]
+
+
 def test_surrogates_are_values():
     assert Sigmoid(3.0) == Sigmoid(3.0) != Sigmoid(4.0)
     assert len({Triangle(), Triangle(1.0), Rectangle()}) == 2

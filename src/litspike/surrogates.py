@@ -26,6 +26,14 @@ class Surrogate(ABC):
     def derivative(self, v: Tensor) -> Tensor:
         """Elementwise derivative at the distance ``v`` from the threshold; same shape as ``v``."""
 
+    def inside(self, v: Tensor) -> Tensor:
+        """Whether each distance ``v`` lies inside the window, from which a gradient worth its name comes back.
+
+        The window is where the derivative is above 0 and at least a tenth of that at the threshold.
+        """
+        derivative = self.derivative(v)
+        return (derivative >= self.derivative(v.new_zeros(())) / 10) & (derivative > 0)
+
 
 @dataclass(frozen=True)
 class ArcTan(Surrogate):

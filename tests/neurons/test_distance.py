@@ -56,3 +56,11 @@ def test_a_current_that_stays_the_same_is_given_once():
 
 def test_what_never_fires_has_none():
     assert LeakyIntegrator().distance(torch.rand(5, 2, 3)) is None
+
+
+def test_to_ask_for_the_distance_is_no_call_of_the_layer():
+    calls = []
+    for layer in (LIF().shaped(5), Recurrent(LIF()).shaped(5)):
+        layer.register_forward_hook(lambda *_: calls.append(1))
+        layer.distance(torch.rand(4, 2, 5))
+    assert not calls

@@ -9,6 +9,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
+from litspike.callbacks.console import say
 from litspike.callbacks.together import samples_of_all
 from litspike.networks.calibrate import TOLERANCE, Calibrated, calibrate
 from litspike.networks.sequence import neuron_layers
@@ -49,10 +50,8 @@ class Calibration(Callback):
             report = calibrate(network, self._inputs(trainer, pl_module), self.target_rate)
         if trainer.world_size > 1:
             network.load_state_dict(trainer.strategy.broadcast(network.state_dict()))
-        if trainer.is_global_zero:
-            bar = trainer.progress_bar_callback
-            for layer in report:
-                (bar.print if bar is not None else print)(line(layer, self.target_rate))
+        for layer in report:
+            say(trainer, line(layer, self.target_rate))
 
     def _inputs(self, trainer: Trainer, module: Any) -> list[Tensor]:
         # a loader of its own: an iterator of the fit's would move its workers and its order on

@@ -63,8 +63,7 @@ class Console(Callback):
             parts.append(" ".join([stage, *(f"{name} {value:.4f}" for name, value in figures.items())]))
         parts.append(f"{time.monotonic() - self._began:.2f} s")
         self._due = None
-        bar = trainer.progress_bar_callback
-        (bar.print if bar is not None else print)("  ".join(parts))
+        say(trainer, "  ".join(parts))
 
     def _print_table(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if not self.table or not trainer.is_global_zero:
@@ -77,6 +76,13 @@ class Console(Callback):
                 interval = "{:.4f} to {:.4f}".format(*wilson_interval(round(value * samples), samples))
             table.add_row(name, f"{value:.4f}", interval)
         Terminal().print(table)
+
+
+def say(trainer: Trainer, line: str) -> None:
+    """Print a line, once for all processes, above the progress bar where there is one."""
+    if trainer.is_global_zero:
+        bar = trainer.progress_bar_callback
+        (bar.print if bar is not None else print)(line)
 
 
 def _figures(trainer: Trainer, stage: str) -> dict[str, Any]:

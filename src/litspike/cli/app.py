@@ -15,7 +15,7 @@ from lightning import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from litspike.callbacks import Calibration, Console, FitProgress, Pictures, PredictionFile, Receipt
+from litspike.callbacks import Calibration, CheckUp, Console, FitProgress, Pictures, PredictionFile, Receipt
 from litspike.cli import checkpoints
 from litspike.cli.board import BestEffortBoard
 from litspike.cli.call import SUBCOMMANDS, Call
@@ -87,6 +87,7 @@ class LitspikeCLI(LightningCLI):
         parser.add_argument("--threads", type=int | None, help="Threads of one CPU process; one a core where null.")
         parser.add_lightning_class_args(Console, "console")
         parser.add_lightning_class_args(Pictures, "pictures")
+        parser.add_lightning_class_args(CheckUp, "checkup")
         parser.add_lightning_class_args(Calibration, "calibrate")
         parser.add_lightning_class_args(Receipt, "receipt")
         parser.add_argument(
@@ -207,7 +208,12 @@ class LitspikeCLI(LightningCLI):
             self.config_dump.pop(name, None)  # of this call, not of the run
         text = yaml.safe_dump(self.config_dump, sort_keys=False)
         record = RunRecord(self.run, text, self.config_dump, self._optimizer_changes())
-        return [*(self._get(self.config_init, name) for name in ("calibrate", "pictures")), best, last, record]
+        return [
+            *(self._get(self.config_init, name) for name in ("calibrate", "checkup", "pictures")),
+            best,
+            last,
+            record,
+        ]
 
     def _optimizer_changes(self) -> set[str]:
         """The optimizer's settings that differ from those of the checkpoint, whose optimizer state would undo them."""

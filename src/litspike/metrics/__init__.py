@@ -5,12 +5,14 @@ from litspike.metrics.firing import Firing
 from litspike.metrics.mean import mean_interval, student_quantile
 from litspike.metrics.operations import Operations
 from litspike.metrics.sample_mean import SampleMean
+from litspike.metrics.spread import Spread
 from litspike.metrics.wilson import wilson_interval
 
 __all__ = [
     "Firing",
     "Operations",
     "SampleMean",
+    "Spread",
     "energy",
     "mean_interval",
     "student_quantile",

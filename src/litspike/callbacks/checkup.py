@@ -1,0 +1,192 @@
+"""The check-up of a network while it trains: what its layers do, and what is wrong with them."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+from torch import nn
+
+from litspike.callbacks.console import say
+from litspike.callbacks.diagnoses import (
+    Course,
+    LayerFigures,
+    Limits,
+    Lines,
+    of_broken_gradients,
+    of_gradients,
+    of_layer,
+    of_outputs,
+)
+from litspike.callbacks.findings import Gradient, WatchedLayer, gradient_norms
+from litspike.metrics import Spread
+from litspike.networks.watch import Seen, watched
+from litspike.settings import number, whole
+
+
+class CheckUp(Callback):
+    """Logs what each layer does, and says in a line what is wrong with it and what usually helps, once a fit.
+
+    Logged once an epoch: of each spiking layer, on all validation samples, the firing rate, the shares of neurons that
+    never fire and that fire at every step, and, on the first 64, the share of membrane potentials inside the
+    surrogate's window (:meth:`~litspike.surrogates.Surrogate.inside`); of each module with parameters, the norm of the
+    gradient of the last training step, after clipping. Without validation there are the gradients alone. Layers that
+    tell no :meth:`~litspike.neurons.NeuronLayer.distance` from a threshold are left out, as they don't fire.
+
+    It draws nothing at random and changes nothing. A failure of its own warns, and ends the check-up, not the fit.
+
+    Args:
+        every: epochs from one look to the next; 0 looks never.
+        patience: number of looks in a row that have to find something wrong before it is said.
+        max_silent: share of a layer's neurons without a spike from which on it mostly never fires.
+        max_rate: spikes per neuron and step from which on a layer mostly always fires.
+        min_inside: share of membrane potentials inside the surrogate's window below which they are outside it.
+        min_gradient: norm of a gradient, as a part of that of the last layer, below which it has vanished.
+        max_gradient: the same, above which it has exploded.
+
+    Raises:
+        SettingError: if every is below 0, patience below 1, max_silent or max_rate outside (0, 1], min_inside or
+            min_gradient outside [0, 1), or max_gradient not above 1.
+    """
+
+    def __init__(
+        self,
+        every: int = 1,
+        patience: int = 2,
+        max_silent: float = 0.9,
+        max_rate: float = 0.9,
+        min_inside: float = 0.01,
+        min_gradient: float = 1e-4,
+        max_gradient: float = 1e3,
+    ) -> None:
+        self.every, self.patience = whole("every", every, 0), whole("patience", patience)
+        self.limits = Limits(
+            number("max_silent", max_silent, "(0, 1]"),
+            number("max_rate", max_rate, "(0, 1]"),
+            number("min_inside", min_inside, "[0, 1)"),
+            number("min_gradient", min_gradient, "[0, 1)"),
+            number("max_gradient", max_gradient, "(1, inf)"),
+        )
+        self._begin()
+
+    def _begin(self) -> None:
+        self._failed = False
+        self._watching = ExitStack()
+        self._layers: dict[str, WatchedLayer] = {}
+        self._spread: Spread | None = None
+        self._validated: dict[str, LayerFigures] | None = None
+        self._apart = math.nan
+        self._of_layers, self._of_gradients = Course(self.patience), Course(self.patience)
+        self._explained = False
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget an earlier fit."""
+        self._begin()
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Watch the layers of neurons and the readout during the validation."""
+        if trainer.sanity_checking or not self._due(trainer):
+            return
+        self._guarded(self._watch, pl_module)
+
+    def on_validation_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        """Look at the potentials of the first batch alone."""
+        self._closely = False
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Sum up the validation, over all processes."""
+        self._watching.close()
+        if trainer.sanity_checking or not self._due(trainer):
+            return
+        # of all processes or of none: one that failed would leave the others waiting for its figures
+        self._failed = not trainer.strategy.reduce_boolean_decision(not self._failed)
+        self._guarded(self._sum_up)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the figures of the epoch, and say what lasts."""
+        if self._due(trainer):
+            self._guarded(self._report, trainer, pl_module)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Look away; where a gradient isn't finite, say so before the error does."""
+        self._watching.close()
+        if self.every and trainer.state.fn == "fit":
+            self._guarded(self._last_words, trainer, pl_module)
+
+    def _due(self, trainer: Trainer) -> bool:
+        return self.every > 0 and trainer.state.fn == "fit" and (trainer.current_epoch + 1) % self.every == 0
+
+    def _guarded(self, look: Callable[..., object], *arguments: Any) -> None:
+        """Call a part of the check-up, which is not worth a run: none follows one that failed."""
+        if self._failed:
+            return
+        try:
+            look(*arguments)
+        except Exception as error:
+            self._failed = True
+            warnings.warn(f"no further check-up: {type(error).__name__}: {error}", stacklevel=3)
+
+    def _watch(self, module: LightningModule) -> None:
+        self._closely = True
+        for layer in self._layers.values():
+            layer.reset()
+        self._watching.enter_context(watched(_network(module), lambda seen: self._guarded(self._take_in, seen)))
+        readout = getattr(module, "readout", None)
+        if isinstance(readout, nn.Module):
+            self._spread = spread = Spread().to(module.device)
+            hook = readout.register_forward_hook(lambda *call: self._guarded(spread.update, call[2]))
+            self._watching.callback(hook.remove)
+
+    def _take_in(self, seen: Seen) -> None:
+        if seen.name not in self._layers:
+            self._layers[seen.name] = WatchedLayer(len(self._layers) + 1, seen)
+        self._layers[seen.name].update(seen, self._closely)
+
+    def _sum_up(self) -> None:
+        layers = {layer.tag: layer.figures() for layer in self._layers.values()}
+        self._validated = {tag: figures for tag, figures in layers.items() if figures is not None}
+        self._apart = math.nan if self._spread is None else float(self._spread.compute())
+
+    def _report(self, trainer: Trainer, module: LightningModule) -> None:
+        epoch, gradients = trainer.current_epoch + 1, gradient_norms(_network(module))
+        lines = of_broken_gradients({gradient.label: gradient.norm for gradient in gradients}, epoch)
+        if self._validated is not None:
+            layers = {} if lines else self._diagnose(self._validated.values(), epoch)  # without sense after a NaN
+            self._say(trainer, self._of_layers.lasting(layers))
+        norms = {gradient.label: gradient.norm for gradient in gradients if gradient.connects}
+        lines = lines or of_gradients(norms, self.limits, epoch, self._explained)
+        self._say(trainer, self._of_gradients.lasting(lines))
+        self._log(trainer, gradients, epoch)
+        self._validated = None
+
+    def _diagnose(self, layers: Iterable[LayerFigures], epoch: int) -> Lines:
+        lines: Lines = {}
+        for layer in layers:
+            lines |= of_layer(layer, self.limits, epoch)
+        self._explained = bool(lines)
+        return lines or of_outputs(self._apart, epoch)
+
+    def _log(self, trainer: Trainer, gradients: Iterable[Gradient], epoch: int) -> None:
+        found = {f"gradient norm/{gradient.tag}": gradient.norm for gradient in gradients}
+        for tag, layer in (self._validated or {}).items():
+            found |= {f"{name}/{tag}": value for name, value in layer.logged().items()}
+        for logger in trainer.loggers if trainer.is_global_zero else []:
+            logger.log_metrics(found, epoch)
+
+    def _last_words(self, trainer: Trainer, module: LightningModule) -> None:
+        norms = {gradient.label: gradient.norm for gradient in gradient_norms(_network(module))}
+        self._say(trainer, self._of_gradients.now(of_broken_gradients(norms, trainer.current_epoch + 1)))
+
+    def _say(self, trainer: Trainer, lines: Iterable[str]) -> None:
+        for line in lines:
+            say(trainer, f"check-up: {line}")
+
+
+def _network(module: LightningModule) -> nn.Module:
+    """The part of a task whose layers are named and numbered, as ``calibrate`` and the pictures do."""
+    network = getattr(module, "network", None)
+    return network if isinstance(network, nn.Module) else module

@@ -1,0 +1,161 @@
+"""What is wrong with a network, told from its figures. Pure: figures in, a line for each sickness out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+Lines = dict[str, str]
+"""What a sickness is called, for the machine, and what the console says of it."""
+
+SAME = 1e-5
+"""Spread of the outputs up to which they are the same: rounding alone makes that much."""
+
+
+class Limits(NamedTuple):
+    """From where on a figure is a sick network's; see :class:`~litspike.callbacks.CheckUp`."""
+
+    silent: float
+    rate: float
+    inside: float
+    vanished: float
+    exploded: float
+
+
+class LayerFigures(NamedTuple):
+    """A spiking layer on the validation samples of an epoch."""
+
+    label: str
+    """Number, model and size, as in ``layer 2 (LIF, 256)``."""
+    surrogate: str
+    """Its surrogate with its settings."""
+    blind: bool
+    """Whether the surrogate lets no gradient through at all, not even at the threshold."""
+    rate: float
+    """Spikes per neuron and step."""
+    silent: float
+    """Share of neurons without a spike."""
+    saturated: float
+    """Share of neurons with a spike at every step."""
+    inside: float
+    """Share of the distances from the threshold that lie inside the surrogate's window; NaN where there is none."""
+
+    def logged(self) -> dict[str, float]:
+        """The figures by the names under which they are logged."""
+        return {
+            "firing rate": self.rate,
+            "silent neurons": self.silent,
+            "saturated neurons": self.saturated,
+            "potentials in the window": self.inside,
+        }
+
+
+def of_layer(layer: LayerFigures, limits: Limits, epoch: int) -> Lines:
+    """What is wrong with a layer: its surrogate, and of what can follow from one another, the cause alone."""
+    lines = {}
+    if layer.blind:
+        lines[f"blind {layer.label}"] = (
+            f"{layer.label}: its surrogate, {layer.surrogate}, lets no gradient through, so that nothing before it "
+            "learns; set another, such as ArcTan"
+        )
+    if layer.silent >= limits.silent:
+        lines[f"silent {layer.label}"] = (
+            f"{layer.label}: {layer.silent:.0%} of neurons never fired in epoch {epoch}; lower the threshold, or set "
+            "`calibrate` (min_layers: 1 where the network is shallow)"
+        )
+    elif layer.rate >= limits.rate:
+        lines[f"busy {layer.label}"] = (
+            f"{layer.label}: neurons fired at {layer.rate:.0%} of all steps in epoch {epoch}, {layer.saturated:.0%} of "
+            "them at every step; raise the threshold, scale the input down, or set `calibrate` (min_layers: 1 where "
+            "the network is shallow)"
+        )
+    elif layer.inside < limits.inside and not layer.blind:
+        lines[f"outside {layer.label}"] = (
+            f"{layer.label}: {layer.inside:.1%} of membrane potentials lay inside the window of {layer.surrogate} in "
+            f"epoch {epoch}, so that hardly any gradient comes through; make the surrogate wider, or the weights "
+            "or the input smaller"
+        )
+    return lines
+
+
+def of_broken_gradients(norms: Mapping[str, float], epoch: int) -> Lines:
+    """Which gradients are NaN or infinite, of their norms by the modules' labels. Nothing else means a thing then."""
+    broken = [label for label, norm in norms.items() if not math.isfinite(norm)]
+    if not broken:
+        return {}
+    return {
+        "not finite": f"the gradient of {_listed(broken)} is not finite in epoch {epoch}; lower the learning rate, "
+        "clip the gradient (trainer.gradient_clip_val), make the surrogate lower, or look at the data"
+    }
+
+
+def of_gradients(norms: Mapping[str, float], limits: Limits, epoch: int, explained: bool) -> Lines:
+    """What is wrong with the gradients.
+
+    Args:
+        norms: norm of the gradient of each module with weights, by its label, in the network's order. The last one's
+            is what the others are compared with: the gradient comes in there, through no spike.
+        limits: from where on a gradient has vanished or exploded, as a part of the last one.
+        epoch: the epoch's number.
+        explained: whether a sick layer accounts for a gradient that is too small.
+    """
+    *others, last = norms.items() if norms else [("", 0.0)]
+    if last[1] == 0:  # nothing to compare with: a loss of 0, or a layer before it that is silent
+        return {}
+    lines = {}
+    parts = {label: norm / last[1] for label, norm in others}
+    vanished = [label for label, part in parts.items() if part < limits.vanished]
+    exploded = [label for label, part in parts.items() if part > limits.exploded]
+    if vanished and not explained:
+        least = min(parts.values())
+        lines["vanished"] = (
+            f"the gradient of {_listed(vanished)} has vanished in epoch {epoch}: {least:.1g} times that of {last[0]}; "
+            "make the surrogate wider, set `calibrate`, or take fewer layers or time steps"
+        )
+    if exploded:
+        most = max(parts.values())
+        lines["exploded"] = (
+            f"the gradient of {_listed(exploded)} has exploded in epoch {epoch}: {most:.1g} times that of {last[0]}; "
+            "clip it (trainer.gradient_clip_val), make the surrogate lower or narrower, or take fewer time steps"
+        )
+    return lines
+
+
+def of_outputs(spread: float, epoch: int) -> Lines:
+    """What is wrong with the outputs, whose spread is :class:`~litspike.metrics.Spread`'s: they are all the same."""
+    if not spread <= SAME:
+        return {}
+    return {
+        "same": f"the network's output was the same for every validation sample in epoch {epoch}; look at the scale of "
+        "the input and at the firing rates in TensorBoard, or set `calibrate`"
+    }
+
+
+def _listed(labels: list[str]) -> str:
+    shown = labels if len(labels) <= 3 else [*labels[:2], f"{len(labels) - 2} more"]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+class Course:
+    """Tells a sickness that lasts from one that passes, and says each once.
+
+    Args:
+        patience: number of looks in a row that have to find a sickness.
+    """
+
+    def __init__(self, patience: int) -> None:
+        self.patience = patience
+        self._looks: dict[str, int] = {}
+        self._said: set[str] = set()
+
+    def lasting(self, lines: Lines) -> list[str]:
+        """What one look found → what is to be said after it."""
+        self._looks = {name: self._looks.get(name, 0) + 1 for name in lines}
+        return self.now({name: lines[name] for name, looks in self._looks.items() if looks >= self.patience})
+
+    def now(self, lines: Lines) -> list[str]:
+        """What is to be said of a look that is the last."""
+        new = [name for name in lines if name not in self._said]
+        self._said.update(new)
+        return [lines[name] for name in new]

@@ -1,0 +1,43 @@
+"""How far the outputs of a network are apart."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+
+class Spread(Metric):
+    r"""How much the outputs differ between samples: 0 where a network says the same whatever it is shown.
+
+    Equation, for the value y of output c and sample b::
+
+        max_c (max_b y − min_b y) / max_cb |y|
+
+    Update: ``spread.update(values)`` with a batch's values, [B, \*]. Compute: a float32 scalar without unit, between 0
+    and 2; 0 where every value is 0, NaN where one is NaN or infinite, and before anything was taken in.
+    """
+
+    full_state_update = False
+    low: Tensor
+    """Smallest value of each output, [*]."""
+    high: Tensor
+    """Largest value of each output, [*]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("low", torch.tensor(math.inf), dist_reduce_fx="min")
+        self.add_state("high", torch.tensor(-math.inf), dist_reduce_fx="max")
+
+    def update(self, values: Tensor) -> None:
+        """Take in the values of a batch, [B, *]."""
+        values = values.detach().float()
+        self.low = torch.minimum(self.low, values.amin(0))
+        self.high = torch.maximum(self.high, values.amax(0))
+
+    def compute(self) -> Tensor:
+        """The spread of all that was taken in."""
+        apart = (self.high - self.low).max()
+        return apart / torch.maximum(self.high.abs().max(), self.low.abs().max()).clamp(min=1e-30)
