@@ -60,7 +60,7 @@ class Console(Callback):
         parts = [self._due]
         for stage in self._stages:
             figures = _figures(trainer, stage)
-            parts.append(" ".join([stage, *(f"{name} {value:.4f}" for name, value in figures.items())]))
+            parts.append(" ".join([stage, *(f"{name} {written(value)}" for name, value in figures.items())]))
         parts.append(f"{time.monotonic() - self._began:.2f} s")
         self._due = None
         say(trainer, "  ".join(parts))
@@ -74,7 +74,7 @@ class Console(Callback):
             interval = ""
             if name == "accuracy" and samples:
                 interval = "{:.4f} to {:.4f}".format(*wilson_interval(round(value * samples), samples))
-            table.add_row(name, f"{value:.4f}", interval)
+            table.add_row(name, written(value), interval)
         Terminal().print(table)
 
 
@@ -83,6 +83,11 @@ def say(trainer: Trainer, line: str) -> None:
     if trainer.is_global_zero:
         bar = trainer.progress_bar_callback
         (bar.print if bar is not None else print)(line)
+
+
+def written(value: float) -> str:
+    """A figure as people read it: four decimals, or four significant digits where these would leave less than three."""
+    return f"{value:#.4g}" if 0 < abs(value) < 0.01 else f"{value:.4f}"
 
 
 def _figures(trainer: Trainer, stage: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console as Terminal
 from rich.table import Table
 
+from litspike.callbacks.console import written
 from litspike.cli.call import Call
 from litspike.cli.processes import place
 from litspike.cli.runs import BEST, LAST, logs_folder, runs_in, tested
@@ -110,10 +111,10 @@ def _report(results: dict[int, dict[str, float]], count: int, group: Path) -> in
     for name in names:
         values = [figures[name] for figures in results.values() if name in figures]
         summary[name] = {"values": values, "mean": statistics.fmean(values)}
-        row = [name, f"{summary[name]['mean']:.4f}", "", ""]
+        row = [name, written(summary[name]["mean"]), "", ""]
         if len(values) > 1:
             summary[name] |= {"standard_deviation": statistics.stdev(values), "interval": mean_interval(values)}
-            row[2:] = [f"{statistics.stdev(values):.4f}", "{:.4f} to {:.4f}".format(*mean_interval(values))]
+            row[2:] = [written(statistics.stdev(values)), " to ".join(map(written, mean_interval(values)))]
         table.add_row(*row)
     if results:
         Terminal().print(table)

@@ -1,0 +1,23 @@
+"""How the console writes what it shows."""
+
+from __future__ import annotations
+
+import pytest
+
+from litspike.callbacks.console import written
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.99874, "0.9987"),
+        (12.3, "12.3000"),
+        (0.0, "0.0000"),
+        (1.0, "1.0000"),
+        (0.000123456, "0.0001235"),
+        (-0.000123456, "-0.0001235"),
+        (1.23456e-7, "1.235e-07"),
+    ],
+)
+def test_a_figure_keeps_its_digits_however_small_it_is(value: float, text: str):
+    assert written(value) == text
