@@ -36,11 +36,17 @@ def tensorboard(logs: Path) -> Iterator[str]:
         server.wait()
 
 
+def open_groups(page: Page, names: str) -> None:
+    """Open the groups of charts or pictures whose names are given with bars between; some are closed at first."""
+    name = "group.querySelector('.category-name')?.textContent.trim()"
+    groups = f"matching('button.heading').filter((group) => /^({names})$/.test({name}))"
+    page.wait_for(f"{groups}.length === {len(names.split('|'))}")
+    page.run(f"{groups}.filter((group) => !group.hasAttribute('open-button')).forEach((group) => group.click())")
+
+
 def see_scalars(page: Page) -> None:
     """Every figure has a chart, and those of training a line from epoch to epoch."""
-    groups = "matching('button.heading')"
-    page.wait_for(f"{groups}.filter((group) => /^(train|val|test)/.test(group.textContent.trim())).length === 3")
-    page.run(f"{groups}.filter((group) => !group.hasAttribute('open-button')).forEach((group) => group.click())")
+    open_groups(page, "train|val|test")
     for stage in ("train", "val", "test"):
         for name in ("loss", "accuracy"):
             page.wait_for(f"matching('tf-scalar-card').some((card) => card.tag === '{stage}/{name}')")
@@ -51,6 +57,7 @@ def see_scalars(page: Page) -> None:
 
 def see_pictures(page: Page) -> None:
     """The pictures have arrived, and are of a size to be looked at."""
+    open_groups(page, "decision boundary|spikes")
     for name in ("decision boundary", "spikes/layer 1"):
         images = f"matching('tf-image-loader').filter((loader) => loader.tag === '{name}')"
         page.wait_for(f"{images}.some((e) => [...deep(e.shadowRoot)].some((image) => image.naturalWidth >= 600))")

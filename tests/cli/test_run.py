@@ -106,12 +106,12 @@ def test_tensorboard_gets_scalars_hyperparameters_and_pictures(cli: Cli, home: P
     (run,) = runs(home)
     read = events(run)
     scalars = {f"{stage}/{name}" for stage in ("train", "val", "test") for name in ("loss", "accuracy")}
-    curves = {f"anytime/accuracy by {axis}" for axis in ("time step", "synaptic operations")}
-    figures = {f"{name} neurons/layers.1 LIF" for name in ("silent", "saturated")}
-    figures |= {"firing rate/layers.1 LIF", "potentials in the window/layers.1 LIF"}
-    figures |= {f"gradient norm/layers.{index} Linear" for index in (0, 2)}
+    curves = {f"test/over time/accuracy by {axis}" for axis in ("time step", "synaptic operations")}
+    figures = {f"val {name} neurons/layers.1 LIF" for name in ("silent", "saturated")}
+    figures |= {"val firing rate/layers.1 LIF", "val potentials in the window/layers.1 LIF"}
+    figures |= {f"train gradient norm/layers.{index} Linear" for index in (0, 2)}
     assert scalars | curves | figures | {"learning_rate"} == set(read.Tags()["scalars"])
-    assert [event.step for event in read.Scalars("anytime/accuracy by time step")] == list(range(1, 17))
+    assert [event.step for event in read.Scalars("test/over time/accuracy by time step")] == list(range(1, 17))
     assert read.Images("anytime")[0].width >= 600
     for name in ("train/loss", "val/accuracy", "learning_rate", *figures):
         assert [event.step for event in read.Scalars(name)] == [1, 2, 3]

@@ -171,9 +171,10 @@ class CheckUp(Callback):
         return lines or of_outputs(self._apart, epoch)
 
     def _log(self, trainer: Trainer, gradients: Iterable[Gradient], epoch: int) -> None:
-        found = {f"gradient norm/{gradient.tag}": gradient.norm for gradient in gradients}
+        # named after their stage, as all figures: TensorBoard's HParams tab shows the first five alone, by name
+        found = {f"train gradient norm/{gradient.tag}": gradient.norm for gradient in gradients}
         for tag, layer in (self._validated or {}).items():
-            found |= {f"{name}/{tag}": value for name, value in layer.logged().items()}
+            found |= {f"val {name}/{tag}": value for name, value in layer.logged().items()}
         for logger in trainer.loggers if trainer.is_global_zero else []:
             logger.log_metrics(found, epoch)
 

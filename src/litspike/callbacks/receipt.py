@@ -144,9 +144,11 @@ class Receipt(Callback):
             return
         board = trainer.logger.experiment
         for index, (step, value) in enumerate(zip(curve.steps, curve.values, strict=True)):
-            board.add_scalar(f"anytime/{curve.score} by time step", value, step)
+            board.add_scalar(f"test/over time/{curve.score} by time step", value, step)
             if curve.macs:
-                board.add_scalar(f"anytime/{curve.score} by synaptic operations", value, round(curve.operations[index]))
+                board.add_scalar(
+                    f"test/over time/{curve.score} by synaptic operations", value, round(curve.operations[index])
+                )
         board.add_image("anytime", pixels(figure), epoch, dataformats="HWC")
 
 
