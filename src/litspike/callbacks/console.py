@@ -9,6 +9,7 @@ from lightning import Callback, LightningModule, Trainer
 from rich.console import Console as Terminal
 from rich.table import Table
 
+from litspike.callbacks.figure_text import interval, written
 from litspike.metrics import wilson_interval
 
 
@@ -71,10 +72,10 @@ class Console(Callback):
         samples = getattr(pl_module, "samples", {}).get(stage)
         table = Table("figure", "value", "95% interval (Wilson)", title=f"{stage}, {samples} samples")
         for name, value in _figures(trainer, stage).items():
-            interval = ""
+            about = ""
             if name == "accuracy" and samples:
-                interval = "{:.4f} to {:.4f}".format(*wilson_interval(round(value * samples), samples))
-            table.add_row(name, written(value), interval)
+                about = interval(*wilson_interval(round(value * samples), samples))
+            table.add_row(name, written(value), about)
         Terminal().print(table)
 
 
@@ -83,11 +84,6 @@ def say(trainer: Trainer, line: str) -> None:
     if trainer.is_global_zero:
         bar = trainer.progress_bar_callback
         (bar.print if bar is not None else print)(line)
-
-
-def written(value: float) -> str:
-    """A figure as people read it: four decimals, or four significant digits where these would leave less than three."""
-    return f"{value:#.4g}" if 0 < abs(value) < 0.01 else f"{value:.4f}"
 
 
 def _figures(trainer: Trainer, stage: str) -> dict[str, Any]:

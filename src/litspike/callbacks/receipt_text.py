@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from litspike.callbacks.figure_text import interval, written
+
 
 def readable(said: dict[str, Any]) -> str:
     """The receipt as Markdown.
@@ -29,8 +31,8 @@ def _figures(said: dict[str, Any]) -> Iterator[str]:
     rows = []
     for name, figure in said["figures"].items():
         low, high = figure.get("interval", (None, None))
-        interval = f"none: {figure.get('no_interval')}" if low is None else f"{low:.4f} to {high:.4f} ({figure['of']})"
-        rows.append((name, f"{figure['value']:.4f}", interval))
+        about = f"none: {figure.get('no_interval')}" if low is None else f"{interval(low, high)} ({figure['of']})"
+        rows.append((name, written(figure["value"]), about))
     yield from _table(("figure", "value", "95% interval"), rows)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console as Terminal
 from rich.table import Table
 
-from litspike.callbacks.console import written
+from litspike.callbacks.figure_text import interval, written
 from litspike.cli.call import Call
 from litspike.cli.processes import place
 from litspike.cli.runs import BEST, LAST, logs_folder, runs_in, tested
@@ -114,7 +114,7 @@ def _report(results: dict[int, dict[str, float]], count: int, group: Path) -> in
         row = [name, written(summary[name]["mean"]), "", ""]
         if len(values) > 1:
             summary[name] |= {"standard_deviation": statistics.stdev(values), "interval": mean_interval(values)}
-            row[2:] = [written(statistics.stdev(values)), " to ".join(map(written, mean_interval(values)))]
+            row[2:] = [written(statistics.stdev(values)), interval(*mean_interval(values))]
         table.add_row(*row)
     if results:
         Terminal().print(table)

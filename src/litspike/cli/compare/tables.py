@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from litspike.callbacks.figure_text import interval, written
 from litspike.cli.compare.subjects import Subject
 from litspike.cli.messages import named_settings
 
@@ -59,8 +60,8 @@ def _figures(subject: Subject) -> dict[str, str]:
     return found
 
 
-def _with_interval(value: float, interval: Sequence[float] | None) -> str:
-    return f"{value:.4f}" + (f" ({interval[0]:.4f} to {interval[1]:.4f})" if interval else "")
+def _with_interval(value: float, ends: Sequence[float] | None) -> str:
+    return written(value) + (f" ({interval(*ends)})" if ends else "")
 
 
 def costs(subjects: Sequence[Subject]) -> list[Row]:

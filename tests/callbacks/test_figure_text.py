@@ -1,10 +1,10 @@
-"""How the console writes what it shows."""
+"""How figures are written, wherever people read them."""
 
 from __future__ import annotations
 
 import pytest
 
-from litspike.callbacks.console import written
+from litspike.callbacks.figure_text import written
 
 
 @pytest.mark.parametrize(
