@@ -3,9 +3,18 @@
 from litspike.callbacks.calibration import Calibration
 from litspike.callbacks.checkup import CheckUp
 from litspike.callbacks.console import Console
-from litspike.callbacks.pictures import Pictures
+from litspike.callbacks.pictures import PictureFiles, Pictures
 from litspike.callbacks.predictions import PredictionFile
 from litspike.callbacks.progress import FitProgress
 from litspike.callbacks.receipt import Receipt
 
-__all__ = ["Calibration", "CheckUp", "Console", "FitProgress", "Pictures", "PredictionFile", "Receipt"]
+__all__ = [
+    "Calibration",
+    "CheckUp",
+    "Console",
+    "FitProgress",
+    "PictureFiles",
+    "Pictures",
+    "PredictionFile",
+    "Receipt",
+]

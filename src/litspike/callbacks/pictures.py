@@ -1,100 +1,212 @@
-"""Pictures of what a network does, for TensorBoard."""
+"""Pictures of what a network does, in TensorBoard or in files."""
 
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch import Tensor
 
-from litspike.networks.watch import Seen, watched
-from litspike.settings import whole
-from litspike.tasks import BinaryCrossEntropy, Classification
+from litspike.callbacks.looking import Kept
+from litspike.callbacks.together import at_the_first
+from litspike.files import replacing
+from litspike.settings import SettingError, UserError, whole
+from litspike.tasks.task import Task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-GRID = 80
-"""Points along each side of the plane that the decision boundary is computed on."""
+    from litspike.callbacks.gallery import Named
+
+MOST_LAYERS = 6
+"""Layers whose spikes TensorBoard gets at each drawing, evenly spaced where there are more."""
 
 
-class Pictures(Callback):
-    """Draws the decision boundary of a network with two inputs, and the spikes of its hidden layers.
+class Drawing(Callback):
+    """Base of what draws a validation: the spikes of each layer, membrane potentials, one sample on its way through
+    the network, the confusion matrix, the decision boundary of a plane, and learned parameters of the neurons.
 
-    Nothing is drawn where there is no TensorBoard logger. A picture that can't be made warns and stops nothing. Each
-    one shows the network from rest, on validation samples.
+    Each picture shows the network from rest, on validation samples. What is needed beyond the validation itself is
+    two passes of a few samples, in evaluation mode and without touching any random state. A picture that can't be
+    made warns and stops nothing.
 
     Args:
-        every: epochs from one picture to the next; the last epoch is drawn too. 0 draws none.
-        samples: number of validation samples whose spikes are shown.
+        samples: the most validation samples whose spikes are shown, as many of each class as of another.
+        most_layers: the most layers whose spikes are shown; all where None.
 
     Raises:
-        SettingError: if every is below 0 or samples below 1.
+        SettingError: if samples is below 1.
     """
 
-    def __init__(self, every: int = 50, samples: int = 4) -> None:
-        self.every, self.samples = whole("every", every, 0), whole("samples", samples)
+    def __init__(self, samples: int, most_layers: int | None) -> None:
+        self.samples, self.most_layers = whole("samples", samples), most_layers
+        self._kept: Kept | None = None
+        self._value: Any = None
+        self._stop: Callable[[], None] | None = None
+        self._problem: Exception | None = None
 
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw, where this epoch is one to be drawn."""
-        epoch = trainer.current_epoch + 1
-        due = self.every and (epoch % self.every == 0 or epoch == trainer.max_epochs)
-        shown = isinstance(trainer.logger, TensorBoardLogger) and _is_binary(pl_module)
-        if not due or not shown or trainer.sanity_checking or trainer.state.fn != "fit" or not trainer.is_global_zero:
+    @abstractmethod
+    def due(self, trainer: Trainer) -> bool:
+        """Whether the validation that begins is to be drawn; the same in every process."""
+
+    @abstractmethod
+    def epoch(self, trainer: Trainer) -> int:
+        """Epochs that the network has been trained for."""
+
+    @abstractmethod
+    def keep(self, trainer: Trainer, name: str, figure: Figure) -> None:
+        """Put a picture where it belongs."""
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to listen to what the readout says, where the validation is to be drawn."""
+        self._end()
+        if isinstance(pl_module, Task) and self.due(trainer):
+            self._kept, self._problem = Kept(pl_module.loss, self.samples), None
+            self._stop = pl_module.readout.register_forward_hook(self._listen).remove
+
+    def on_validation_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:  # fmt: skip
+        """Keep of the batch what is to be shown."""
+        if self._kept is None or self._problem is not None:
             return
         try:
-            self._draw(trainer, pl_module, epoch)
+            x, y = batch[:2]
+            self._kept.add(x, y, self._value)
         except Exception as error:  # a picture is not worth a run
+            self._problem = error
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw, in the first of several processes."""
+        kept, problem = self._kept, self._problem
+        self._end()
+        if kept is None:
+            return
+        counts = at_the_first(kept.confusion)  # all of them have to come here, whatever befell them
+        if not trainer.is_global_zero:
+            return
+        epoch = self.epoch(trainer)
+        if problem is not None:
+            warnings.warn(f"no picture of epoch {epoch}: {problem}", stacklevel=2)
+            return
+        kept.confusion = sum(count for count in counts if count is not None) if kept.grouped else None
+        for name, draw in self._pictures(trainer, pl_module, kept, epoch):
+            try:
+                if (figure := draw()) is not None:
+                    self.keep(trainer, name, figure)
+            except UserError:
+                raise
+            except Exception as error:  # nor is the next one
+                warnings.warn(f"no picture of epoch {epoch}: {name}: {error}", stacklevel=2)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Listen no longer."""
+        self._end()
+
+    def _pictures(self, trainer: Trainer, module: Any, kept: Kept, epoch: int) -> Iterator[Named]:
+        try:
+            from litspike.callbacks.gallery import gallery  # matplotlib is slow to import
+
+            yield from gallery(module, kept, self.most_layers, f"epoch {epoch}{_figure(trainer)}")
+        except Exception as error:
             warnings.warn(f"no picture of epoch {epoch}: {error}", stacklevel=2)
 
-    def _draw(self, trainer: Trainer, module: Any, epoch: int) -> None:
-        loader: Any = trainer.val_dataloaders
-        logger: Any = trainer.logger
-        x, y = next(iter(loader))
-        x, y = x.to(module.device), y.to(module.device)
-        accuracy = float(trainer.callback_metrics.get("val/accuracy", float("nan")))
-        title = f"epoch {epoch}, validation accuracy {accuracy:.3f}"
-        drawn: dict[str, Figure] = dict(self._spikes(module, x, y, title))
-        if x.shape[1:] == (2,):
-            drawn["decision boundary"] = self._boundary(module, x, y, title)
+    def _listen(self, readout: Any, inputs: Any, value: Any) -> None:
+        self._value = value.detach()
+
+    def _end(self) -> None:
+        if self._stop is not None:
+            self._stop()
+        self._kept = self._value = self._stop = None
+
+
+class Pictures(Drawing):
+    """Draws the network at intervals of a fit, for TensorBoard; nothing where its logger isn't there.
+
+    Args:
+        every: epochs from one drawing to the next; the last epoch is drawn too. 0 draws none.
+        samples: the most validation samples whose spikes are shown, as many of each class as of another.
+        format: kind of the files that ``main.py picture`` writes.
+
+    Raises:
+        SettingError: if every is below 0, samples below 1 or the format unknown.
+    """
+
+    def __init__(self, every: int = 50, samples: int = 10, format: Literal["png", "svg"] = "png") -> None:
+        super().__init__(samples, MOST_LAYERS)
+        self.every, self.format = whole("every", every, 0), format
+        if format not in ("png", "svg"):
+            raise SettingError("format", format, "is none of png, svg")
+
+    def due(self, trainer: Trainer) -> bool:
+        """Every so many epochs of a fit."""
+        if not self.every or trainer.sanity_checking or trainer.state.fn != "fit":
+            return False
+        epoch = self.epoch(trainer)
+        logged = isinstance(trainer.logger, TensorBoardLogger)
+        return logged and (epoch % self.every == 0 or epoch == trainer.max_epochs)
+
+    def epoch(self, trainer: Trainer) -> int:
+        """The epoch that is being trained, from 1."""
+        return trainer.current_epoch + 1
+
+    def keep(self, trainer: Trainer, name: str, figure: Figure) -> None:
+        """Show a picture in TensorBoard."""
         from litspike.callbacks.plots import pixels
 
-        for name, figure in drawn.items():
-            logger.experiment.add_image(name, pixels(figure), epoch, dataformats="HWC")
-
-    def _boundary(self, module: Classification, x: Tensor, y: Tensor, title: str) -> Figure:
-        from litspike.callbacks.plots import decision_boundary  # matplotlib is slow to import
-
-        shown = x[:300]
-        extent = float(shown.abs().max()) * 1.05
-        ticks = torch.linspace(-extent, extent, GRID, device=x.device, dtype=x.dtype)
-        grid = torch.cartesian_prod(ticks, ticks).flip(1)
-        probability = module.loss.probabilities(module.respond(grid)[0]).view(GRID, GRID)
-        return decision_boundary(probability.cpu().numpy(), extent, shown.cpu().numpy(), y[:300].cpu().numpy(), title)
-
-    def _spikes(self, module: Classification, x: Tensor, y: Tensor, title: str) -> list[tuple[str, Figure]]:
-        from litspike.callbacks.plots import spike_rasters
-
-        chosen = torch.cat([(y == label).nonzero()[: -(-self.samples // 2), 0] for label in (0, 1)])[: self.samples]
-        x, y = x[chosen], y[chosen]
-        seen: list[Seen] = []
-        with watched(module.network, seen.append):
-            probability = module.loss.probabilities(module.respond(x)[0])
-        captions = [
-            (f"input ({point[0]:.2f}, {point[1]:.2f})\n" if point.numel() == 2 else "")
-            + f"label {int(label)}, probability of 1: {chance:.2f}"
-            for point, label, chance in zip(x, y, probability, strict=True)
-        ]
-        figures = []
-        for number, (_, layer, _, spikes) in enumerate(seen, start=1):
-            about = f"layer {number} ({type(layer).__name__}, {spikes[0, 0].numel()} neurons): spikes\n{title}"
-            figures.append((f"spikes/layer {number}", spike_rasters(spikes.flatten(2).cpu().numpy(), captions, about)))
-        return figures
+        logger: Any = trainer.logger
+        logger.experiment.add_image(name, pixels(figure), self.epoch(trainer), dataformats="HWC")
 
 
-def _is_binary(module: LightningModule) -> bool:
-    """Whether the pictures, which are of two classes, suit the task."""
-    return isinstance(module, Classification) and isinstance(module.loss, BinaryCrossEntropy)
+class PictureFiles(Drawing):
+    """Draws every validation into files of a folder, such as ``confusion-matrix.png``.
+
+    Args:
+        folder: made where it isn't there; a file of the same name is replaced.
+        format: ``png`` or ``svg``.
+        samples: as in :class:`Pictures`.
+        epoch: epochs that the network was trained for.
+
+    Raises:
+        UserError: if a file can't be written.
+    """
+
+    def __init__(self, folder: Path, format: Literal["png", "svg"], samples: int, epoch: int) -> None:
+        super().__init__(samples, None)
+        self.folder, self.format, self._epoch = folder, format, epoch
+        self.paths: list[Path] = []
+        """The files written."""
+
+    def due(self, trainer: Trainer) -> bool:
+        """At each validation that is none of a fit."""
+        return trainer.state.fn == "validate"
+
+    def epoch(self, trainer: Trainer) -> int:
+        """What was given."""
+        return self._epoch
+
+    def keep(self, trainer: Trainer, name: str, figure: Figure) -> None:
+        """Write a picture into its file."""
+        from litspike.callbacks.plots import save
+
+        path = self.folder / f"{name.replace('/', ' ').replace(' ', '-')}.{self.format}"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as draft:
+                save(figure, draft, self.format)
+        except OSError as error:
+            raise UserError(f"{path} can't be written ({error.strerror})") from error
+        self.paths.append(path)
+
+
+def _figure(trainer: Trainer) -> str:
+    """The figure of the validation that says most."""
+    for name in ("accuracy", "rmse", "loss"):
+        if f"val/{name}" in trainer.callback_metrics:
+            return f", validation {name} {float(trainer.callback_metrics[f'val/{name}']):.3g}"
+    return ""

@@ -1,10 +1,12 @@
-"""Drawings of a network, as matplotlib figures. Pure: arrays in, a figure out."""
+"""What all drawings of a network share: colours, type sizes, marks, and how a figure becomes an image or a file."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -13,72 +15,85 @@ from numpy.typing import NDArray
 from litspike.callbacks.anytime import Curve
 
 Array = NDArray[np.floating]
+Numbers = NDArray[np.floating] | NDArray[np.integer]
 
-BLUE, ORANGE = "#0072b2", "#d55e00"
-"""Two colours that the colour-blind tell apart, and that differ in grey (Okabe and Ito 2008)."""
+BLUE, ORANGE, BLACK = "#0072b2", "#d55e00", "#000000"
+PALETTE = (BLUE, "#e69f00", "#009e73", ORANGE, "#56b4e9", "#cc79a7", BLACK, "#f0e442")
+"""Colours that the colour-blind tell apart (Okabe and Ito 2008), neighbours of different lightness. Where one stands
+for a thing, a marker or a dash does so too, so that nothing is lost in grey.
+"""
+MARKERS = "o^sDvPX*<>"
+DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = ("-", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1)), (0, (8, 3)))
+
+DPI = 130
+TITLE, LABEL, TICK = 12, 11, 9
+"""Sizes of type, in points."""
 
 
-def decision_boundary(grid: Array, extent: float, points: Array, labels: Array, title: str) -> Figure:
-    """The probability of class 1 over the plane, with labelled points on it.
-
-    Args:
-        grid: probabilities [R, R] on a square grid from −extent to extent, first dimension x1.
-        extent: half the side of the square.
-        points: [N, 2].
-        labels: 0 or 1, [N].
-        title: text above the picture.
-    """
-    figure = Figure(figsize=(5.2, 4.6), dpi=130)
-    axes = figure.add_axes((0.13, 0.12, 0.66, 0.746), aspect="equal")  # placed by hand: a layout engine is slow
-    ticks = np.linspace(-extent, extent, len(grid))
-    shades = axes.contourf(ticks, ticks, grid, levels=np.linspace(0, 1, 11), cmap="RdBu", alpha=0.55)
-    boundary = axes.contour(ticks, ticks, grid, levels=[0.5], colors="black", linewidths=1.8)
-    for label, marker, colour in ((0, "o", ORANGE), (1, "^", BLUE)):
-        chosen = points[labels == label]
-        axes.scatter(
-            chosen[:, 0], chosen[:, 1], s=22, marker=marker, c=colour, edgecolors="white", linewidths=0.5,
-            label=f"label {label}",
-        )  # fmt: skip
-    handles, names = axes.get_legend_handles_labels()
-    axes.legend([*handles, *boundary.legend_elements()[0]], [*names, "decision boundary"], loc="lower left", fontsize=9)
-    axes.set(xlim=(-extent, extent), ylim=(-extent, extent))
-    axes.set_xlabel("input $x_0$", fontsize=12)
-    axes.set_ylabel("input $x_1$", fontsize=12)
-    axes.set_title(f"decision boundary, from rest, with {len(points)} validation points\n{title}", fontsize=11)
-    beside = figure.add_axes((0.82, 0.12, 0.035, 0.746))
-    figure.colorbar(shades, cax=beside, ticks=[0, 0.5, 1]).set_label("probability of label 1", fontsize=12)
+def sheet(width: float, height: float, title: str) -> Figure:
+    """An empty figure of a size in inches, with text above it. Panels are placed by hand: a layout engine is slow."""
+    figure = Figure(figsize=(width, height), dpi=DPI)
+    figure.suptitle(title, fontsize=TITLE, y=1 - 0.08 / height)
     return figure
 
 
-def spike_rasters(spikes: Array, captions: Sequence[str], title: str) -> Figure:
-    """The spikes of one layer over time, a panel for each sample.
+def panel(figure: Figure, left: float, bottom: float, right: float, top: float, sharex: Axes | None = None) -> Axes:
+    """Axes whose edges are so many inches from those of the figure."""
+    width, height = figure.get_size_inches()
+    box = (left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height)
+    axes: Axes = figure.add_axes(box, sharex=sharex)
+    axes.tick_params(labelsize=TICK)
+    return axes
+
+
+def whole_ticks(axes: Axes, x: bool = True, y: bool = True, most: int = 5) -> None:
+    """Ticks at a few whole numbers, and nowhere else."""
+    for axis in [axes.xaxis] * x + [axes.yaxis] * y:
+        axis.set_major_locator(MaxNLocator(most, integer=True))
+
+
+def spread(count: int, most: int) -> NDArray[np.intp]:
+    """Which of ``count`` things to show where only ``most`` are legible: all of them, or as many evenly spaced."""
+    return np.linspace(0, count - 1, min(count, most)).round().astype(np.intp)
+
+
+def of_all(shown: int, count: int, what: str) -> str:
+    """How many of how many are shown, in words."""
+    return f"{count} {what}" if shown == count else f"{shown} of {count} {what}, evenly spaced"
+
+
+def marks(axes: Axes, times: Numbers, rows: Numbers, columns: float, gap: float, height: float) -> float:
+    """A tick for each spike, at ``times`` and in ``rows``; returns their height in points.
 
     Args:
-        spikes: 0 or 1, [T, B, N].
-        captions: a text above each panel, B of them.
-        title: text above the picture.
+        axes: where, its limits already set.
+        times: place along x, [S].
+        rows: place along y, [S].
+        columns: number of ticks that stand beside each other at most.
+        gap: distance from one row to the next.
+        height: extent of y.
     """
-    steps, samples, neurons = spikes.shape
-    columns = min(samples, 2)
-    rows = -(-samples // columns)
-    height = 1.1 + 2.1 * rows
-    figure = Figure(figsize=(5.6, height), dpi=130)
-    figure.subplots_adjust(0.11, 0.55 / height, 0.98, 1 - 1.05 / height, wspace=0.08, hspace=0.42)
-    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    for panel in panels.flat[samples:]:
-        panel.set_axis_off()
-    for sample, (panel, caption) in enumerate(zip(panels.flat, captions, strict=False)):
-        step, neuron = np.nonzero(spikes[:, sample])
-        panel.vlines(step + 1, neuron - 0.4, neuron + 0.4, linewidths=2.2, colors=BLUE)
-        panel.set(xlim=(0.5, steps + 0.5), ylim=(-0.7, neurons - 0.3))
-        panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        panel.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-        panel.set_title(caption, fontsize=10)
-        panel.grid(axis="x", alpha=0.3)
-    figure.supxlabel("time step", fontsize=12)
-    figure.supylabel("neuron", fontsize=12)
-    figure.suptitle(title, fontsize=12)
-    return figure
+    box = axes.get_window_extent()  # in pixels; a point is 1/72 inch
+    size = min(max(0.85 * float(box.height) * 72 / DPI * gap / height, 1.0), 14.0)
+    weight = min(max(0.6 * float(box.width) * 72 / DPI / columns, 0.5), 2.2)
+    axes.plot(times, rows, linestyle="none", marker="|", markersize=size, markeredgewidth=weight, color=BLUE)
+    if len(times) == 0:
+        axes.text(0.5, 0.5, "no spikes", transform=axes.transAxes, ha="center", va="center", fontsize=LABEL)
+    return size
+
+
+def limits(*values: Array, margin: float = 0.08) -> tuple[float, float]:
+    """Ends of an axis that has room for all finite values."""
+    together = np.concatenate([np.ravel(value) for value in values])
+    finite = together[np.isfinite(together)]
+    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
+    room = margin * (high - low) or 0.5
+    return low - room, high + room
+
+
+def legend(axes: Axes, where: Sequence[float]) -> None:
+    """A legend with its upper left corner at a place in units of the axes; ``best`` would take long to find."""
+    axes.legend(loc="upper left", bbox_to_anchor=tuple(where), fontsize=TICK, frameon=False, borderaxespad=0.0)
 
 
 def anytime_curve(curve: Curve) -> Figure:
@@ -114,3 +129,12 @@ def pixels(figure: Figure) -> NDArray[np.uint8]:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib leaves it untyped
     return np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]  # and this
+
+
+def save(figure: Figure, path: Path, kind: str) -> None:
+    """Write the figure into a file, as ``png`` or ``svg``; without the date, so that the same picture is the same file.
+
+    Raises:
+        OSError: if the file can't be written.
+    """
+    figure.savefig(path, format=kind, metadata={"Date": None} if kind == "svg" else None)

@@ -26,6 +26,7 @@ from litspike.cli.messages import ParseError, named_settings, parser_message, us
 from litspike.cli.monitors import check_monitors
 from litspike.cli.origin import origin_of
 from litspike.cli.parser import Parser, ParserExit
+from litspike.cli.picture import DrawingTrainer, picture_files
 from litspike.cli.processes import SameCheckpoint, check, end_the_others, place
 from litspike.cli.record import RunRecord
 from litspike.cli.runs import BEST, LAST, Run, logs_folder
@@ -63,6 +64,7 @@ class LitspikeCLI(LightningCLI):
             subclass_mode_model=True,
             subclass_mode_data=True,
             save_config_callback=None,
+            trainer_class=DrawingTrainer,
             parser_class=Parser,
             parser_kwargs={"description": DESCRIPTION, "usage": USAGE, "allow_abbrev": False, **settings},
             auto_configure_optimizers=False,
@@ -180,18 +182,22 @@ class LitspikeCLI(LightningCLI):
 
     def _callbacks(self, settings: dict[str, Any]) -> list[Callback]:
         """What the subcommand has beside the console; it may change the trainer's settings."""
+        if self.subcommand == "fit":
+            return self._fit_callbacks(settings)
+        assert self.ckpt_path is not None
+        folder = self.run.folder if self.run else self.ckpt_path.parent
         if self.subcommand == "predict":
-            assert self.ckpt_path is not None
-            self._predictions = (self.run.folder if self.run else self.ckpt_path.parent) / "predictions.csv"
+            self._predictions = folder / "predictions.csv"
             return [PredictionFile(self._predictions)]
         if self.subcommand == "test":
-            assert self.ckpt_path is not None
             self._dump_config()
             receipt: Receipt = self._get(self.config_init, "receipt")
-            folder = self.run.folder if self.run else self.ckpt_path.parent
             receipt.origin = origin_of(self.ckpt_path, self.checkpoint, folder, self.config_dump, self.call.options)
             return [receipt]
-        return self._fit_callbacks(settings) if self.subcommand == "fit" else []
+        if self.subcommand == "picture":
+            self._drawn = picture_files(self._get(self.config_init, "pictures"), folder, self.checkpoint["epoch"] + 1)
+            return [self._drawn]
+        return []
 
     def _fit_callbacks(self, settings: dict[str, Any]) -> list[Callback]:
         """The run's folder is made here, and what keeps its checkpoints, pictures and record."""
@@ -230,7 +236,7 @@ class LitspikeCLI(LightningCLI):
         """The arguments of the trainer's method; nothing in a checkpoint is run."""
         path = str(self.ckpt_path) if self.ckpt_path else None
         kwargs = {**super()._prepare_subcommand_kwargs(subcommand), "ckpt_path": path, "weights_only": True}
-        if subcommand in ("validate", "test"):
+        if subcommand in ("validate", "test", "picture"):
             kwargs["verbose"] = False  # the console has a table of its own
         return kwargs
 
@@ -291,6 +297,12 @@ class LitspikeCLI(LightningCLI):
         self.trainer.predict(**kwargs, return_predictions=False)
         if self.first:
             print(f"predictions: {self._predictions}")
+
+    def picture(self, **kwargs: Any) -> None:
+        """Draw the checkpoint into files."""
+        self.trainer.picture(**kwargs)  # type: ignore[attr-defined]  # it is the class that was given
+        for path in self._drawn.paths:
+            print(f"picture: {path}")
 
 
 class Interrupted(UserError):

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-SUBCOMMANDS = ("fit", "validate", "test", "predict")
+SUBCOMMANDS = ("fit", "validate", "test", "predict", "picture")
 
 
 class Call:

@@ -62,7 +62,7 @@ def parser_message(message: str, mentioned: Iterable[str], known: Iterable[str])
         known: full names of the settings there are, to suggest one for a misspelling.
     """
     if 'expected "subcommand"' in message:
-        return "say what to do: fit, validate, test, predict or compare (--help explains each)"
+        return "say what to do: fit, validate, test, predict, picture or compare (--help explains each)"
     if "Unexpected config" in message or "Problems parsing config" in message:
         return f"the configuration file is empty or no YAML: {' '.join(message.split())}"
     if found := _UNKNOWN.search(message):

@@ -1,0 +1,116 @@
+"""Which pictures there are of a task, and how each is drawn from what was kept of a validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from litspike.callbacks import looking
+from litspike.callbacks.looking import MOST_STEPS, Activity, Kept, Way, array, at_rest
+from litspike.callbacks.plots_activity import Passage, membrane_traces, passage, spike_raster
+from litspike.callbacks.plots_results import (
+    Learned,
+    confusion_matrix,
+    decision_boundary,
+    decision_regions,
+    learned_parameters,
+)
+from litspike.neurons import Neuron, NeuronLayer
+
+GRID = 80
+"""Points along each side of the plane that the decision boundary is computed on."""
+
+Named = tuple[str, Callable[[], Figure | None]]
+
+
+def gallery(module: Any, kept: Kept, most_layers: int | None, about: str) -> Iterator[Named]:
+    """Name of each picture, and what draws it, or finds that there is nothing to draw.
+
+    Args:
+        module: a :class:`~litspike.tasks.task.Task`.
+        kept: what was kept of the validation.
+        most_layers: the most layers whose spikes are drawn; all where None.
+        about: epoch and figure, for the titles.
+    """
+    x, y = kept.batch()
+    with at_rest(module):
+        way = looking.way(module, x[:1])
+        count = min(max(MOST_STEPS // len(way.current), 1), len(x))
+        chosen = y[:count].argsort(stable=True) if kept.grouped else torch.arange(count)
+        layers = looking.activities(module, x[chosen], most_layers)
+    classes = [int(label) for label in y[chosen]] if kept.grouped else None
+    for layer in layers:
+        yield f"spikes/{layer.name.split(' (')[0]}", partial(_raster, layer, classes, about)
+    of_one, names = _of_one(module, kept, way, y[0])
+    yield "membrane potential", lambda: membrane_traces(way.layers, f"membrane potentials, {of_one}\n{about}")
+    sample = Passage(way.current, way.layers, way.outputs, names)
+    if not kept.grouped:
+        answer, target = _each_step(way, array(way.value)), _each_step(way, array(y[0]))
+        at_every_step = answer is not None and len(answer) > 1
+        sample = replace(sample, target=target, **({"outputs": answer} if at_every_step else {"answer": answer}))
+    yield "one sample", lambda: passage(sample, f"{of_one}\n{about}")
+    if kept.confusion is not None:
+        counts = kept.confusion
+        yield "confusion matrix", lambda: confusion_matrix(counts, f"confusion matrix, {about}")
+    if (points := kept.points()) is not None:
+        yield "decision boundary", lambda: _boundary(module, *points, f"decision boundary, {about}")
+    if learned := _learned(module, way.order):
+        yield "learned parameters", lambda: learned_parameters(learned, f"learned parameters of the neurons, {about}")
+
+
+def _raster(layer: Activity, classes: list[int] | None, about: str) -> Figure:
+    title = f"spikes of {layer.name}, {about}"
+    return spike_raster(layer.spikes, layer.neurons, layer.size, layer.rate, classes, title)
+
+
+def _of_one(module: Any, kept: Kept, way: Way, y: Tensor) -> tuple[str, list[str]]:
+    """What the sample is that is shown by itself, and what each output of the network stands for."""
+    outputs = way.outputs.shape[1]
+    if not kept.grouped:
+        return "a validation sample", [f"output {index}" for index in range(outputs)]
+    predicted = int(module.loss.predictions(way.value)[0])
+    names = [f"class {index}" for index in range(outputs)] if outputs > 1 else ["logit of class 1"]
+    return f"a validation sample of class {int(y)}, taken for class {predicted}", names
+
+
+def _each_step(way: Way, values: Any) -> Any:
+    """Targets or answers of every step [T, D], or after the last one [1, D]; None where they don't fit the outputs."""
+    steps, outputs = way.outputs.shape
+    flat = values.reshape(-1, outputs) if values.size % outputs == 0 else []
+    return flat if len(flat) in (1, steps) else None
+
+
+def _boundary(module: Any, x: Tensor, y: Tensor, title: str) -> Figure:
+    extent = float(x.abs().max()) * 1.05 or 1.0
+    ticks = torch.linspace(-extent, extent, GRID, device=x.device, dtype=x.dtype)
+    grid = torch.cartesian_prod(ticks, ticks).flip(1)
+    with at_rest(module):
+        value = module.respond(grid)[0]
+        if value.shape[1] == 1:
+            probability = array(module.loss.probabilities(value)).reshape(GRID, GRID)
+            return decision_boundary(probability, extent, array(x), array(y), title)
+        classes = module.loss.predictions(value).view(GRID, GRID).cpu().numpy()
+    return decision_regions(classes, extent, array(x), array(y), title)
+
+
+def _learned(module: Any, layers: list[NeuronLayer]) -> list[Learned]:
+    """What the neurons of a task learn, those of its encoder and readout included."""
+    named: dict[nn.Module, str] = {}
+    for number, layer in enumerate(layers, start=1):
+        for part in layer.modules():
+            named.setdefault(part, f"layer {number}")
+    for name in ("encoder", "readout"):
+        named.update(dict.fromkeys(getattr(module, name).modules(), name))
+    return [
+        Learned(
+            f"{name} ({type(neuron).__name__})", parameter, array(getattr(neuron, parameter).reshape(-1)),
+            neuron._initial[parameter],
+        )
+        for neuron, name in named.items() if isinstance(neuron, Neuron) for parameter in neuron.learn or {}
+    ]  # fmt: skip
