@@ -1,54 +1,171 @@
-"""Pictures show what they say, and a picture that fails stops nothing."""
+"""Every task gets the pictures that suit it, training goes on as without them, and one that fails stops nothing."""
 
 from __future__ import annotations
 
-import matplotlib.collections
+import warnings
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+import torch
+from lightning import Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor, nn
 
-from litspike import SettingError
-from litspike.callbacks import Pictures, plots
+from litspike import LIF, ConstantCurrent, MeanOverTime, Perceptron, SettingError
+from litspike.callbacks import PictureFiles, Pictures, gallery, plots
+from litspike.callbacks.looking import Kept, activities, at_rest, way
+from litspike.coding import EveryStep, PoissonRate, TimeFirst
+from litspike.data import Digits, HalfPlane, MackeyGlass
+from litspike.networks import ConvNet, RecurrentNetwork
+from litspike.tasks import BinaryCrossEntropy, Classification, CrossEntropy, MeanSquaredError, Regression
 from tests.conftest import Cli
 
 QUICK = "--trainer.max_epochs 1 --data.train_points 50 --pictures.every 1"
+QUIET: dict[str, Any] = {"enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
 
 
-def test_a_raster_has_a_tick_where_a_neuron_fired():
-    spikes = np.zeros((4, 2, 3))
-    spikes[[0, 2], 0, 1] = 1
-    spikes[3, 1, 2] = 1
-    figure = plots.spike_rasters(spikes, ["one", "two"], "spikes")
-    ticks = []
-    for axes in figure.axes:
-        (lines,) = (one for one in axes.collections if isinstance(one, matplotlib.collections.LineCollection))
-        ticks.append([(line[0, 0], line[:, 1].mean().round(9)) for line in lines.get_segments()])
-    assert ticks == [[(1, 1), (3, 1)], [(4, 2)]]
-    assert [axes.get_title() for axes in figure.axes] == ["one", "two"]
-    assert figure.get_supxlabel() == "time step"
-    assert figure.get_supylabel() == "neuron"
+def binary(encoder: nn.Module | None = None) -> Classification:
+    torch.manual_seed(0)
+    return Classification(Perceptron([2, 6, 1], LIF(), dropout=0.2), encoder or ConstantCurrent(4), MeanOverTime())
 
 
-def test_the_boundary_is_drawn_where_the_probability_is_one_half():
-    ticks = np.linspace(-2, 2, 41)
-    grid = 1 / (1 + np.exp(-4 * (ticks[None, :] - 0.5)))  # one half at x0 = 0.5
-    points = np.array([[1.0, 0.0], [-1.0, 0.5]])
-    figure = plots.decision_boundary(np.broadcast_to(grid, (41, 41)), 2.0, points, np.array([1, 0]), "epoch 3")
-    axes = figure.axes[0]
-    lines = [path.vertices for one in axes.collections if hasattr(one, "levels") for path in one.get_paths()]
-    vertical = [line for line in lines if len(line) and np.ptp(line[:, 0]) < 1e-9]
-    assert any(abs(line[0, 0] - 0.5) < 1e-2 for line in vertical)
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("input $x_0$", "input $x_1$")
-    assert "2 validation points" in axes.get_title()
-    assert "epoch 3" in axes.get_title()
+def drawn(task: Any, data: Any, folder: Path) -> set[str]:
+    files = PictureFiles(folder, "png", 4, 7)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="no picture")
+        Trainer(callbacks=[files], logger=False, **QUIET).validate(task, data, verbose=False)
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in files.paths)
+    return {path.stem for path in files.paths}
 
 
-def test_an_image_is_wide_enough_to_be_read():
-    image = plots.pixels(plots.spike_rasters(np.ones((16, 4, 10)), ["a", "b", "c", "d"], "spikes"))
-    height, width, channels = image.shape
-    assert width >= 600
-    assert height >= 400
-    assert channels == 3
-    assert image.std() > 10
+EVERY = {"spikes-layer-1", "membrane-potential", "one-sample"}
+
+
+def test_two_classes_of_the_plane_have_a_boundary_and_a_confusion_matrix(tmp_path: Path):
+    assert drawn(binary(), HalfPlane(), tmp_path) == EVERY | {"decision-boundary", "confusion-matrix"}
+
+
+def test_images_of_ten_classes_have_a_confusion_matrix_and_every_layers_spikes(tmp_path: Path):
+    pytest.importorskip("sklearn")
+    network = ConvNet([1, 8, 8], [4, "pool", 4], [8, 10], LIF(threshold=0.5))
+    task = Classification(network, ConstantCurrent(3), MeanOverTime(), CrossEntropy())
+    expected = EVERY | {"spikes-layer-2", "spikes-layer-3", "confusion-matrix"}
+    assert drawn(task, Digits(), tmp_path) == expected
+
+
+def test_regression_with_recurrent_neurons_has_what_they_learned(tmp_path: Path):
+    network = RecurrentNetwork([1, 5, 1], LIF(learn={"decay": "neuron", "threshold": "layer"}))
+    task = Regression(network, TimeFirst(), EveryStep())
+    data = MackeyGlass(steps=20, target="each", train_samples=4, val_samples=6)
+    assert drawn(task, data, tmp_path) == EVERY | {"learned-parameters"}
+
+
+def test_several_classes_of_the_plane_are_drawn_as_regions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    grids = []
+    monkeypatch.setattr(gallery, "decision_regions", lambda grid, *_: grids.append(grid))
+    task = Classification(Perceptron([2, 6, 3], LIF()), ConstantCurrent(4), MeanOverTime(), CrossEntropy())
+    assert "confusion-matrix" in drawn(task, HalfPlane(), tmp_path)
+    assert grids[0].shape == (gallery.GRID, gallery.GRID)
+    assert set(np.unique(grids[0])) <= {0, 1, 2}
+
+
+def test_the_confusion_matrix_counts_the_whole_validation_part(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    counts = []
+    monkeypatch.setattr(gallery, "confusion_matrix", lambda matrix, title: counts.append(matrix))
+    task, data = binary(), HalfPlane(val_points=130, eval_batch_size=50)
+    drawn(task, data, tmp_path)
+    x, y = data.dataset("val").tensors
+    with at_rest(task):
+        predicted = (task(x).squeeze(1) > 0).int()
+    expected = [[int(((y == true) & (predicted == said)).sum()) for said in (0, 1)] for true in (0, 1)]
+    assert counts[0].tolist() == expected
+
+
+def test_samples_are_kept_from_all_batches_as_many_of_each_class():
+    kept = Kept(CrossEntropy(), 6)
+    for label in (0, 0, 1, 2):
+        kept.add(torch.full((20, 4), float(label)), torch.full((20,), label), torch.zeros(20, 3))
+    x, y = kept.batch()
+    assert y.tolist() == [0, 1, 2, 0, 1, 2]
+    assert x[:, 0].tolist() == y.tolist()
+
+
+def test_a_batch_of_one_class_is_shown_all_the_same():
+    kept = Kept(BinaryCrossEntropy(), 4)
+    kept.add(torch.zeros(20, 2), torch.ones(20), torch.zeros(20, 1))
+    assert kept.batch()[1].tolist() == [1, 1]
+    points = kept.points()
+    assert points is not None
+    assert len(points[0]) == 20
+
+
+def test_targets_that_are_no_classes_have_no_matrix():
+    kept = Kept(MeanSquaredError(), 4)
+    kept.add(torch.zeros(20, 2), torch.zeros(20, 1), torch.zeros(20, 1))
+    assert len(kept.batch()[0]) == 4
+    assert not kept.grouped
+
+
+def test_of_many_layers_some_are_shown_under_their_own_numbers():
+    task = Classification(Perceptron([2, *[3] * 9, 1], LIF()), ConstantCurrent(4), MeanOverTime())
+    shown = activities(task, torch.randn(2, 2), 3)
+    assert [layer.name.split(" (")[0] for layer in shown] == ["layer 1", "layer 5", "layer 9"]
+
+
+def test_the_way_of_a_sample_is_the_networks_own():
+    task, x = binary(), torch.randn(1, 2)
+    with at_rest(task):
+        value, outputs, _ = task.respond(x)
+        seen = way(task, x)
+    assert torch.equal(seen.value, value)
+    assert seen.outputs.tolist() == outputs[:, 0].tolist()
+    (trace,) = seen.layers
+    assert trace.distance is not None
+    assert ((trace.distance >= 0) == (trace.spikes == 1)).all()
+
+
+class Noisy(nn.Module):
+    """An encoder that draws from torch's global generator, in evaluation too."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + torch.randn(4, *x.shape)
+
+
+def trained(encoder: nn.Module, every: int, folder: Path) -> tuple[dict[str, Tensor], Tensor]:
+    torch.manual_seed(1)
+    task = binary(encoder)
+    logger = TensorBoardLogger(folder / str(every))
+    trainer = Trainer(max_epochs=2, logger=logger, callbacks=[Pictures(every)], enable_checkpointing=False, **QUIET)
+    trainer.fit(task, HalfPlane(train_points=40, val_points=20))
+    return task.state_dict(), torch.get_rng_state()
+
+
+@pytest.mark.parametrize("encoder", [Noisy, ConstantCurrent])
+def test_the_weights_are_the_same_bit_for_bit_with_pictures_and_without(encoder: type[nn.Module], tmp_path: Path):
+    (with_them, state), (without, expected) = (trained(encoder(), every, tmp_path) for every in (1, 0))
+    assert all(torch.equal(value, without[name]) for name, value in with_them.items())
+    assert torch.equal(state, expected)
+    sizes = [sum(path.stat().st_size for path in (tmp_path / str(every)).rglob("events*")) for every in (1, 0)]
+    assert sizes[0] > sizes[1] + 50_000  # pictures were drawn
+
+
+def test_looking_leaves_modes_and_draws_as_they_were():
+    task = binary(PoissonRate(4))
+    task.network.layers[0].eval()
+    modes = [module.training for module in task.modules()]
+    with at_rest(task):
+        way(task, torch.rand(1, 2))
+        assert not any(module.training for module in task.modules())
+    assert [module.training for module in task.modules()] == modes
+    assert int(task.encoder.get_extra_state()) == 0
+
+
+def test_nothing_listens_once_a_validation_is_over(tmp_path: Path):
+    task = binary()
+    drawn(task, HalfPlane(), tmp_path)
+    assert not task.readout._forward_hooks
 
 
 def test_a_picture_that_fails_warns_and_stops_nothing(cli: Cli, monkeypatch: pytest.MonkeyPatch):
@@ -56,11 +173,37 @@ def test_a_picture_that_fails_warns_and_stops_nothing(cli: Cli, monkeypatch: pyt
         raise OSError("no space left on device")
 
     monkeypatch.setattr(plots, "pixels", broken)
-    with pytest.warns(UserWarning, match="no picture of epoch 1: no space left on device"):
+    with pytest.warns(UserWarning, match="no picture of epoch 1: spikes/layer 1: no space left on device"):
         assert cli(f"fit {QUICK}").status == 0
 
 
-@pytest.mark.parametrize(("settings", "message"), [({"every": -1}, "every: -1"), ({"samples": 0}, "samples: 0")])
-def test_settings_out_of_range_are_refused(settings: dict[str, int], message: str):
+def test_a_network_that_can_not_be_looked_at_warns_and_stops_nothing(cli: Cli, monkeypatch: pytest.MonkeyPatch):
+    def broken(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    for place, name in ((Kept, "add"), (Kept, "batch")):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, name, broken)
+            with pytest.warns(UserWarning, match="no picture of epoch 1: out of memory"):
+                assert cli(f"fit {QUICK}").status == 0
+
+
+def test_a_picture_that_fails_leaves_the_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    def broken(*_: object) -> None:
+        raise ValueError("no room")
+
+    monkeypatch.setattr(gallery, "spike_raster", broken)
+    files = PictureFiles(tmp_path, "png", 4, 7)
+    trainer = Trainer(callbacks=[files], logger=False, **QUIET)
+    with pytest.warns(UserWarning, match="no picture of epoch 7: spikes/layer 1: no room"):
+        trainer.validate(binary(), HalfPlane(), verbose=False)
+    assert "one-sample" in {path.stem for path in files.paths}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"every": -1}, "every: -1"), ({"samples": 0}, "samples: 0"), ({"format": "pdf"}, "format: 'pdf'")],
+)
+def test_settings_out_of_range_are_refused(settings: dict[str, Any], message: str):
     with pytest.raises(SettingError, match=message):
         Pictures(**settings)

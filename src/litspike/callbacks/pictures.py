@@ -129,7 +129,8 @@ class Pictures(Drawing):
     """Draws the network at intervals of a fit, for TensorBoard; nothing where its logger isn't there.
 
     Args:
-        every: epochs from one drawing to the next; the last epoch is drawn too. 0 draws none.
+        every: epochs from one drawing to the next; the last epoch is drawn too, in place of one less than half as many
+            before it. 0 draws none.
         samples: the most validation samples whose spikes are shown, as many of each class as of another.
         format: kind of the files that ``main.py picture`` writes.
 
@@ -147,9 +148,11 @@ class Pictures(Drawing):
         """Every so many epochs of a fit."""
         if not self.every or trainer.sanity_checking or trainer.state.fn != "fit":
             return False
-        epoch = self.epoch(trainer)
-        logged = isinstance(trainer.logger, TensorBoardLogger)
-        return logged and (epoch % self.every == 0 or epoch == trainer.max_epochs)
+        if not isinstance(trainer.logger, TensorBoardLogger):
+            return False
+        epoch, last = self.epoch(trainer), trainer.max_epochs
+        near = last is not None and 0 < last - epoch < self.every / 2
+        return epoch == last or (epoch % self.every == 0 and not near)
 
     def epoch(self, trainer: Trainer) -> int:
         """The epoch that is being trained, from 1."""

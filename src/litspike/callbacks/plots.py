@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,7 +19,7 @@ Array = NDArray[np.floating]
 Numbers = NDArray[np.floating] | NDArray[np.integer]
 
 BLUE, ORANGE, BLACK = "#0072b2", "#d55e00", "#000000"
-PALETTE = (BLUE, "#e69f00", "#009e73", ORANGE, "#56b4e9", "#cc79a7", BLACK, "#f0e442")
+PALETTE = (BLUE, "#e69f00", "#009e73", "#56b4e9", BLACK, ORANGE, "#f0e442", "#cc79a7")
 """Colours that the colour-blind tell apart (Okabe and Ito 2008), neighbours of different lightness. Where one stands
 for a thing, a marker or a dash does so too, so that nothing is lost in grey.
 """
@@ -42,8 +43,12 @@ def panel(figure: Figure, left: float, bottom: float, right: float, top: float, 
     width, height = figure.get_size_inches()
     box = (left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height)
     axes: Axes = figure.add_axes(box, sharex=sharex)
-    axes.tick_params(labelsize=TICK)
     return axes
+
+
+def heading(axes: Axes, text: str, size: float, where: Literal["left", "center"] = "center") -> None:
+    """Text above a panel, right above it: to look for room, matplotlib would lay out every tick twice."""
+    axes.set_title(text, fontsize=size, loc=where, y=1.0, pad=3)
 
 
 def whole_ticks(axes: Axes, x: bool = True, y: bool = True, most: int = 5) -> None:

@@ -20,6 +20,7 @@ from litspike.callbacks.plots import (
     PALETTE,
     TICK,
     Array,
+    heading,
     legend,
     limits,
     marks,
@@ -87,7 +88,7 @@ def spike_raster(
     beside.axvline(rate, color=BLACK, linestyle="--", linewidth=1.2)
     beside.set(ylim=(bottom, top), xlim=(0, max(float(rates.max()), rate, 1e-3) * 1.05), yticks=[])
     beside.set_xlabel("spikes per step", fontsize=LABEL)
-    beside.set_title(f"firing rate\nlayer's mean {rate:.3f}", fontsize=TICK)
+    heading(beside, f"firing rate\nlayer's mean {rate:.3f}", TICK)
     beside.locator_params(axis="x", nbins=3)
     return figure
 
@@ -139,9 +140,9 @@ def membrane_traces(layers: Sequence[Trace], title: str) -> Figure | None:
             axes = panel(figure, left, bottom, right, top)
             assert layer.distance is not None
             _trace(axes, layer.distance[:STEPS, neuron], layer.spikes[:STEPS, neuron])
-            heading = f"{layer.name}\n" if row == 0 else ""
+            first_line = f"{layer.name}\n" if row == 0 else ""
             spikes = int(np.nan_to_num(layer.spikes[:, neuron]).sum())
-            axes.set_title(f"{heading}neuron {neuron}, {spikes} spike{'s' * (spikes != 1)}", fontsize=TICK + 0.5, pad=3)
+            heading(axes, f"{first_line}neuron {neuron}, {spikes} spike{'s' * (spikes != 1)}", TICK)
             if row < len(neurons) - 1:
                 axes.tick_params(labelbottom=False)
     figure.supxlabel("time step", fontsize=LABEL, y=0.34 / figure.get_size_inches()[1])
@@ -227,7 +228,7 @@ def _input(axes: Axes, current: Array) -> None:
             axes.plot(time, current[:, index], color=PALETTE[index], linestyle=DASHES[index], label=f"input {index}")
         axes.set_ylim(*limits(current))
         axes.locator_params(axis="y", nbins=3)
-        axes.set_title("input current", fontsize=LABEL, loc="left", pad=3)
+        heading(axes, "input current", LABEL, "left")
         legend(axes, (1.02, 1.0))
         return
     shown = spread(inputs, FEW_ROWS)
@@ -239,7 +240,7 @@ def _input(axes: Axes, current: Array) -> None:
     )  # fmt: skip
     axes.set_ylabel("input", fontsize=LABEL)
     whole_ticks(axes, x=False, most=3)
-    axes.set_title(f"current into {of_all(len(shown), inputs, 'inputs')}", fontsize=LABEL, loc="left", pad=3)
+    heading(axes, f"current into {of_all(len(shown), inputs, 'inputs')}", LABEL, "left")
     axes.text(1.02, 0.5, f"white {low:.3g}\nblack {high:.3g}", transform=axes.transAxes, fontsize=TICK, va="center")
 
 
@@ -253,7 +254,7 @@ def _layer(axes: Axes, layer: Trace) -> None:
     axes.set_ylabel("neuron", fontsize=LABEL)
     whole_ticks(axes, x=False, most=3)
     part = "" if len(shown) == size else f": {len(shown)} of them, evenly spaced"
-    axes.set_title(f"spikes of {layer.name}{part}", fontsize=LABEL, loc="left", pad=3)
+    heading(axes, f"spikes of {layer.name}{part}", LABEL, "left")
     rate = np.nan_to_num(layer.spikes).mean()
     axes.text(
         1.02, 0.5, f"{rate:.3f} spikes\nper neuron\nand step", transform=axes.transAxes, fontsize=TICK, va="center"
@@ -280,5 +281,5 @@ def _output(axes: Axes, sample: Passage) -> None:
     axes.axhline(0, color="0.8", linewidth=0.8, zorder=0)
     axes.locator_params(axis="y", nbins=4)
     some = f", the highest {len(highest)} of {outputs}" if outputs > len(highest) else ""
-    axes.set_title(f"output{some}", fontsize=LABEL, loc="left", pad=3)
+    heading(axes, f"output{some}", LABEL, "left")
     legend(axes, (1.02, 1.0))

@@ -20,6 +20,7 @@ from litspike.callbacks.plots import (
     PALETTE,
     TICK,
     Array,
+    heading,
     limits,
     panel,
     sheet,
@@ -182,4 +183,4 @@ def _parameter(axes: Axes, parameter: Learned) -> None:
     axes.set_xlim(low, high)
     axes.locator_params(axis="x", nbins=3)
     axes.set_xlabel(f"{parameter.name}, dashed: {parameter.initial:.4g} at first", fontsize=TICK)
-    axes.set_title(f"{parameter.layer}\n{what}", fontsize=TICK)
+    heading(axes, f"{parameter.layer}\n{what}", TICK)
