@@ -129,7 +129,9 @@ def activities(module: Any, x: Tensor, most_layers: int | None) -> list[Activity
             neurons = spread(size, ROWS)
             shown = array(spikes[:, :, torch.as_tensor(neurons, device=spikes.device)])
             seen.append(
-                Activity(f"layer {called} ({kind(call.layer, size)})", shown, neurons, size, float(spikes.mean()))
+                Activity(
+                    f"layer {called} ({kind(call.layer, size)})", shown, neurons, size, float(spikes.detach().mean())
+                )
             )
 
     with watched(module.network, see):

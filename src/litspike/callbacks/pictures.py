@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -95,14 +97,15 @@ class Drawing(Callback):
             warnings.warn(f"no picture of epoch {epoch}: {problem}", stacklevel=2)
             return
         kept.confusion = sum(count for count in counts if count is not None) if kept.grouped else None
-        for name, draw in self._pictures(trainer, pl_module, kept, epoch):
-            try:
-                if (figure := draw()) is not None:
-                    self.keep(trainer, name, figure)
-            except UserError:
-                raise
-            except Exception as error:  # nor is the next one
-                warnings.warn(f"no picture of epoch {epoch}: {name}: {error}", stacklevel=2)
+        with _uncollected():
+            for name, draw in self._pictures(trainer, pl_module, kept, epoch):
+                try:
+                    if (figure := draw()) is not None:
+                        self.keep(trainer, name, figure)
+                except UserError:
+                    raise
+                except Exception as error:  # nor is the next one
+                    warnings.warn(f"no picture of epoch {epoch}: {name}: {error}", stacklevel=2)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Listen no longer."""
@@ -205,6 +208,18 @@ class PictureFiles(Drawing):
         except OSError as error:
             raise UserError(f"{path} can't be written ({error.strerror})") from error
         self.paths.append(path)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Hold the garbage collector back: a figure's many small objects would send it through all of torch's again."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _figure(trainer: Trainer) -> str:

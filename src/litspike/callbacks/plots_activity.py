@@ -118,7 +118,7 @@ def membrane_traces(layers: Sequence[Trace], title: str) -> Figure | None:
     """The membrane potential of three neurons of each layer over time: the busiest, the middle one and the quietest.
 
     Args:
-        layers: three of them at most are drawn, evenly spaced.
+        layers: where there are more than two, the first and the last of them are drawn.
         title: text above the picture.
 
     Returns:
@@ -127,7 +127,7 @@ def membrane_traces(layers: Sequence[Trace], title: str) -> Figure | None:
     able = [layer for layer in layers if layer.distance is not None]
     if not able:
         return None
-    shown = [able[index] for index in spread(len(able), 3)]
+    shown = [able[index] for index in spread(len(able), 2)]
     columns = [_three(layer.spikes) for layer in shown]
     rows, wide = max(map(len, columns)), 7.2
     first = f", the first {STEPS} steps" if len(shown[0].spikes) > STEPS else ""
@@ -170,7 +170,7 @@ def _trace(axes: Axes, distance: Array, spikes: Array) -> None:
     above = high + 0.12 * (high - low)
     axes.plot(fired, np.full(len(fired), above), "v" if few else "|", color=BLACK, markersize=5, label="spike")
     axes.set(xlim=(0.5, len(distance) + 0.5), ylim=(low, above + 0.14 * (high - low)))
-    whole_ticks(axes, y=False)
+    whole_ticks(axes, y=False, most=4)
     axes.locator_params(axis="y", nbins=3)
 
 
