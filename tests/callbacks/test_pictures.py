@@ -11,6 +11,7 @@ import pytest
 import torch
 from lightning import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 
 from litspike import LIF, ConstantCurrent, MeanOverTime, Perceptron, SettingError
@@ -207,3 +208,18 @@ def test_a_picture_that_fails_leaves_the_others(monkeypatch: pytest.MonkeyPatch,
 def test_settings_out_of_range_are_refused(settings: dict[str, Any], message: str):
     with pytest.raises(SettingError, match=message):
         Pictures(**settings)
+
+
+def test_the_last_epoch_is_drawn_in_place_of_one_shortly_before_it(tmp_path: Path):
+    def drawn_of(epochs: int) -> list[int]:
+        trainer = Trainer(max_epochs=epochs, logger=TensorBoardLogger(tmp_path), **QUIET)
+        trainer.state.fn = TrainerFn.FITTING
+        due = []
+        for epoch in range(1, epochs + 1):
+            trainer.fit_loop.epoch_progress.current.completed = epoch - 1
+            due += [epoch] if Pictures(10).due(trainer) else []
+        return due
+
+    assert drawn_of(20) == [10, 20]
+    assert drawn_of(15) == [10, 15]
+    assert drawn_of(14) == [14]
