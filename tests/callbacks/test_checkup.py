@@ -144,7 +144,7 @@ def test_a_gradient_that_is_not_finite_is_said_before_the_error_that_it_leads_to
 def test_a_healthy_network_draws_no_line(cli: Cli, name: str):
     if name == "digits":
         pytest.importorskip("sklearn")
-    result = cli(f"fit -c {PROJECT}/configs/{name}.yaml --trainer.max_epochs 3 --checkup.patience 1")
+    result = cli(f"fit -c {PROJECT}/configs/{name}.yaml --trainer.max_epochs 4")
     assert (result.status, result.err) == (0, "")
     assert "check-up" not in result.out
 
