@@ -16,23 +16,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import Any, cast
 
 from litspike.cli.app import LitspikeCLI
 from litspike.cli.call import Call
 from litspike.cli.messages import quieten
 from litspike.cli.seeds import group_folder, run_seeds
-from litspike.networks.watch import watched
-from litspike.tasks import Regression, Task
+from litspike.data import TensorDataModule
+from litspike.tasks import Regression
 
 PROJECT = Path(__file__).resolve().parent.parent
 QUIET = ["--console.epochs", "false", "--console.table", "false", "--pictures.every", "0"]
@@ -79,30 +74,17 @@ def noted(args: list[str], home: Path) -> int:
 
 
 def measured(cli: LitspikeCLI) -> dict[str, float]:
-    """Number of parameters; firing rate on the test part; the error of a regression there, root mean square, in the
-    targets' unit and in their standard deviation.
-    """
-    task: Any = cli.model
-    data: Any = cli.datamodule
-    figures = {"network/parameters": float(sum(parameter.numel() for parameter in task.parameters()))}
-    rate = firing_rate(task.eval(), data.test_dataloader())
-    if rate is not None:
-        figures["test/firing_rate"] = rate
-    if isinstance(task, Regression):
-        figures["test/rmse"] = math.sqrt(cli.trainer.callback_metrics["test/loss"])
-        figures["test/nrmse"] = figures["test/rmse"] / float(data.dataset("test").tensors[1].std(correction=0))
+    """What the receipt of a test says of size and firing, and the error of a regression in its targets' own spread."""
+    assert cli.run is not None
+    receipt = json.loads((cli.run.folder / "receipt.json").read_text(encoding="utf-8"))
+    figures = {"network/parameters": float(receipt["parameters"]["all"])}
+    if layers := receipt["layers"].values():  # those that spike
+        spikes = sum(layer["rate"] * layer["neurons"] for layer in layers)
+        figures["test/firing_rate"] = spikes / sum(layer["neurons"] for layer in layers)
+    if isinstance(cli.model, Regression):
+        targets = cast(TensorDataModule, cli.datamodule).dataset("test").tensors[1]
+        figures["test/nrmse"] = float(cli.trainer.callback_metrics["test/rmse"] / targets.std(correction=0))
     return figures
-
-
-def firing_rate(task: Task, batches: Iterable[tuple[Tensor, Tensor]]) -> float | None:
-    """Spikes per neuron and step, of all layers of neurons together; None where there are none that spike."""
-    outputs: list[Tensor] = []
-    with torch.no_grad(), watched(task.network, lambda call: outputs.append(call.output)):
-        for x, _ in batches:
-            task(x)
-    if not outputs or any(bool(((output != 0) & (output != 1)).any()) for output in outputs):
-        return None
-    return sum(float(output.sum()) for output in outputs) / sum(output.numel() for output in outputs)
 
 
 def summary(name: str, changes: list[str], seeds: int, logs: Path) -> dict[str, Any]:
