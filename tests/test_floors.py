@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "litspike"
-GROUND = {"settings", "seeding", "files"}
+GROUND = {"settings", "seeding", "files", "figure_text"}
 ALLOWED: dict[str, set[str]] = {
     "settings": set(),
     "seeding": set(),
     "files": set(),
+    "figure_text": set(),
     "surrogates": {"engine"},
     "engine": set(),
     "neurons": {"engine", "surrogates"},

@@ -9,7 +9,7 @@ from lightning import Callback, LightningModule, Trainer
 from rich.console import Console as Terminal
 from rich.table import Table
 
-from litspike.callbacks.figure_text import interval, written
+from litspike.figure_text import interval, written
 from litspike.metrics import wilson_interval
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from litspike.callbacks.figure_text import interval, written
+from litspike.figure_text import interval, written
 
 
 def readable(said: dict[str, Any]) -> str:

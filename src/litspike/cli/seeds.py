@@ -14,10 +14,10 @@ from typing import Any
 from rich.console import Console as Terminal
 from rich.table import Table
 
-from litspike.callbacks.figure_text import interval, written
 from litspike.cli.call import Call
 from litspike.cli.processes import place
 from litspike.cli.runs import BEST, LAST, logs_folder, runs_in, tested
+from litspike.figure_text import interval, written
 from litspike.files import replace_text
 from litspike.metrics import mean_interval
 from litspike.settings import SettingError, UserError, whole

@@ -6,9 +6,9 @@ import statistics
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from litspike.callbacks.figure_text import interval, written
 from litspike.cli.compare.subjects import Subject
 from litspike.cli.messages import named_settings
+from litspike.figure_text import interval, written
 
 MISSING = "–"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from litspike.callbacks.figure_text import written
+from litspike.figure_text import written
 
 
 @pytest.mark.parametrize(

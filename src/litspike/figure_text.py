@@ -1,4 +1,4 @@
-"""How figures are written, wherever people read them."""
+"""How figures are written, wherever people read them. It needs nothing, so that what is quick stays so."""
 
 from __future__ import annotations
 
