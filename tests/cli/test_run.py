@@ -123,14 +123,6 @@ def test_tensorboard_gets_scalars_hyperparameters_and_pictures(cli: Cli, home: P
     assert b"model.network.neuron.decay" in hyperparameters
 
 
-def test_hyperparameters_stand_beside_the_figures_of_the_task(cli: Cli, home: Path):
-    quick = "--trainer.max_epochs 1 --data.train_samples 64 --data.val_samples 10 --calibrate.batches 0"
-    assert cli(f"fit -c {home / 'configs' / 'mackey_glass.yaml'} {quick}").status == 0
-    shown = events(runs(home, "mackey_glass")[0]).SummaryMetadata("_hparams_/experiment").plugin_data.content
-    assert b"val/rmse" in shown
-    assert b"accuracy" not in shown
-
-
 def test_lines_and_table_can_be_turned_off(cli: Cli):
     assert "epoch" not in cli(f"fit {QUICK} --console.epochs false").out
     assert "accuracy" not in cli("test --console.table false").out
