@@ -28,7 +28,7 @@ def figures_of(home: Path, name: str, *changes: str) -> dict[str, float]:
     return figures
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", ["digits", "mackey_glass"])  # the others change what one of these changes
 def test_the_network_without_spikes_takes_the_place_of_the_spiking_one(home: Path, name: str):
     figures = figures_of(home, name, *TASKS[name].changes)
     assert {"fit/seconds", "network/parameters", "test/loss"} <= figures.keys()

@@ -83,7 +83,10 @@ def say(trainer: Trainer, line: str) -> None:
     """Print a line, once for all processes, above the progress bar where there is one."""
     if trainer.is_global_zero:
         bar = trainer.progress_bar_callback
-        (bar.print if bar is not None else print)(line)
+        if bar is None:
+            print(line, flush=True)  # whoever reads it through a pipe sees it now
+        else:
+            bar.print(line)
 
 
 def _figures(trainer: Trainer, stage: str) -> dict[str, Any]:
