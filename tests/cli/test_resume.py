@@ -45,7 +45,13 @@ def test_a_resumed_fit_ends_bit_for_bit_where_an_uninterrupted_one_does(cli: Cli
 
 def start(arguments: str, logs: Path) -> subprocess.Popen[str]:
     command = [sys.executable, str(PROJECT / "main.py"), *arguments.split(), "--logs", str(logs)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_hears_interrupts
+    )
+
+
+def _hears_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are born deaf to it
 
 
 def wait_for_epochs(process: subprocess.Popen[str], epochs: int) -> None:
