@@ -141,7 +141,7 @@ class Pictures(Drawing):
         SettingError: if every is below 0, samples below 1 or the format unknown.
     """
 
-    def __init__(self, every: int = 50, samples: int = 10, format: Literal["png", "svg"] = "png") -> None:
+    def __init__(self, every: int = 100, samples: int = 10, format: Literal["png", "svg"] = "png") -> None:
         super().__init__(samples, MOST_LAYERS)
         self.every, self.format = whole("every", every, 0), format
         if format not in ("png", "svg"):
