@@ -102,6 +102,14 @@ def test_a_scheduler_that_needs_a_figure_and_names_none_gets_one_line(cli: Cli, 
     assert runs(home) == []
 
 
+def test_early_stopping_by_a_figure_that_is_not_there_gets_one_line(cli: Cli, home: Path):
+    (home / "mine.yaml").write_text("trainer: {callbacks: {class_path: EarlyStopping, init_args: {monitor: val/los}}}")
+    line = cli(f"fit {QUICK} -c {home}/mine.yaml").error_line
+    assert line.startswith("trainer.callbacks: ")
+    assert "`val/los`" in line
+    assert "`val/loss`" in line
+
+
 @pytest.mark.parametrize("text", ["modell: 3\n", "model: [\n", "", "model:\n  init_args:\n    netwrk: 3\n"])
 def test_a_bad_configuration_file_gets_one_line(cli: Cli, home: Path, text: str):
     (home / "bad.yaml").write_text(text)

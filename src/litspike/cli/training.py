@@ -40,6 +40,8 @@ def _run(args: list[str], home: Path, command: Command) -> int:
     except MisconfigurationException as error:
         raise UserError(str(error)) from error
     except RuntimeError as error:
+        if str(error).startswith("Early stopping conditioned on metric"):  # it names the figures there are
+            raise UserError(f"trainer.callbacks: {error}") from error
         reason = loss_of_another(error)
         if reason is None:
             raise
