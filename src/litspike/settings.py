@@ -13,6 +13,10 @@ class UserError(Exception):
     """The exit status of a command line that ends with it."""
 
 
+class LitspikeWarning(UserWarning):
+    """What a user should know of a run that goes on all the same; the command line says it in a line."""
+
+
 class SettingError(UserError, ValueError):
     """A setting has a value that is not allowed.
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import warnings
 from pathlib import Path
 
 import pytest
 import torch
 
+from litspike.settings import LitspikeWarning
 from tests.conftest import Cli, runs
 
 QUICK = "--trainer.max_epochs 1 --data.train_points 50 --pictures.every 0"
@@ -225,3 +227,15 @@ def test_two_runs_never_share_a_folder(cli: Cli, home: Path, monkeypatch: pytest
     for _ in range(3):  # all three may begin within one second
         cli(f"fit {QUICK} --console.epochs false")
     assert len(runs(home)) == 3
+
+
+def test_a_warning_of_litspikes_is_one_line(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch):
+    def fails(*_: object) -> None:
+        raise RuntimeError("no matter why")
+
+    monkeypatch.setattr("litspike.callbacks.checkup.gradient_norms", fails)
+    with pytest.warns(LitspikeWarning) as told:
+        assert cli(f"fit {QUICK}").status == 0
+    message = told[0]
+    shown = warnings.formatwarning(message.message, message.category, message.filename, message.lineno)  # type: ignore[arg-type]
+    assert shown == "litspike: no further check-up: RuntimeError: no matter why\n"

@@ -25,7 +25,7 @@ from litspike.callbacks.diagnoses import (
 from litspike.callbacks.findings import Gradient, WatchedLayer, gradient_norms
 from litspike.metrics import Spread
 from litspike.networks.watch import Seen, watched
-from litspike.settings import number, whole
+from litspike.settings import LitspikeWarning, number, whole
 
 
 class CheckUp(Callback):
@@ -128,7 +128,7 @@ class CheckUp(Callback):
             look(*arguments)
         except Exception as error:
             self._failed = True
-            warnings.warn(f"no further check-up: {type(error).__name__}: {error}", stacklevel=3)
+            warnings.warn(f"no further check-up: {type(error).__name__}: {error}", LitspikeWarning, stacklevel=3)
 
     def _watch(self, module: LightningModule) -> None:
         self._closely = True

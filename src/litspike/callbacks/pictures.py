@@ -16,7 +16,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from litspike.callbacks.looking import Kept
 from litspike.callbacks.together import at_the_first
 from litspike.files import replacing
-from litspike.settings import SettingError, UserError, whole
+from litspike.settings import LitspikeWarning, SettingError, UserError, whole
 from litspike.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Drawing(Callback):
             return
         epoch = self.epoch(trainer)
         if problem is not None:
-            warnings.warn(f"no picture of epoch {epoch}: {problem}", stacklevel=2)
+            warnings.warn(f"no picture of epoch {epoch}: {problem}", LitspikeWarning, stacklevel=2)
             return
         kept.confusion = sum(count for count in counts if count is not None) if kept.grouped else None
         with _uncollected():
@@ -105,7 +105,7 @@ class Drawing(Callback):
                 except UserError:
                     raise
                 except Exception as error:  # nor is the next one
-                    warnings.warn(f"no picture of epoch {epoch}: {name}: {error}", stacklevel=2)
+                    warnings.warn(f"no picture of epoch {epoch}: {name}: {error}", LitspikeWarning, stacklevel=2)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Listen no longer."""
@@ -117,7 +117,7 @@ class Drawing(Callback):
 
             yield from gallery(module, kept, self.most_layers, f"epoch {epoch}{_figure(trainer)}")
         except Exception as error:
-            warnings.warn(f"no picture of epoch {epoch}: {error}", stacklevel=2)
+            warnings.warn(f"no picture of epoch {epoch}: {error}", LitspikeWarning, stacklevel=2)
 
     def _listen(self, readout: Any, inputs: Any, value: Any) -> None:
         self._value = value.detach()

@@ -21,6 +21,7 @@ from litspike.callbacks.measured import anytime, connections, energies, figures,
 from litspike.callbacks.provenance import Origin, file_hash, machine, text_hash, versions
 from litspike.callbacks.receipt_text import readable
 from litspike.files import replace_text, replacing
+from litspike.settings import LitspikeWarning
 from litspike.tasks.task import Task
 
 
@@ -89,7 +90,7 @@ class Receipt(Callback):
             yield
         except Exception as error:
             reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
-            warnings.warn(f"no {what} in {self._origin.folder}: {reason}", stacklevel=2)
+            warnings.warn(f"no {what} in {self._origin.folder}: {reason}", LitspikeWarning, stacklevel=2)
 
     def _said(
         self, trainer: Trainer, module: LightningModule, gathering: Gathering | None

@@ -8,6 +8,8 @@ from typing import Any
 
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from litspike.settings import LitspikeWarning
+
 
 class BestEffortBoard(TensorBoardLogger):
     """TensorBoard's logger, which warns once where the disk takes nothing, and then is silent."""
@@ -49,7 +51,7 @@ class BestEffortBoard(TensorBoardLogger):
 
     def _give_up(self, error: OSError) -> None:
         self._broken = True
-        warnings.warn(f"TensorBoard gets nothing in {self.log_dir}: {error.strerror}", stacklevel=2)
+        warnings.warn(f"TensorBoard gets nothing in {self.log_dir}: {error.strerror}", LitspikeWarning, stacklevel=2)
 
 
 class _Nothing:

@@ -14,7 +14,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-from litspike.settings import SettingError, UserError
+from litspike.settings import LitspikeWarning, SettingError, UserError
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
@@ -178,6 +178,15 @@ def speak(speaks: bool) -> None:
         log.addHandler(Spoken())
 
 
+_formats: list[Callable[..., str]] = []  # how others' warnings look
+
+
+def _in_a_line(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> str:
+    """A warning of litspike's without the place in the code that it comes from."""
+    ours = issubclass(category, LitspikeWarning)
+    return f"litspike: {message}\n" if ours else _formats[-1](message, category, *where, **more)
+
+
 def quieten(speaks: bool) -> None:
     """Silence what Lightning says at every start and asks nothing of the user, and TensorBoard's thread on a full disk.
 
@@ -188,6 +197,9 @@ def quieten(speaks: bool) -> None:
     """
     if not speaks:
         warnings.simplefilter("ignore")
+    if warnings.formatwarning is not _in_a_line:
+        _formats.append(warnings.formatwarning)
+        warnings.formatwarning = _in_a_line
     threading.excepthook = lambda told: None if isinstance(told.exc_value, OSError) else threading.__excepthook__(told)
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)

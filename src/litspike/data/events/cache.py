@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from litspike.data.events.binning import CELL, Cells
 from litspike.data.events.progress import shown
 from litspike.files import replacing
+from litspike.settings import LitspikeWarning
 
 FORMAT = 1
 """Raised whenever the file or the meaning of its cells changes: older files are then no longer found."""
@@ -98,7 +99,10 @@ def cached(path: Path, key: bytes, binned: Binned) -> Binned:
         return _open_or_build(path, key, binned)
     except OSError as error:
         reason = error.strerror or error
-        rank_zero_warn(f"no cache in {path.parent} ({reason}): events are read and binned anew each epoch")
+        rank_zero_warn(
+            f"no cache in {path.parent} ({reason}): events are read and binned anew each epoch",
+            category=LitspikeWarning,
+        )
         return binned
 
 
@@ -118,7 +122,9 @@ def _open_or_build(path: Path, key: bytes, binned: Binned) -> CacheFile:
         except FileNotFoundError:
             pass
         except ValueError as error:
-            rank_zero_warn(f"the cache {path} is not believed, it is {error}: it is built anew")
+            rank_zero_warn(
+                f"the cache {path} is not believed, it is {error}: it is built anew", category=LitspikeWarning
+            )
         _build(path, key, binned)
     finally:
         lock.release()

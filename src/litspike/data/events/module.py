@@ -20,7 +20,7 @@ from litspike.data.events.loader import Loader, Samples, loader
 from litspike.data.events.recordings import Recordings, version
 from litspike.data.shares import Share
 from litspike.seeding import generator, seed_in_range
-from litspike.settings import SettingError, UserError, whole
+from litspike.settings import LitspikeWarning, SettingError, UserError, whole
 
 _SPLIT = 102  # purpose of the draw that carves a part out of a split
 
@@ -158,7 +158,8 @@ class EventDataModule(LightningDataModule):
             raise UserError(f"{self._folder}: {split} has the label {label}; classes run from 0 to {self.classes - 1}")
         if len(labels) != self.official[split]:
             rank_zero_warn(
-                f"{self._folder}: {split} has {len(labels)} recordings; published are {self.official[split]}"
+                f"{self._folder}: {split} has {len(labels)} recordings; published are {self.official[split]}",
+                category=LitspikeWarning,
             )
 
     def _key(self, split: str, recordings: Recordings) -> bytes:
