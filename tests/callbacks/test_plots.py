@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from PIL import Image
 
 from litspike.callbacks import plots, plots_activity, plots_results
 from litspike.callbacks.plots_activity import Passage, Trace
@@ -91,8 +92,11 @@ def test_a_silent_raster_says_so():
 
 
 @pytest.mark.parametrize(("steps", "samples", "neurons"), [*product((1, 16), (1, 3), (1, 5))])
-def test_every_size_of_raster_can_be_drawn(steps: int, samples: int, neurons: int):
-    image = plots.pixels(raster(np.ones((steps, samples, neurons)), [0] * samples))
+def test_every_size_of_raster_can_be_drawn(steps: int, samples: int, neurons: int, tmp_path: Path):
+    figure = raster(np.ones((steps, samples, neurons)), [0] * samples)
+    plots.save(figure, tmp_path / "raster.png", "png")
+    assert Image.open(tmp_path / "raster.png").width >= 900
+    image = plots.pixels(figure)
     assert image.shape[1] >= 700
     assert image.std() > 10
 

@@ -190,7 +190,7 @@ def _in_a_line(message: Warning | str, category: type[Warning], *where: Any, **m
 def quieten(speaks: bool) -> None:
     """Silence what Lightning says at every start and asks nothing of the user, and TensorBoard's thread on a full disk.
 
-    The thread's error is raised once more where the run next writes to it.
+    The thread's error is raised once more where the run next writes to it. Litspike's own warnings are shown in a line.
 
     Args:
         speaks: whether this process warns at all: of several that train together one does.
