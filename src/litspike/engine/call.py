@@ -39,7 +39,8 @@ def run(
 ) -> tuple[Tensor, Sequence[Tensor]]:
     """Run a step over time: ``(output, *states) ← step(input, *states, *constants)``, the constants as tensors.
 
-    float64 stays float64; all else runs in float32, half-precision inputs included.
+    float64 stays float64; all else runs in float32. Of a half-precision input the output has the input's dtype, unless
+    autocast is on, whose layers cast what they are given; the states stay in float32, so that a sequence may be cut.
 
     Args:
         step: one time step, elementwise and pure.
@@ -60,7 +61,10 @@ def run(
             constant doesn't broadcast to it, or either has another dtype or device than the input; if ``engine`` is
             ``fused`` and the step is not made of operations that a fused engine knows.
     """
-    current, leaves, letters = _checked(name, current, states, constants, steps)
+    if current.dtype in _HALF:
+        output, lasts = run(step, key, current.float(), states, constants, engine, name, steps)
+        return output if _autocast(current) else output.to(current.dtype), lasts
+    leaves, letters = _checked(name, current, states, constants, steps)
     if torch.compiler.is_compiling():
         if engine != "reference" and current.device.type == "cpu" and isinstance(key, Rule):
             text = operator.text_of(key, len(states), letters, current.dtype)
@@ -109,8 +113,8 @@ def _checked(
     states: Sequence[Tensor | float],
     constants: Sequence[Tensor | float],
     steps: int | None,
-) -> tuple[Tensor, list[Tensor | float], str]:
-    """The input, the states and constants in one dtype, and a letter for where each of them is found.
+) -> tuple[list[Tensor | float], str]:
+    """The states and constants in the input's dtype, and a letter for where each of them and the input is found.
 
     The letter is a capital where the gradient is wanted.
     """
@@ -122,9 +126,7 @@ def _checked(
         raise UserError(f"{name} takes [T, B, *] with T ≥ 1, not {list(shape)}")
     dtype = current.dtype
     if dtype is not torch.float32 and dtype is not torch.float64:
-        if dtype not in _HALF:
-            raise UserError(f"{name} takes a real input, not {_short(dtype)} of shape {list(shape)}")
-        current = current.float()
+        raise UserError(f"{name} takes a real input, not {_short(dtype)} of shape {list(shape)}")
     learning = torch.is_grad_enabled()
     letters = "t" if steps is None else "l"
     if learning and current.requires_grad:
@@ -138,7 +140,7 @@ def _checked(
         else:
             letters += "n"
         leaves.append(leaf)
-    return current, leaves, letters
+    return leaves, letters
 
 
 def _placed(name: str, leaf: Tensor, current: Tensor, batch: Sequence[int], state: bool) -> tuple[Tensor, str]:
@@ -159,6 +161,10 @@ def _placed(name: str, leaf: Tensor, current: Tensor, batch: Sequence[int], stat
     except RuntimeError:
         problem = f"a parameter is {list(leaf.shape)}, which doesn't broadcast to {list(batch)}"
         raise UserError(f"{name}: {problem}") from None
+
+
+def _autocast(tensor: Tensor) -> bool:
+    return torch.is_autocast_enabled(tensor.device.type)
 
 
 def _short(dtype: torch.dtype) -> str:

@@ -42,7 +42,7 @@ class Firing(Metric):
         shape = list(spikes.shape)
         if spikes.dim() < 2 or spikes.shape[2:].numel() != self.neurons:
             raise UserError(f"Firing takes spikes [T, B, *] of {self.neurons} neurons, not {shape}")
-        self.counts += spikes.detach().sum((0, 1)).flatten().long()
+        self.counts += spikes.detach().sum((0, 1), dtype=torch.float32).flatten().long()
         self.steps += spikes.shape[0] * spikes.shape[1]
 
     def compute(self) -> dict[str, Tensor]:

@@ -131,7 +131,8 @@ class Neuron(Declared, NeuronLayer):
 
         Returns:
             The output of every step (spikes, 0 or 1, in a spiking model), [T, B, *], and the ``State`` after the
-            last step, each [B, *].
+            last step, each [B, *]. Of an input in half precision the output has the input's dtype (float32 under
+            autocast) and the state is float32, in which the neuron runs.
 
         Raises:
             UserError: if ``current`` has fewer than 2 dimensions, no time step or is not real; if a state has another

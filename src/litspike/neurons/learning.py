@@ -41,7 +41,12 @@ def free_of(setting: str, value: float, interval: str) -> float:
 
 
 def value_of(free: Tensor, interval: str) -> Tensor:
-    """The value inside ``interval`` that belongs to ``free``; same shape. Rounding never puts it on an end."""
+    """The value inside ``interval`` that belongs to ``free``; same shape. Rounding never puts it on an end.
+
+    It is in float32 where ``free`` is in half precision, which would put no value between 0.992 and 1.
+    """
+    if free.dtype.itemsize < 4:
+        free = free.float()
     low, high = bounds(interval)
     if math.isinf(low) and math.isinf(high):
         return free

@@ -91,6 +91,9 @@ class Recurrent(NeuronLayer):
 
     def _fed_back(self, last: Tensor) -> Tensor:
         assert self.connections is not None
+        weight = self.connections.weight
+        if weight.dtype.itemsize < last.dtype.itemsize == 4:  # in half precision; the neurons run in single
+            last = last.to(weight.dtype)
         y: Tensor = self.connections(last.flatten(1))
         return y.view_as(last)
 
