@@ -9,7 +9,7 @@ import pytest
 import torch
 from lightning import LightningModule, Trainer
 
-from litspike import LIF, ConstantCurrent, MeanOverTime, Perceptron, SettingError, UserError
+from litspike import LIF, ConstantCurrent, MeanOverTime, Perceptron, SettingError
 from litspike.callbacks import Calibration
 from litspike.data import HalfPlane
 from litspike.networks import firing_rates
@@ -86,16 +86,22 @@ def test_the_random_state_and_the_order_of_the_data_are_what_they_would_be_witho
     assert all(torch.equal(one, other) for one, other in zip(seen[0], seen[3], strict=True))
 
 
-def test_a_task_without_encoder_and_network_is_refused(tmp_path: Path):
+def test_a_module_without_encoder_and_network_is_left_alone_with_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     class Other(LightningModule):
+        trained = False
+
         def training_step(self, batch: Any, batch_idx: int) -> None:
-            return None
+            self.trained = True
 
         def configure_optimizers(self) -> None:
             return None
 
-    with pytest.raises(UserError, match="calibration: Other has no encoder and network"):
-        trainer(Calibration(), tmp_path).fit(Other(), data())
+    module = Other()
+    trainer(Calibration(), tmp_path).fit(module, data())
+    assert module.trained
+    assert capsys.readouterr().out == "calibration: Other has no encoder and network and is left alone\n"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from litspike.callbacks.console import say
 from litspike.callbacks.together import samples_of_all
 from litspike.networks.calibrate import TOLERANCE, Calibrated, calibrate
 from litspike.networks.sequence import neuron_layers
-from litspike.settings import UserError, number, whole
+from litspike.settings import number, whole
+from litspike.tasks.targets import training_batches
 
 
 class Calibration(Callback):
@@ -26,11 +27,11 @@ class Calibration(Callback):
     Args:
         target_rate: spikes per neuron and step that each spiking layer is brought near.
         batches: number of training batches to measure on; 0 leaves every network alone.
-        min_layers: networks with fewer layers of neurons are left alone.
+        min_layers: networks with fewer layers of neurons are left alone, and so is a module of your own without an
+            ``encoder`` and a ``network``, which a line says.
 
     Raises:
         SettingError: if target_rate is outside (0, 1), batches below 0 or min_layers below 1.
-        UserError: when a fit begins, if the task has no ``encoder`` and ``network``.
     """
 
     def __init__(self, target_rate: float = 0.05, batches: int = 4, min_layers: int = 3) -> None:
@@ -43,7 +44,8 @@ class Calibration(Callback):
             return
         network = getattr(pl_module, "network", None)
         if not isinstance(network, nn.Module) or not callable(getattr(pl_module, "encoder", None)):
-            raise UserError(f"calibration: {type(pl_module).__name__} has no encoder and network")
+            say(trainer, f"calibration: {type(pl_module).__name__} has no encoder and network and is left alone")
+            return
         if len(list(neuron_layers(network))) < self.min_layers:
             return
         with isolate_rng():
@@ -54,11 +56,9 @@ class Calibration(Callback):
             say(trainer, line(layer, self.target_rate))
 
     def _inputs(self, trainer: Trainer, module: Any) -> list[Tensor]:
-        # a loader of its own: an iterator of the fit's would move its workers and its order on
-        loader = trainer.fit_loop._data_source.dataloader()
         inputs = []
-        for batch in islice(loader, self.batches):
-            x = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch), module.device)[0]
+        for batch in islice(training_batches(trainer), self.batches):
+            x = trainer.precision_plugin.convert_input(batch)[0]
             inputs.append(module.encoder(samples_of_all(x) if trainer.world_size > 1 else x))
         return inputs
 

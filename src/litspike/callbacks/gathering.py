@@ -14,7 +14,6 @@ from litspike.metrics import Firing, Operations, SampleMean
 from litspike.networks.sequence import neuron_layers
 from litspike.networks.watch import Seen, watched
 from litspike.settings import UserError
-from litspike.tasks.losses import Loss
 from litspike.tasks.task import Task
 
 
@@ -122,7 +121,7 @@ class Gathering:
         self.firing[seen.name][1].update(spikes)
 
     def _score(self, outputs: Tensor, y: Tensor) -> None:
-        values = self.task.readout(outputs)
+        values = self.task.read(outputs)
         self.scores.update(
             torch.stack([score.of_samples(values, y).double() for score in self.task.test_figures.scores])
         )
@@ -130,7 +129,7 @@ class Gathering:
     def _answer(self, outputs: Tensor, y: Tensor) -> None:
         if len(outputs) != self.steps:
             raise UserError(f"samples of {self.steps} and of {len(outputs)} time steps")
-        answers = [self.task.readout(outputs[:step]) for step in self.points]
+        answers = [self.task.read(outputs[:step]) for step in self.points]
         if len({answer.shape for answer in answers}) > 1:
             raise UserError("the readout gives a value for each step, not one answer that each step adds to")
         score = self.task.test_figures.scores[0]
@@ -139,10 +138,12 @@ class Gathering:
         self.answers.update(torch.stack([score.of_samples(answer, y).double() for answer in answers]))
 
     def _lose(self, outputs: Tensor, y: Tensor) -> None:
-        self.losses.update(sample_losses(self.task.loss, self.task.readout(outputs), outputs, y))
+        self.losses.update(sample_losses(self.task.loss_in_unit, self.task.readout(outputs), outputs, y))
 
 
-def sample_losses(loss: Loss, values: Tensor, outputs: Tensor, targets: Tensor) -> Tensor:
+def sample_losses(
+    loss: Callable[[Tensor, Tensor, Tensor], Tensor], values: Tensor, outputs: Tensor, targets: Tensor
+) -> Tensor:
     r"""The loss of each sample by itself, [B].
 
     Args:

@@ -171,7 +171,7 @@ def way(module: Any, x: Tensor) -> Way:
     current = module.encoder(x)
     with watched(module.network, see):
         outputs, _ = module.network(current, None)
-    return Way(array(current[:, 0].flatten(1)), layers, order, array(outputs[:, 0].flatten(1)), module.readout(outputs))
+    return Way(array(current[:, 0].flatten(1)), layers, order, array(outputs[:, 0].flatten(1)), module.read(outputs))
 
 
 def kind(layer: NeuronLayer, size: int) -> str:

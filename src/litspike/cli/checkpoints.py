@@ -74,8 +74,10 @@ def compare(path: Path, checkpoint: dict[str, Any], model: nn.Module) -> None:
     Raises:
         UserError: if they differ in name or shape from the model's.
     """
-    theirs = {name: list(value.shape) for name, value in checkpoint["state_dict"].items()}
-    ours = {name: list(value.shape) for name, value in model.state_dict().items()}
+    theirs, ours = (
+        {name: list(value.shape) for name, value in state.items() if not name.endswith("_extra_state")}
+        for state in (checkpoint["state_dict"], model.state_dict())
+    )  # what a module keeps beside its weights is its own affair: weights from before it kept anything have none
     for name in [*ours, *theirs]:
         if theirs.get(name) != ours.get(name):
             raise UserError(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
+from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -13,6 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from litspike.tasks.figures import Figures, Score
 from litspike.tasks.losses import Loss, MeanSquaredError
 from litspike.tasks.regularisers import RateBand
+from litspike.tasks.targets import TargetScale, training_batches
 from litspike.tasks.task import Batch, Task, adam
 
 
@@ -20,8 +22,12 @@ class Regression(Task):
     """Real targets, one set a sample or one at every step: encoder → network → readout → mean squared error.
 
     Every forward pass starts from rest. Logged once an epoch, of each stage: the loss, the mean absolute error
-    (``mae``) and the root of the mean squared error (``rmse``), both over all values of all samples and steps and in
-    the unit of the targets; and the learning rate.
+    (``mae``) and the root of the mean squared error (``rmse``), both over all values of all samples and steps; and the
+    learning rate. Losses, errors and predictions are in the unit of the targets.
+
+    Equation of training, with mean μ and standard deviation σ of each target in the training data: the loss of the
+    readout's value z and ``(y − μ) / σ``; the prediction is ``μ + σ z``. μ and σ are measured when a first fit begins,
+    and stay with the weights: a run that goes on, a test and a prediction take them from the checkpoint.
 
     Args:
         network: from currents or spikes [T, B, *] to outputs [T, B, D]; called as ``output, state = network(input,
@@ -33,10 +39,12 @@ class Regression(Task):
         optimizer: makes the optimizer from the parameters; Adam with learning rate 0.01 where it isn't set.
         scheduler: makes what changes the learning rate, once an epoch, from the optimizer; none where null.
         regulariser: a penalty on the firing rates, added to the training loss; none where null.
+        standardise: whether the network learns z; where false it learns the targets as they are, μ = 0 and σ = 1. That
+            is for a loss to which their unit matters.
 
     Raises:
-        UserError: at the first batch, if there is not a target for each value; in training, if the loss becomes NaN
-            or infinite.
+        UserError: if a target of the training data is NaN or infinite; at the first batch, if there is not a target
+            for each value; in training, if the loss becomes NaN or infinite.
     """
 
     def __init__(
@@ -48,9 +56,29 @@ class Regression(Task):
         optimizer: Callable[[Iterable[Any]], Optimizer] = adam,
         scheduler: Callable[[Optimizer], LRScheduler] | None = None,
         regulariser: RateBand | None = None,
+        standardise: bool = True,
     ) -> None:
         loss = MeanSquaredError() if loss is None else loss
         super().__init__(network, encoder, readout, loss, optimizer, scheduler, regulariser)
+        self.standardise, self.targets = standardise, TargetScale()
+
+    def on_train_start(self) -> None:
+        """Measure the targets, unless the weights come with the scale that they were trained with."""
+        if self.standardise and not self.targets.known and self.trainer.ckpt_path is None:
+            with isolate_rng():
+                self.targets.measure(batch[1] for batch in training_batches(self.trainer))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the scale, also where a callback saves a copy of the weights that was made before it was measured."""
+        checkpoint["state_dict"]["targets._extra_state"] = self.targets.get_extra_state()
+
+    def in_unit(self, values: Tensor) -> Tensor:
+        """μ + σ z."""
+        return self.targets.restored(values)
+
+    def scaled(self, targets: Tensor) -> Tensor:
+        """(y − μ) / σ."""
+        return self.targets.standardised(targets)
 
     def make_figures(self) -> Figures:
         """Loss, mean absolute error and root of the mean squared error."""

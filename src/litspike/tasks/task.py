@@ -70,8 +70,8 @@ class Task(LightningModule):
         """The figures of one stage."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Samples [B, *] → the readout's values [B, *]."""
-        return self.respond(x)[0]
+        """Samples [B, *] → the readout's values [B, *], in the unit of the targets."""
+        return self.in_unit(self.respond(x)[0])
 
     def respond(self, x: Tensor, state: Any = None) -> tuple[Tensor, Tensor, Any]:
         """Samples [B, *] and the network's state, at rest where None.
@@ -81,6 +81,22 @@ class Task(LightningModule):
         """
         outputs, state = self.network(self.encoder(x), state)
         return self.readout(outputs), outputs, state
+
+    def in_unit(self, values: Tensor) -> Tensor:
+        """Values of the readout, or outputs of the network, in the unit of the targets; here they are the same."""
+        return values
+
+    def scaled(self, targets: Tensor) -> Tensor:
+        """Targets as the readout is to give them; here they are the same."""
+        return targets
+
+    def read(self, outputs: Tensor) -> Tensor:
+        """What the readout makes of the network's outputs [T, B, *], in the unit of the targets, [B, *]."""
+        return self.in_unit(self.readout(outputs))
+
+    def loss_in_unit(self, values: Tensor, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The loss of the readout's values and the network's outputs, in the unit of the targets."""
+        return self.loss(self.in_unit(values), self.in_unit(outputs), targets)
 
     def answer(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The readout's values and the network's outputs for one batch of training or evaluation."""
@@ -173,9 +189,13 @@ class Task(LightningModule):
         if stage not in self._checked:
             self.loss.check(values.shape, y)
             self._checked.add(stage)
-        loss = self.loss(values, outputs, y)
+        scaled = self.scaled(y)
+        loss = shown = self.loss(values, outputs, scaled)
+        if scaled is not y:
+            with torch.no_grad():
+                shown = self.loss_in_unit(values, outputs, y)
         try:
-            self._figures(stage).add(loss, values, y, last)
+            self._figures(stage).add(shown, self.in_unit(values.detach()), y, last)
         except NonFiniteLoss as error:
             self._stop(stage, error)
         return loss
