@@ -46,7 +46,7 @@ QUICK = "--trainer.max_epochs 1 --data.train_points 50 --pictures.every 0"
         ("--model.network.sizes [2,10,2]", "the network gives [2] outputs a sample; two classes need one logit"),
         ("--trainer.accelerator gpu", "trainer.accelerator: 'gpu' asks for a GPU and torch sees none: set cpu or auto"),
         ("--trainer.accelerator quantum", "trainer: You selected an invalid accelerator name: `accelerator='quantum'`"),
-        ("-c missing.yaml", "config: File does not exist: '"),
+        ("-c missing.yaml", "config: there is no file missing.yaml"),
     ],
 )
 def test_a_wrong_setting_is_named(cli: Cli, home: Path, arguments: str, line: str):

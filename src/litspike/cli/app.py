@@ -16,11 +16,12 @@ from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from litspike.callbacks import Calibration, CheckUp, Console, FitProgress, Pictures, PredictionFile, Receipt
-from litspike.cli import checkpoints
+from litspike.cli import checkpoints, yaml_text
 from litspike.cli.board import BestEffortBoard
 from litspike.cli.call import SUBCOMMANDS, Call
 from litspike.cli.compare import ABOUT
 from litspike.cli.explain import explain
+from litspike.cli.form import check_form
 from litspike.cli.lean import EpochCheckpoint, LastCheckpoint, NoProfiler, drop_empty_hooks
 from litspike.cli.messages import ParseError, named_settings, parser_message, users_mistake
 from litspike.cli.monitors import check_monitors
@@ -69,7 +70,7 @@ class LitspikeCLI(LightningCLI):
             parser_kwargs={"description": DESCRIPTION, "usage": USAGE, "allow_abbrev": False, **settings},
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,  # a checkpoint has its run's whole configuration
-            args=args,
+            args=self.call.arguments,
         )
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # Lightning's is static, and calls it on self
@@ -104,8 +105,9 @@ class LitspikeCLI(LightningCLI):
         call = self.call
         self.experiment = call.experiment or "default"
         self.ckpt_path: Path | None = None
+        files = [yaml_text.read(path) for path in ([self.default] if self.default.is_file() else []) + call.configs]
         if call.subcommand and not call.asks_for_help and (call.subcommand != "fit" or call.option("--ckpt_path")):
-            logs = logs_folder(call.option("--logs"), self.home)
+            logs = logs_folder(call.logs, self.home)
             self.ckpt_path = checkpoints.find(call.option("--ckpt_path") or BEST, logs, call.experiment)
             self.checkpoint = checkpoints.read(self.ckpt_path)
             self.run = Run.of(self.ckpt_path) if self.first else None
@@ -113,15 +115,15 @@ class LitspikeCLI(LightningCLI):
         if call.subcommand is None:
             parser.explanation = ANOTHER
         elif call.asks_for_help:
-            files = [self.default, *map(Path, call.configs)]
             asked: Any = self._parser(call.subcommand)
-            asked.explanation = explain([settings for path in files if isinstance(settings := _yaml(path), dict)])
+            asked.explanation = explain(files)
+        known = [action.dest for action in self._parser(call.subcommand)._actions] if call.subcommand else []
+        check_form(call, files, known)
         try:
             self.config = parser.parse_args(args)
         except ParserExit as error:
-            known = [action.dest for action in self._parser(call.subcommand)._actions]
-            known += [name for name, _ in named_settings(_yaml(self.default))]
-            mentioned = [name for path in call.configs for name, _ in named_settings(_yaml(Path(path)))]
+            known += [name for settings in files for name, _ in named_settings(settings)]
+            mentioned = [name for settings in files[1:] for name, _ in named_settings(settings)]
             raise ParseError(parser_message(str(error), [*call.options, *mentioned], known)) from error
 
     def _parse_ckpt_path(self) -> None:
@@ -314,13 +316,6 @@ class Interrupted(UserError):
         onward = "go on with `python main.py fit --ckpt_path last`"
         kept = onward if run.checkpoint(LAST).is_file() else "no epoch was complete, nothing is kept"
         super().__init__(f"interrupted: {kept}")
-
-
-def _yaml(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
-        return None
 
 
 def _check_accelerator(accelerator: Any) -> None:

@@ -66,7 +66,7 @@ def group_folder(call: Call, home: Path) -> Path:
 
     A command line with other settings, or the same with another text in its configuration files, has another one.
     """
-    logs = logs_folder(call.option("--logs"), home)
+    logs = logs_folder(call.logs, home)
     return logs / f"{call.experiment or 'default'}.seeds-{_fingerprint(_arguments(call), call.configs)}"
 
 

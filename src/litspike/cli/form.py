@@ -1,0 +1,44 @@
+"""The form of what a user says, before the parser gets it: what that would overlook is refused here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from litspike.cli import yaml_text
+from litspike.cli.call import Call
+from litspike.cli.messages import ParseError
+from litspike.settings import UserError
+
+_OF_ONE_CALL = ("seeds", "ckpt_path")
+
+
+def check_form(call: Call, files: list[dict[str, Any]], known: list[str]) -> None:
+    """Refuse values and configuration files that the parser would overlook, or spend minutes on.
+
+    Args:
+        call: the command line.
+        files: the settings in the configuration files.
+        known: full names of the settings there are, with dots.
+
+    Raises:
+        UserError: with the setting's name.
+    """
+    for word in call.words:
+        if word.name and word.value is None and not word.asks_for_help:
+            raise ParseError(f"{word.name.lstrip('-')}: it needs a value")
+        if word.name and word.name != "--config" and word.value:
+            try:
+                yaml_text.check(word.value)
+            except yaml_text.YamlMistake as error:
+                raise ParseError(f"{word.name.lstrip('-')}: {error}") from None
+            except (yaml.YAMLError, ValueError):
+                pass  # then it is a text
+    groups = {name.split(".")[0] for name in known if "." in name}
+    for settings in files:
+        for name, value in settings.items():
+            if name in groups and value is not None and not isinstance(value, dict):
+                raise UserError(f"{name}: {value!r} is no group of settings")
+            if name in _OF_ONE_CALL and value is not None:
+                raise UserError(f"{name}: it belongs on the command line, not into a file: --{name} {value}")
