@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import nullcontext
 from math import prod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -39,9 +40,18 @@ class Kernel(ABC):
         self.dtype, self.states, self.learns = program.dtype, program.states, any(wanted)
         self.tensors = [index for index, kind in enumerate(kinds[1:]) if kind != "n"]  # of the leaves after the input
         self.asked = [(index, kind) for index, kind in enumerate(kinds) if wanted[index]]
+        self.numbers: list[float] = []
+
+    def with_numbers(self, numbers: list[float]) -> Self:
+        """The same kernel with these as the last of its leaves, which calls then leave out."""
+        kernel = copy.copy(self)
+        kernel.numbers = numbers
+        return kernel
 
     def __call__(self, current: Tensor, leaves: Sequence[Leaf], steps: int | None) -> Sequence[Tensor]:
         """Output and last states. The current is [T, B, *], or [B, *] where ``steps`` is given."""
+        if self.numbers:
+            leaves = [*leaves, *self.numbers]
         if self.learns:
             tensors = [leaves[index] for index in self.tensors]
             results: Sequence[Tensor] = Fused.apply(self, leaves, steps, current, *tensors)  # type: ignore[no-untyped-call]

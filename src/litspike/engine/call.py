@@ -13,9 +13,10 @@ from litspike.engine import operator
 from litspike.engine.autograd import Kernel
 from litspike.engine.cpu import CpuKernel
 from litspike.engine.gpu import GpuKernel
+from litspike.engine.numbers import trace_with_numbers
 from litspike.engine.reference import Step, run_reference
 from litspike.engine.rule import Rule
-from litspike.engine.trace import Untraceable, trace
+from litspike.engine.trace import Untraceable
 from litspike.settings import UserError
 
 Engine = Literal["auto", "reference", "fused"]
@@ -25,6 +26,8 @@ _HALF = (torch.bfloat16, torch.float16)
 _log = logging.getLogger("litspike")
 _KERNELS: dict[str, type[Kernel]] = {"cpu": CpuKernel, "cuda": GpuKernel}
 _kernels: dict[Hashable, Kernel | Untraceable] = {}
+_compiled: dict[Hashable, Kernel] = {}
+"""One for all declarations that differ in their numbers alone."""
 
 
 def run(
@@ -67,10 +70,11 @@ def run(
     leaves, letters = _checked(name, current, states, constants, steps)
     if torch.compiler.is_compiling():
         if engine != "reference" and current.device.type == "cpu" and isinstance(key, Rule):
-            text = operator.text_of(key, len(states), letters, current.dtype)
+            text, further = operator.text_of(key, len(states), letters, current.dtype)
             if text:
                 tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
-                numbers = [leaf for leaf in leaves if not isinstance(leaf, Tensor)]
+                numbers = [*[leaf for leaf in leaves if not isinstance(leaf, Tensor)], *further]
+                letters += "n" * len(further)
                 many = current.shape[0] if steps is None else steps
                 output, *lasts, _ = operator.forward(current, tensors, numbers, text, letters, many)
                 return output, lasts
@@ -98,7 +102,12 @@ def _made(step: Step, current: Tensor, letters: str, states: int, name: str) -> 
             raise Untraceable(f"on {current.device}")
         wanted = [letter.isupper() for letter in letters]
         make = _KERNELS[current.device.type]
-        return make(trace(step, states, len(letters) - 1 - states, current.dtype, wanted), letters.lower(), wanted)
+        program, numbers = trace_with_numbers(step, states, len(letters) - 1 - states, current.dtype, wanted)
+        letters += "n" * len(numbers)
+        one = (make, program, letters)
+        if one not in _compiled:
+            _compiled[one] = make(program, letters.lower(), [*wanted, *[False] * len(numbers)])
+        return _compiled[one].with_numbers(numbers)
     except ImportError as missing:
         reason = Untraceable(f"without {missing.name} ({missing})")
     except Untraceable as problem:

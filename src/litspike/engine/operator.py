@@ -17,22 +17,26 @@ from torch import Tensor
 from litspike.engine.autograd import rows
 from litspike.engine.cpu import CpuKernel
 from litspike.engine.kernels import SEGMENT
+from litspike.engine.numbers import trace_with_numbers
 from litspike.engine.rule import Rule
-from litspike.engine.trace import Node, Program, Untraceable, trace
+from litspike.engine.trace import Node, Program, Untraceable
 
 _DTYPES = {str(dtype): dtype for dtype in (torch.float32, torch.float64)}
 
 
-def text_of(rule: Rule, states: int, letters: str, dtype: torch.dtype) -> str:
-    """The program of a step as text, or an empty one where no fused engine can run the step."""
+def text_of(rule: Rule, states: int, letters: str, dtype: torch.dtype) -> tuple[str, list[float]]:
+    """The program of a step as text, and the numbers that it takes as further constants.
+
+    The text is empty where no fused engine can run the step.
+    """
     try:
         with torch.utils._python_dispatch._disable_current_modes():  # those of a graph that is being made
-            program = trace(
+            program, numbers = trace_with_numbers(
                 rule.step, states, len(letters) - 1 - states, dtype, [letter.isupper() for letter in letters]
             )
     except Untraceable:
-        return ""
-    return json.dumps([str(dtype), *program[1:]])
+        return "", []
+    return json.dumps([str(dtype), *program[1:]]), numbers
 
 
 # What torch.compiler.assume_constant_result does, without importing torch's compiler, which takes seconds.

@@ -72,11 +72,28 @@ def trace(step: Callable[..., Any], states: int, constants: int, dtype: torch.dt
     Raises:
         Untraceable: if the step does anything else than known operations on its arguments.
     """
+    return record(step, states, constants, dtype, wanted)[0]
+
+
+def record(
+    step: Callable[..., Any],
+    states: int,
+    constants: int,
+    dtype: torch.dtype,
+    wanted: Sequence[bool],
+    places: Sequence[int | None] = (),
+) -> tuple[Program, list[float]]:
+    """The program of :func:`trace`, and all numbers that it was made with, in the order in which they came up.
+
+    Args:
+        places: for each of these numbers, which further constant of the program stands for it, or None where it is
+            a literal; empty where all are.
+    """
     # A state hangs on all that came before it, so its gradient is carried through time whenever any is wanted.
     carried = [any(wanted) and (flag or 1 <= index <= states) for index, flag in enumerate(wanted)]
     leaves = [torch.ones(1, dtype=dtype, requires_grad=flag) for flag in carried]
     cotangents = [torch.ones(1, dtype=dtype) for _ in range(1 + states)]
-    recorder = _Recorder(dtype, [*leaves, *cotangents])
+    recorder = _Recorder(dtype, leaves, cotangents, places)
     try:
         with torch.inference_mode(False), torch.enable_grad(), recorder:
             results = step(*leaves)
@@ -88,7 +105,10 @@ def trace(step: Callable[..., Any], states: int, constants: int, dtype: torch.dt
         raise
     except Exception as problem:  # what is wrong shows again, and in full, when the reference engine runs the step
         raise Untraceable(f"{problem} {_place(traceback.extract_tb(problem.__traceback__))}") from problem
-    return Program(dtype, states, constants, tuple(recorder.nodes), tuple(outputs), tuple(gradients))
+    nodes = tuple(recorder.nodes)
+    gradients += [None] * recorder.further
+    program = Program(dtype, states, constants + recorder.further, nodes, tuple(outputs), tuple(gradients))
+    return program, recorder.numbers
 
 
 def _gradients(
@@ -127,13 +147,23 @@ class _Recorder(TorchDispatchMode):
     def _should_skip_dynamo(cls) -> bool:
         return False  # or else the first operation imports torch's compiler, which takes seconds
 
-    def __init__(self, dtype: torch.dtype, leaves: Sequence[Tensor]) -> None:
+    def __init__(
+        self,
+        dtype: torch.dtype,
+        leaves: Sequence[Tensor],
+        cotangents: Sequence[Tensor],
+        places: Sequence[int | None],
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.dtype = dtype
-        self.nodes = [Node("leaf") for _ in leaves]
+        self.numbers: list[float] = []
+        self.further = len({place for place in places if place is not None})
+        self._places, self._further_from = places, len(leaves)
+        arguments = [*leaves, *[None] * self.further, *cotangents]
+        self.nodes = [Node("leaf") for _ in arguments]
         self._known: dict[Node, Value] = {}
-        self._values = {leaf.data_ptr(): value for value, leaf in enumerate(leaves)}
-        self._alive = list(leaves)
+        self._alive = [*leaves, *cotangents]
+        self._values = {leaf.data_ptr(): value for value, leaf in enumerate(arguments) if leaf is not None}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         full: str = func._schema.name
@@ -189,6 +219,10 @@ class _Recorder(TorchDispatchMode):
 
     def literal(self, number: float) -> Value:
         """Value of a number, rounded as torch rounds a Python number beside a tensor."""
+        place = self._places[len(self.numbers)] if self._places else None
+        self.numbers.append(float(number))
+        if place is not None:
+            return self._further_from + place
         rounded = ctypes.c_float(number).value if self.dtype == torch.float32 else float(number)
         return self._node(Node("literal", (), rounded.hex()))
 
