@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from litspike.callbacks.anytime import Curve
 from litspike.callbacks.gathering import Gathering
-from litspike.metrics import SampleMean, energy, wilson_interval
+from litspike.metrics import SampleMean, energy, most_of, wilson_interval
 from litspike.metrics.energy import AC_PJ, MAC_PJ, NOT_COUNTED, SOURCE
 from litspike.networks.sequence import neuron_layers
 from litspike.tasks import CarriedClassification, Classification
@@ -40,13 +40,14 @@ def figures(trainer: Trainer, module: LightningModule, gathering: Gathering | No
     # every process asks, in the same order: the sums wait for each other
     known: dict[str, Known] = {}
     if "loss" not in gathering.left_out:
-        known |= zip(["loss"], _means_with_intervals(gathering.losses), strict=True)
+        known |= zip(["loss"], _means_with_intervals(gathering.losses, ["loss"]), strict=True)
     if "score" not in gathering.left_out:
         scores = gathering.task.test_figures.scores
-        for score, (mean, interval) in zip(scores, _means_with_intervals(gathering.scores), strict=True):
+        means = _means_with_intervals(gathering.scores, [score.name for score in scores])
+        for score, (mean, interval) in zip(scores, means, strict=True):
             values = torch.tensor([mean, *(interval or ())], dtype=torch.float64)
             if score.of_mean is not None:  # it rises with the mean, and so do the interval's ends
-                values = score.of_mean(values.clamp(min=0))
+                values = score.of_mean(values)
             mean, *ends = values.tolist()
             known[score.name] = mean, (ends[0], ends[1]) if ends else None
     samples = gathering.task.samples.get("test", 0)
@@ -59,9 +60,9 @@ Known = tuple[float, tuple[float, float] | None]
 """A mean, and its interval where there is one."""
 
 
-def _means_with_intervals(means: SampleMean) -> list[Known]:
+def _means_with_intervals(means: SampleMean, names: list[str]) -> list[Known]:
     values = means.compute()["mean"].reshape(-1).tolist()
-    intervals: list[tuple[float, float] | None] = [*means.intervals()] or [None] * len(values)
+    intervals: list[tuple[float, float] | None] = [*means.intervals(*map(most_of, names))] or [None] * len(values)
     return list(zip(values, intervals, strict=True))
 
 
@@ -83,7 +84,9 @@ def _interval(
     mean, interval = known
     if not math.isclose(mean, value, rel_tol=1e-3, abs_tol=1e-6):
         return {"no_interval": NOT_A_MEAN}
-    return {"no_interval": "one sample has no spread"} if interval is None else {"interval": interval, "of": "Student"}
+    if interval is None:
+        return {"no_interval": "one sample has no spread"}
+    return {"interval": interval, "of": "Student" if most_of(name) is None else "score, Student's quantile"}
 
 
 def _available(trainer: Trainer) -> float:
@@ -141,7 +144,7 @@ def anytime(gathering: Gathering, of_test: dict[str, dict[str, Any]]) -> Curve |
     assert gathering.answers is not None
     found, name = gathering.answers.compute(), gathering.task.test_figures.scores[0].name
     values, samples = found["mean"].reshape(-1).tolist(), int(found["samples"])
-    intervals = gathering.answers.intervals()
+    intervals = gathering.answers.intervals(*[most_of(name)] * len(values))
     if name == "accuracy":
         intervals = [wilson_interval(round(value * samples), samples) for value in values]
     if "interval" not in of_test.get(name, {}):

@@ -19,7 +19,7 @@ from litspike.cli.processes import place
 from litspike.cli.runs import BEST, LAST, logs_folder, runs_in, tested
 from litspike.figure_text import interval, written
 from litspike.files import replace_text
-from litspike.metrics import mean_interval
+from litspike.metrics import mean_interval, most_of
 from litspike.settings import SettingError, UserError, whole
 
 Command = Callable[[list[str], Path], int]
@@ -113,8 +113,9 @@ def _report(results: dict[int, dict[str, float]], count: int, group: Path) -> in
         summary[name] = {"values": values, "mean": statistics.fmean(values)}
         row = [name, written(summary[name]["mean"]), "", ""]
         if len(values) > 1:
-            summary[name] |= {"standard_deviation": statistics.stdev(values), "interval": mean_interval(values)}
-            row[2:] = [written(statistics.stdev(values)), interval(*mean_interval(values))]
+            ends = mean_interval(values, most=most_of(name))
+            summary[name] |= {"standard_deviation": statistics.stdev(values), "interval": ends}
+            row[2:] = [written(statistics.stdev(values)), interval(*ends)]
         table.add_row(*row)
     if results:
         Terminal().print(table)

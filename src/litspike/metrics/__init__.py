@@ -2,7 +2,7 @@
 
 from litspike.metrics.energy import energy
 from litspike.metrics.firing import Firing
-from litspike.metrics.mean import mean_interval, student_quantile
+from litspike.metrics.mean import mean_interval, most_of, student_quantile
 from litspike.metrics.operations import Operations
 from litspike.metrics.sample_mean import SampleMean
 from litspike.metrics.spread import Spread
@@ -15,6 +15,7 @@ __all__ = [
     "Spread",
     "energy",
     "mean_interval",
+    "most_of",
     "student_quantile",
     "wilson_interval",
 ]

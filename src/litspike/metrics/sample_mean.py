@@ -13,7 +13,7 @@ from litspike.settings import whole
 class SampleMean(Metric):
     r"""Mean of one or several figures over the samples, and its 95% interval.
 
-    Equation, with n samples of values x: ``m = Σx / n``, ``s² = (Σx² − n m²) / (n − 1)``, and Student's interval of
+    Equation, with n samples of values x: ``m = Σx / n``, ``s² = (Σx² − n m²) / (n − 1)``, and the interval of
     :func:`~litspike.metrics.mean_interval`; sums in float64, added up over processes.
 
     Update: ``mean.update(values)`` with values [figures, B], or [B] of one figure. Compute: float64 ``mean`` and
@@ -48,9 +48,19 @@ class SampleMean(Metric):
         variance = (self.sums[1] / self.samples - mean.square()).clamp(min=0) * self.samples / (self.samples - 1)
         return {"mean": mean, "deviation": variance.sqrt(), "samples": self.samples}
 
-    def intervals(self) -> list[tuple[float, float]]:
-        """The interval of each figure's mean; empty where there are fewer than two samples."""
+    def intervals(self, *most: float | None) -> list[tuple[float, float]]:
+        """The interval of each figure's mean; empty where there are fewer than two samples.
+
+        Args:
+            most: of each figure the largest value that a sample can have where 0 is the least; None where it has no
+                bounds, as all have where nothing is given.
+        """
         found = self.compute()
-        samples = int(found["samples"])
-        pairs = zip(found["mean"].reshape(-1).tolist(), found["deviation"].reshape(-1).tolist(), strict=True)
-        return [interval_of(mean, deviation, samples) for mean, deviation in pairs] if samples > 1 else []
+        samples, of_each = int(found["samples"]), most or [None] * self.sums.shape[1]
+        if samples < 2:
+            return []
+        means, deviations = (found[name].reshape(-1).tolist() for name in ("mean", "deviation"))
+        return [
+            interval_of(mean, deviation, samples, most=bound if mean >= 0 else None)
+            for mean, deviation, bound in zip(means, deviations, of_each, strict=True)
+        ]
