@@ -1,8 +1,8 @@
 """Numbers that a declaration holds are arguments of its kernel: one kernel serves all values, with the same bits."""
 
 import dataclasses
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ VALUES = [1, 2, 4, 0.5, 1.0, 2.0, 3.3, 1e-6, 1e6, *torch.linspace(0.1, 5, 20).to
 class Blend(Surrogate):
     """Numbers in objects, in tuples, as exponents, counts and in Python's branches."""
 
-    inner: Surrogate = ArcTan()
+    inner: Surrogate = field(default_factory=ArcTan)
     weights: tuple[float, float] = (0.3, 0.7)
     terms: int = 2
     power: int = 2
@@ -36,7 +36,7 @@ class Blend(Surrogate):
 class Scaled(Neuron):
     """A neuron with a number among its options."""
 
-    rest = {"u": 0.0}
+    rest: ClassVar[dict[str, float]] = {"u": 0.0}
     threshold: float = param(1.0, "(0, inf)", "threshold")
     gain: Any = option(1.5, "what the input is multiplied by")
 
@@ -80,7 +80,7 @@ def test_all_settings_of_a_surrogate_share_one_kernel_and_give_the_references_bi
 
 
 @pytest.mark.parametrize(
-    ("field", "values", "more"),
+    ("name", "values", "more"),
     [
         ("inner", [ArcTan(0.7), ArcTan(1.9)], 0),
         ("weights", [(0.1, 0.2), (0.5, 0.2), (1.0, 0.0)], 1),
@@ -89,11 +89,11 @@ def test_all_settings_of_a_surrogate_share_one_kernel_and_give_the_references_bi
     ],
 )
 def test_numbers_are_found_wherever_a_declaration_holds_them_and_those_that_decide_its_structure_stay(
-    field, values, more, anew
+    name, values, more, anew
 ):
     found = []
     for value in values:
-        surrogate = dataclasses.replace(Blend(), **{field: value})
+        surrogate = dataclasses.replace(Blend(), **{name: value})
         fused = results(LIF(surrogate=surrogate, engine="fused"))
         expected = results(LIF(surrogate=surrogate, engine="reference"))
         assert all(torch.equal(a, b) for a, b in zip(fused, expected, strict=True))
