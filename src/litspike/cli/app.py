@@ -12,6 +12,7 @@ from typing import Any, Literal
 import torch
 import yaml
 from lightning import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -163,6 +164,10 @@ class LitspikeCLI(LightningCLI):
         callbacks = [same, self._get(self.config_init, "console"), *self._callbacks(settings)]
         if self.subcommand != "fit":
             settings["enable_checkpointing"] = False
+        plugins = settings["plugins"] or []
+        plugins = plugins if isinstance(plugins, list) else [plugins]
+        if self.subcommand == "fit" or not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+            settings["plugins"] = [*plugins, checkpoints.AtomicCheckpointIO()]
         if settings["logger"] in (None, True):
             settings["logger"] = False
             if self.run is not None and self.subcommand in ("fit", "test"):
@@ -209,8 +214,6 @@ class LitspikeCLI(LightningCLI):
         folder = self.run.checkpoint(BEST).parent if self.run else None  # the other processes learn it from the first
         # two of them, for save_last keeps the last one that was among the best, not the last epoch
         best, last = EpochCheckpoint(folder, BEST, chosen.monitor, chosen.mode), LastCheckpoint(folder, LAST)
-        plugins = settings["plugins"] or []
-        settings["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), checkpoints.AtomicCheckpointIO()]
         self._dump_config()
         for name in ("logs", "seeds", "ckpt_path"):
             self.config_dump.pop(name, None)  # of this call, not of the run

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import os
 import pickle
+import stat
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +15,11 @@ import yaml
 from lightning.fabric.plugins import TorchCheckpointIO
 from torch import nn
 
+from litspike.cli.contents import KEY, check, inside
 from litspike.cli.runs import BEST, LAST, Run, newest
+from litspike.cli.signature import Damaged, sign, verify
 from litspike.files import replacing
 from litspike.settings import UserError
-
-KEY = "litspike"
-"""Where a checkpoint keeps what litspike adds: ``config``, the run's configuration, and ``rng``, torch's state in each
-process."""
 
 
 def find(name: str, logs: Path, experiment: str | None) -> Path:
@@ -41,25 +43,61 @@ def find(name: str, logs: Path, experiment: str | None) -> Path:
     return path.resolve()
 
 
-def read(path: Path) -> dict[str, Any]:
+class Checkpoint(dict[str, Any]):
+    """What a checkpoint holds."""
+
+    own = False
+    """Whether it was written by this user on this machine; anyone else is a stranger."""
+
+
+def read(path: Path) -> Checkpoint:
     """Read a checkpoint. Nothing in it is run: it may hold tensors and plain values alone.
 
     Raises:
-        UserError: if it can't be read, or holds anything else.
+        UserError: if it can't be read, is not what was once written, or holds anything else.
     """
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        content = _bytes(path)
+        own = verify(content)
+        checkpoint = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        check(checkpoint)
     except pickle.UnpicklingError as error:
         # torch's own words begin with how to open the file all the same, and end with where to read about it
         said = [part.strip() for part in str(error).split("\n\n")[1:] if part.strip()]
         reason = said[0].rstrip(".") if said else "no plain values"
         raise UserError(f"{path} is damaged, or holds code and was not opened ({reason}): name another") from None
-    except (OSError, EOFError, RuntimeError, KeyError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except UserError:
+        raise
+    except Exception as error:  # torch raises whatever a wrong byte leads it to
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        reason = str(reason).splitlines()[0]
         raise UserError(f"{path} is damaged ({reason}): name another with --ckpt_path, or train again") from None
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-        raise UserError(f"{path} is no checkpoint of a run: it has no weights")
-    return checkpoint
+    found = Checkpoint(checkpoint)
+    found.own = own
+    if not own:
+        for state in found.get("callbacks", {}).values():
+            if isinstance(state, dict):
+                inside(state, path.resolve().parent)
+    return found
+
+
+def _bytes(path: Path) -> bytes:
+    """All of a file. It is checked and loaded from this one copy, so that nobody can change it in between."""
+    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:  # a pipe without a writer waits
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise Damaged("it is no file")
+        if found.st_size > _memory():
+            raise Damaged("it is larger than this machine's memory")
+        return file.read()
+
+
+def _memory() -> int:
+    """Bytes of this machine's memory."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # a system that doesn't tell
+        return sys.maxsize
 
 
 def configuration(checkpoint: dict[str, Any]) -> dict[str, Any]:
@@ -87,7 +125,10 @@ def compare(path: Path, checkpoint: dict[str, Any], model: nn.Module) -> None:
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the file and then puts it in place, so that a kill at any moment leaves the old or the new one."""
+    """Writes beside the file and then puts it in place, so that a kill at any moment leaves the old or the new one.
+
+    What it writes is signed, and what it reads is checked: see :mod:`litspike.cli.signature`.
+    """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Save, or raise :class:`UserError` where the disk does not take it; the file there before stays whole."""
@@ -96,6 +137,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             target.parent.mkdir(parents=True, exist_ok=True)
             with replacing(target) as draft:
                 torch.save(checkpoint, draft)
+                sign(draft)
         except (OSError, RuntimeError) as error:
             reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
             raise UserError(f"{target} can't be written ({reason}): the checkpoint before it is kept") from error
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """Read, as :func:`read` does."""
+        return read(Path(path))

@@ -7,6 +7,7 @@ from typing import Any
 
 from litspike.callbacks.provenance import Origin
 from litspike.cli import checkpoints
+from litspike.cli.contents import KEY
 from litspike.cli.messages import named_settings
 
 
@@ -29,5 +30,5 @@ def origin_of(
         if not isinstance(value, dict) and (name in trained or name in typed) and value != trained.get(name)
     }
     seeds = {name: value for name, value in now.items() if name.split(".")[-1] in ("seed", "seed_everything")}
-    text = checkpoint.get(checkpoints.KEY, {}).get("config")
+    text = checkpoint.get(KEY, {}).get("config")
     return Origin(folder, path, text, seeds, changed)

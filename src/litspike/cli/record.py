@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard.summary import hparams
 
 from litspike.callbacks.together import at_the_first
-from litspike.cli.checkpoints import KEY
+from litspike.cli.contents import KEY
 from litspike.cli.messages import named_settings
 from litspike.cli.runs import Run
 from litspike.files import replace_text
