@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 
@@ -32,3 +35,19 @@ def generator(seed: int, *purpose: int, device: torch.device | str = "cpu") -> t
         device: where it draws. The same seed gives other numbers on another kind of device.
     """
     return torch.Generator(device).manual_seed(int(np.random.SeedSequence([seed, *purpose]).generate_state(1)[0]))
+
+
+@contextmanager
+def isolated() -> Iterator[None]:
+    """Leave the global random states of torch, NumPy and Python as they were, also after an exception.
+
+    Lightning's ``isolate_rng`` does it where none is raised.
+    """
+    from lightning.pytorch.utilities.seed import isolate_rng  # Lightning takes seconds to import
+
+    states = isolate_rng()
+    states.__enter__()
+    try:
+        yield
+    finally:
+        states.__exit__(None, None, None)

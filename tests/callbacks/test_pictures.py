@@ -163,6 +163,16 @@ def test_looking_leaves_modes_and_draws_as_they_were():
     assert int(task.encoder.get_extra_state()) == 0
 
 
+def test_looking_leaves_modes_and_draws_as_they_were_where_it_fails():
+    task = binary(PoissonRate(4))
+    before = torch.get_rng_state()
+    with pytest.raises(RuntimeError), at_rest(task):
+        way(task, torch.rand(1, 2))
+        raise RuntimeError
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(module.training for module in task.modules())
+
+
 def test_nothing_listens_once_a_validation_is_over(tmp_path: Path):
     task = binary()
     drawn(task, HalfPlane(), tmp_path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -88,6 +90,50 @@ def test_the_penalty_is_no_part_of_the_loss_that_is_shown():
     free = trained(Classification(**parts(1)), x, y, epochs=1)
     held = trained(Classification(**parts(1), regulariser=RateBand(0.0, 0.0, 1e3)), x, y, epochs=1)
     assert held["train/loss"] < 10 * free["train/loss"]
+
+
+@pytest.mark.parametrize("method", ["fit", "validate", "test", "predict"])
+def test_a_regulariser_keeps_no_spikes_beyond_their_batch(method: str):
+    task = Classification(**parts(1), regulariser=RateBand())
+    alive: list[weakref.ref[torch.Tensor]] = []
+    most = 0
+
+    def see(layer: Any, inputs: Any, result: Any) -> None:
+        nonlocal most
+        alive.append(weakref.ref(result[0]))
+        most = max(most, sum(spikes() is not None for spikes in alive))
+
+    task.network.layers[1].register_forward_hook(see)
+    x = plane()
+    trainer = Trainer(max_epochs=1, logger=False, enable_progress_bar=False, enable_checkpointing=False,
+                      enable_model_summary=False, accelerator="cpu")  # fmt: skip
+    getattr(trainer, method)(task, DataLoader(TensorDataset(x, (x.sum(1) > 0).float()), batch_size=32))
+    gc.collect()
+    assert len(alive) == 8
+    assert most <= 2
+    assert sum(spikes() is not None for spikes in alive) == 0
+
+
+def test_nothing_listens_after_a_step_that_failed():
+    task = Classification(**parts(1), regulariser=RateBand())
+    with pytest.raises(UserError):
+        trained(task, plane(), torch.full((256,), 2.0), epochs=1)
+    assert not any(module._forward_hooks for module in task.network.modules())
+
+
+def test_a_validation_after_one_that_was_broken_off_is_of_its_own_samples():
+    task, x = Classification(**parts(1)), plane()
+    y = (x.sum(1) > 0).float()
+    trainer = Trainer(logger=False, enable_progress_bar=False, enable_model_summary=False, accelerator="cpu")
+    for method, stage in (("validate", "val"), ("test", "test")):
+        broken = DataLoader(TensorDataset(torch.cat([x, x[:1]]), torch.cat([y, y[:1]])), batch_size=32)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(task.loss, "check", lambda *_: None)
+            patch.setattr(task, "_log_figures", lambda stage: (_ for _ in ()).throw(KeyError(stage)))
+            with pytest.raises(KeyError):
+                getattr(trainer, method)(task, broken, verbose=False)
+        getattr(trainer, method)(task, DataLoader(TensorDataset(x, y), batch_size=32), verbose=False)
+        assert task.samples[stage] == 256
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,13 @@ from itertools import islice
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
 from litspike.callbacks.console import say
 from litspike.callbacks.together import samples_of_all
 from litspike.networks.calibrate import TOLERANCE, Calibrated, calibrate
 from litspike.networks.sequence import neuron_layers
+from litspike.seeding import isolated
 from litspike.settings import number, whole
 from litspike.tasks.targets import training_batches
 
@@ -48,7 +48,7 @@ class Calibration(Callback):
             return
         if len(list(neuron_layers(network))) < self.min_layers:
             return
-        with isolate_rng():
+        with isolated():
             report = calibrate(network, self._inputs(trainer, pl_module), self.target_rate)
         if trainer.world_size > 1:
             network.load_state_dict(trainer.strategy.broadcast(network.state_dict()))

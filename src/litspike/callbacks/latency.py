@@ -7,9 +7,9 @@ import time
 from typing import Any
 
 import torch
-from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
+from litspike.seeding import isolated
 from litspike.tasks.task import Task
 
 WARM_UP, PASSES = 3, 30
@@ -31,7 +31,7 @@ def latency(task: Task, sample: Tensor) -> dict[str, Any]:
         ``milliseconds``, the median, ``passes``, their number, and the ``least`` and ``greatest``.
     """
     times: list[float] = []
-    with isolate_rng(), torch.inference_mode():
+    with isolated(), torch.inference_mode():
         began = time.perf_counter()
         for turn in range(WARM_UP + PASSES):
             _wait(sample.device)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from lightning.pytorch.utilities.seed import isolate_rng
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from litspike.networks.watch import Seen, watched
 from litspike.neurons import NeuronLayer, Recurrent
+from litspike.seeding import isolated
 from litspike.tasks.losses import ClassificationLoss, Loss
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Kept:
 def at_rest(module: nn.Module) -> Iterator[None]:
     """Look at a module in evaluation mode; afterwards its modes and every random state are as they were before."""
     modes = {part: part.training for part in module.modules()}
-    with isolate_rng(), torch.no_grad():
+    with isolated(), torch.no_grad():
         module.eval()
         try:
             yield

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from litspike.seeding import isolated
 from litspike.tasks.figures import Figures, Score
 from litspike.tasks.losses import Loss, MeanSquaredError
 from litspike.tasks.regularisers import RateBand
@@ -65,7 +65,7 @@ class Regression(Task):
     def on_train_start(self) -> None:
         """Measure the targets, unless the weights come with the scale that they were trained with."""
         if self.standardise and not self.targets.known and self.trainer.ckpt_path is None:
-            with isolate_rng():
+            with isolated():
                 self.targets.measure(batch[1] for batch in training_batches(self.trainer))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from litspike.networks.sequence import neuron_layers
+from litspike.networks.watch import watched
 from litspike.settings import UserError
 from litspike.tasks.figures import Figures, NonFiniteLoss
 from litspike.tasks.losses import Loss
@@ -56,10 +56,6 @@ class Task(LightningModule):
         self.network, self.encoder, self.readout = network, encoder, readout
         self.loss, self.optimizer, self.scheduler, self.regulariser = loss, optimizer, scheduler, regulariser
         self.train_figures, self.val_figures, self.test_figures = (self.make_figures() for _ in range(3))
-        self._spikes: list[Tensor] = []
-        if regulariser is not None:
-            for _, layer in neuron_layers(network):
-                layer.register_forward_hook(lambda layer, inputs, result: self._spikes.append(result[0]))
         self._checked: set[str] = set()
         self._epochs_trained = 0
         self.samples: dict[str, int] = {}
@@ -147,9 +143,13 @@ class Task(LightningModule):
         by its samples.
         """
         last = self.trainer.is_last_batch
-        loss = self._shared_step("train", batch, last)
-        if self.regulariser is not None:
-            loss = loss + self.regulariser(self._spikes)
+        if self.regulariser is None:
+            loss = self._shared_step("train", batch, last)
+        else:
+            spikes: list[Tensor] = []
+            with watched(self.network, lambda seen: spikes.append(seen.output)):
+                loss = self._shared_step("train", batch, last)
+            loss = loss + self.regulariser(spikes)
         return loss * self._weight(len(batch[1])) if last and self.trainer.world_size > 1 else loss
 
     def _weight(self, samples: int) -> Tensor:
@@ -174,6 +174,14 @@ class Task(LightningModule):
         self.log("learning_rate", self._learning_rate)
         self._log_figures("train")
 
+    def on_validation_epoch_start(self) -> None:
+        """Forget what a validation that was broken off has left."""
+        self.val_figures.reset()
+
+    def on_test_epoch_start(self) -> None:
+        """Forget what a test that was broken off has left."""
+        self.test_figures.reset()
+
     def on_validation_epoch_end(self) -> None:
         """Log the validation figures."""
         self._log_figures("val")
@@ -184,7 +192,6 @@ class Task(LightningModule):
 
     def _shared_step(self, stage: str, batch: Batch, last: bool = False) -> Tensor:
         x, y = batch
-        self._spikes.clear()
         values, outputs = self.answer(x)
         if stage not in self._checked:
             self.loss.check(values.shape, y)
