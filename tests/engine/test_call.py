@@ -11,7 +11,7 @@ import threading
 import pytest
 import torch
 
-from litspike.engine import call, exp, native, run, sigmoid, tanh
+from litspike.engine import call, exp, run, sigmoid, tanh
 from litspike.networks import SpikingSequential
 from litspike.neurons import LIF
 from litspike.settings import SettingError, UserError
@@ -294,44 +294,6 @@ def test_under_autocast_the_state_stays_in_single_precision():
     torch.testing.assert_close(output, expected.float())
     output.sum().backward()
     assert network.layers[1].free_decay.grad.dtype == torch.float32
-
-
-TEXT = "define void @f(ptr %a, i64 %first, i64 %last) {{\n store i64 {}, ptr %a\n ret void\n}}"
-
-
-def stored(number):
-    (function,) = native.load(TEXT.format(number), ["f"])
-    room = bytes(8)
-    function.call(room, 0, 0)
-    return int.from_bytes(room, sys.byteorder)
-
-
-def test_the_second_process_finds_the_kernel_on_disk(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert stored(7) == 7
-    (kernel,) = tmp_path.rglob("*.o")
-    monkeypatch.setattr(native, "_compile", None)
-    assert stored(7) == 7
-    assert kernel.exists()
-
-
-@pytest.mark.parametrize(
-    "damage", [lambda code: code[: len(code) // 2], lambda code: b"", lambda code: code[:-1] + b"!"]
-)
-def test_a_corrupt_cache_is_written_anew(tmp_path, monkeypatch, damage):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    stored(8)
-    (kernel,) = tmp_path.rglob("*.o")
-    whole = kernel.read_bytes()
-    kernel.write_bytes(damage(whole))
-    assert stored(8) == 8
-    assert kernel.read_bytes() == whole
-
-
-def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, monkeypatch):
-    (tmp_path / "litspike").write_text("a file where the folder would be")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert stored(9) == 9
 
 
 def test_equal_steps_share_one_kernel():

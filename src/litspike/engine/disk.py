@@ -1,0 +1,175 @@
+"""Machine code kept on disk for the next process, where nobody else can have put it there.
+
+What is loaded runs with all rights of the user. So the folder, and each folder above it, must be one in which this user
+and root alone can put something, and a file must be this user's, and neither written nor read by others. Each file
+carries a digest, made with a secret that lies beside it: what was damaged, renamed or copied from elsewhere isn't
+loaded. Whatever is not as it is made here stays as it is, and the code is compiled anew.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import os
+import secrets
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+
+LARGEST = 1 << 24
+"""Bytes of a file that is read at all; a kernel has some 10,000."""
+MOST_FILES, MOST_BYTES = 1000, 1 << 26
+"""What the folder holds at most; the files that were not used for longest go."""
+
+_KERNEL, _DRAFT, _SECRET = ".o", ".draft", "secret"
+_DIGEST = 32
+_STALE = 3600.0  # seconds after which a draft is left from a process that was killed
+
+_log = logging.getLogger("litspike")
+
+
+class Distrusted(Exception):
+    """Something is not as it is made here."""
+
+
+def read(name: str) -> bytes | None:
+    """The code that was kept under this name; None where there is none, or none that can be trusted."""
+    with suppress(OSError, Distrusted), _folder() as folder:
+        content = _content(folder, name + _KERNEL)
+        code = content[_DIGEST:]
+        if hmac.compare_digest(_digest(folder, name, code), content[:_DIGEST]):
+            return code
+    return None
+
+
+def write(name: str, code: bytes) -> None:
+    """Keep code under this name, in one move, so that no process ever sees half of it; where that can't be, don't."""
+    with suppress(OSError, Distrusted), _folder() as folder:
+        with suppress(FileNotFoundError):
+            os.close(_opened(folder, name + _KERNEL))  # what is not ours is not replaced
+        _put(folder, name + _KERNEL, _digest(folder, name, code) + code)
+        _evict(folder)
+
+
+def _digest(folder: int, name: str, code: bytes) -> bytes:
+    return hmac.digest(_secret(folder), name.encode() + b"\0" + code, "sha256")
+
+
+def _secret(folder: int) -> bytes:
+    """The folder's secret, which the first process makes that needs it."""
+    for _ in range(2):
+        with suppress(FileNotFoundError):
+            secret = _content(folder, _SECRET)
+            if len(secret) == _DIGEST:
+                return secret
+        _put(folder, _SECRET, secrets.token_bytes(_DIGEST))
+    raise Distrusted
+
+
+def _content(folder: int, place: str) -> bytes:
+    with open(_opened(folder, place), "rb") as file:
+        with suppress(OSError):
+            os.utime(file.fileno())  # just used: the last to go
+        return file.read(LARGEST)
+
+
+def _opened(folder: int, place: str) -> int:
+    """A file of the folder, for reading, if it is one that can be trusted; it waits for nobody, as a pipe would."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        file = os.open(place, flags, dir_fd=folder)
+    except FileNotFoundError:
+        raise
+    except OSError as problem:  # a link, a socket, or not for us to read
+        raise Distrusted from problem
+    status = os.fstat(file)
+    if _ours(status, stat.S_ISREG) and not status.st_mode & 0o077 and status.st_size <= LARGEST:
+        return file
+    os.close(file)
+    raise Distrusted
+
+
+def _put(folder: int, place: str, content: bytes) -> None:
+    draft = secrets.token_hex(8) + _DRAFT
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        with open(os.open(draft, flags, 0o600, dir_fd=folder), "wb") as file:
+            file.write(content)
+        os.replace(draft, place, src_dir_fd=folder, dst_dir_fd=folder)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(draft, dir_fd=folder)
+        raise
+
+
+def _evict(folder: int) -> None:
+    """Remove the kernels that were not used for longest, where there are too many, and what killed processes left."""
+    kernels: list[tuple[float, int, str]] = []
+    for name in os.listdir(folder):
+        with suppress(OSError):
+            status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if _ours(status, stat.S_ISREG) and name.endswith(_KERNEL):
+                kernels.append((status.st_mtime, status.st_size, name))
+            elif _ours(status, stat.S_ISREG) and name.endswith(_DRAFT) and status.st_mtime < time.time() - _STALE:
+                os.unlink(name, dir_fd=folder)
+    kernels.sort(reverse=True)
+    room = MOST_BYTES
+    for index, (_, size, name) in enumerate(kernels):
+        room -= size
+        if index >= MOST_FILES or room < 0:
+            with suppress(OSError):  # another process was faster
+                os.unlink(name, dir_fd=folder)
+
+
+@contextmanager
+def _folder() -> Iterator[int]:
+    """The open folder of the kernels, made if need be.
+
+    Raises:
+        OSError, Distrusted: if it can't be made or opened, or others could put something into it.
+    """
+    if os.name != "posix":  # owners and modes say nothing there
+        raise Distrusted
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        base = Path(os.path.realpath(given if os.path.isabs(given) else Path.home() / ".cache"))
+    except RuntimeError as problem:  # no home
+        raise Distrusted from problem
+    for place in reversed(base.parents):
+        _check(place, os.lstat(place))
+    for place in (base, base / "litspike", base / "litspike" / "kernels"):
+        with suppress(FileExistsError):
+            os.mkdir(place, 0o700)
+        _check(place, os.lstat(place))
+    folder = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        status = os.fstat(folder)
+        if not _ours(status, stat.S_ISDIR) or status.st_mode & 0o022:
+            _distrust(place)
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def _check(place: Path, status: os.stat_result) -> None:
+    """Refuse a folder in which others could replace what is this user's."""
+    others = status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX
+    if not stat.S_ISDIR(status.st_mode) or others or status.st_uid not in (0, os.geteuid()):
+        _distrust(place)
+
+
+def _ours(status: os.stat_result, kind: Callable[[int], bool]) -> bool:
+    return kind(status.st_mode) and status.st_uid == os.geteuid()
+
+
+def _distrust(place: Path) -> None:
+    _say(str(place))
+    raise Distrusted(place)
+
+
+@cache
+def _say(place: str) -> None:
+    _log.warning("compiled kernels are not kept on disk, as others could put something into %s", place)
