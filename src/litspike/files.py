@@ -1,25 +1,86 @@
-"""Files that are whole or not there, whatever happens while they are written."""
+"""Files that are whole or not there, whatever happens while they are written, and reads that always end."""
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_DRAFT = re.compile(r"\.(?P<name>.+)\.(?P<process>\d+)")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give the path of a draft beside ``path``, which takes its place at the end and is gone after an error."""
+    """Give the path of a draft beside ``path``, which takes its place at the end and is gone after an error.
+
+    Raises:
+        OSError: if something is there that is no file: a folder or a pipe is nothing to replace.
+    """
+    if not path.is_symlink() and path.exists() and not path.is_file():
+        raise OSError(errno.EEXIST, "something is there that is no file", str(path))
     draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)  # of a process that was killed and had this one's number
     try:
         yield draft
         os.replace(draft, path)
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder itself may be gone; the first error counts
+            draft.unlink(missing_ok=True)
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
-    with replacing(path) as draft:
-        draft.write_text(text, encoding="utf-8")
+    """Write a text file, whole or not at all, even where the power fails."""
+    with replacing(path) as draft, draft.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_text(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        OSError: if it can't be read, or is no file: reading a pipe might never end.
+        ValueError: if it isn't UTF-8.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "it is no file", str(path))
+    return path.read_text(encoding="utf-8")
+
+
+def free_name(path: Path) -> Path:
+    """The first of ``NAME.before-1``, ``NAME.before-2``, … with the path's suffix that nothing has yet."""
+    number = 1
+    while os.path.lexists(free := path.with_name(f"{path.stem}.before-{number}{path.suffix}")):
+        number += 1
+    return free
+
+
+def remove_abandoned(folder: Path, names: re.Pattern[str]) -> None:
+    """Remove drafts that killed processes of this machine left of files with such names.
+
+    Args:
+        folder: where they lie; nothing below it is touched.
+        names: what the whole name of the file matches that a draft was for.
+    """
+    with suppress(OSError):
+        for path in list(folder.iterdir()):
+            draft = _DRAFT.fullmatch(path.name)
+            if draft is None or not names.fullmatch(draft["name"]) or _is_alive(int(draft["process"])):
+                continue
+            if path.is_file() and not path.is_symlink():
+                path.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # it is another user's
+        return True
+    return True

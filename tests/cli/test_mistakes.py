@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning import LightningModule, Trainer
 
+from litspike.callbacks import Console
 from litspike.settings import LitspikeWarning
 from tests.conftest import Cli, runs
 
@@ -133,14 +135,19 @@ def test_without_a_run_it_says_what_to_do(cli: Cli, command: str):
     assert "`python main.py fit`" in line
 
 
-def test_a_run_that_did_not_finish_is_not_tested_silently(cli: Cli, home: Path):
+def test_a_run_that_did_not_finish_is_not_tested_silently(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch):
+    def interrupts(console: Console, trainer: Trainer, module: LightningModule) -> None:
+        if trainer.current_epoch == 1:
+            raise KeyboardInterrupt
+
     cli(f"fit {QUICK}")
-    (run,) = runs(home)
-    record = (run / "run.json").read_text().replace("finished", "running")  # as kill -9 leaves it
-    (run / "run.json").write_text(record)
+    monkeypatch.setattr(Console, "on_train_epoch_start", interrupts)
+    assert cli(f"fit {QUICK} --trainer.max_epochs 2 --console.epochs false").status == 130
+    finished, run = runs(home)
     line = cli("test").error_line
-    assert "no finished run" in line
-    assert f"{run.name} did not finish, go on with it by `python main.py fit --ckpt_path last`" in line
+    assert f"{run}, did not finish, go on with it by `python main.py fit --ckpt_path last`" in line
+    assert f"take it as it is by --ckpt_path {run}; or name another run, such as {finished}" in line
+    assert f"checkpoint: {run / 'checkpoints' / 'best.ckpt'}" in cli(f"test --ckpt_path {run}").out
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text", "no checkpoint"])

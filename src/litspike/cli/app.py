@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,7 @@ from litspike.cli.board import BestEffortBoard
 from litspike.cli.call import SUBCOMMANDS, Call
 from litspike.cli.compare import ABOUT
 from litspike.cli.explain import explain
+from litspike.cli.finding import find
 from litspike.cli.form import check_form
 from litspike.cli.lean import EpochCheckpoint, LastCheckpoint, NoProfiler, drop_empty_hooks
 from litspike.cli.messages import ParseError, named_settings, parser_message, users_mistake
@@ -33,7 +35,7 @@ from litspike.cli.processes import SameCheckpoint, check, end_the_others, place
 from litspike.cli.record import RunRecord
 from litspike.cli.runs import BEST, LAST, Run, logs_folder
 from litspike.seeding import seed_in_range
-from litspike.settings import UserError, whole
+from litspike.settings import LitspikeWarning, UserError, whole
 
 DESCRIPTION = "Spiking neural networks, trained from one command line."
 USAGE = f"main.py {{{','.join(SUBCOMMANDS)},compare}} [-c FILE] [--SETTING VALUE ...]"
@@ -109,9 +111,9 @@ class LitspikeCLI(LightningCLI):
         files = [yaml_text.read(path) for path in ([self.default] if self.default.is_file() else []) + call.configs]
         if call.subcommand and not call.asks_for_help and (call.subcommand != "fit" or call.option("--ckpt_path")):
             logs = logs_folder(call.logs, self.home)
-            self.ckpt_path = checkpoints.find(call.option("--ckpt_path") or BEST, logs, call.experiment)
+            self.ckpt_path = find(call, logs)
             self.checkpoint = checkpoints.read(self.ckpt_path)
-            self.run = Run.of(self.ckpt_path) if self.first else None
+            self.run = Run.of(self.ckpt_path, checkpoints.config_text(self.checkpoint)) if self.first else None
             args = call.on_top_of(checkpoints.configuration(self.checkpoint), self.ckpt_path)
         if call.subcommand is None:
             parser.explanation = ANOTHER
@@ -147,7 +149,7 @@ class LitspikeCLI(LightningCLI):
         try:
             super().instantiate_classes()
         except Exception as error:
-            if self.subcommand == "fit" and self.run and not self.run.record():  # made, and never used
+            if self.run is not None:
                 self.run.discard()
             mistake = users_mistake(error, self.config[self.subcommand])
             if mistake is error:
@@ -218,12 +220,12 @@ class LitspikeCLI(LightningCLI):
         for name in ("logs", "seeds", "ckpt_path"):
             self.config_dump.pop(name, None)  # of this call, not of the run
         text = yaml.safe_dump(self.config_dump, sort_keys=False)
-        record = RunRecord(self.run, text, self.config_dump, self._optimizer_changes())
+        self._record = RunRecord(self.run, text, self.config_dump, self._optimizer_changes())
         return [
             *(self._get(self.config_init, name) for name in ("calibrate", "checkup", "pictures")),
             best,
             last,
-            record,
+            self._record,
         ]
 
     def _optimizer_changes(self) -> set[str]:
@@ -251,6 +253,8 @@ class LitspikeCLI(LightningCLI):
         try:
             super()._run_subcommand(subcommand)
         except BaseException:
+            if subcommand == "fit" and self.run is not None and not self._record.has_trained(self.trainer):
+                self.run.discard()
             end_the_others(self.trainer)
             raise
 
@@ -267,15 +271,17 @@ class LitspikeCLI(LightningCLI):
         with self.run as run:
             try:
                 self.trainer.fit(**kwargs)
-            except SystemExit:  # Lightning's answer to Ctrl-C
-                signal.signal(signal.SIGINT, signal.default_int_handler)
-                raise Interrupted(run) from None
-            finally:
-                if self.trainer.global_step == 0 and not run.checkpoint(LAST).is_file():
-                    run.discard()  # it never trained
-                elif run.record().get("status") == "running":
-                    with suppress(OSError):  # a full disk, which has its own message
+            except BaseException as error:
+                if self._record.noted:
+                    with suppress(UserError):  # a full disk, which has its own message
                         run.note(status=self.trainer.state.status.value)
+                if isinstance(error, SystemExit):  # Lightning's answer to Ctrl-C
+                    signal.signal(signal.SIGINT, signal.default_int_handler)
+                    raise Interrupted(run) from None
+                raise
+            if not self._record.has_trained(self.trainer):
+                raise UserError("trainer: nothing was trained: allow it an epoch, a step and a batch at least")
+            run.note(status=self.trainer.state.status.value)
         self._note_figures()
         if run.checkpoint(BEST).is_file():
             print(f"best checkpoint: {run.checkpoint(BEST)}")
@@ -290,12 +296,19 @@ class LitspikeCLI(LightningCLI):
         self._note_figures()
 
     def _note_figures(self) -> None:
-        """Put the newest figures into the run's record."""
-        if self.run is not None and self.run.record():
-            metrics = self.trainer.callback_metrics
-            new = {name: float(value) for name, value in metrics.items() if name.count("/") == 1}
-            with suppress(OSError):
-                self.run.note(figures={**self.run.record().get("figures", {}), **new})
+        """Put the newest metrics into the run's record, and those of its best checkpoint."""
+        if self.run is None:
+            return
+        metrics = self.trainer.callback_metrics
+        new = {name: float(value) for name, value in metrics.items() if name.count("/") == 1}
+        try:
+            best = checkpoints.figures(checkpoints.read(self.run.checkpoint(BEST)))
+        except UserError:  # there may be none
+            best = {}
+        try:
+            self.run.note(figures={**self.run.record().get("figures", {}), **new}, **({"best": best} if best else {}))
+        except UserError as error:
+            warnings.warn(str(error), LitspikeWarning, stacklevel=2)
 
     def predict(self, **kwargs: Any) -> None:
         """Predict into a file."""

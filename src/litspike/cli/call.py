@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,17 @@ class Call:
     @property
     def experiment(self) -> str | None:
         """Name of the configuration file that was given; runs are filed under it."""
-        return Path(self.configs[-1]).stem if self.configs else None
+        if not self.configs:
+            return None
+        path = Path(self.configs[-1])
+        return path.name if path.stem in (".", "..") else path.stem  # which are other folders
+
+    @property
+    def training(self) -> str:
+        """The command that trains what this one is about."""
+        chosen = [word for path in self.configs for word in ("-c", path)]
+        logs = self.option("--logs")
+        return shlex.join(["python", "main.py", "fit", *chosen, *(["--logs", logs] if logs else [])])
 
     @property
     def arguments(self) -> list[str]:

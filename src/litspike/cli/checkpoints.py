@@ -1,4 +1,4 @@
-"""Checkpoints: found, read without running any code in them, compared with the model, written whole or not at all."""
+"""Checkpoints: read without running any code in them, compared with the model, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -16,31 +16,9 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from torch import nn
 
 from litspike.cli.contents import KEY, check, inside
-from litspike.cli.runs import BEST, LAST, Run, newest
 from litspike.cli.signature import Damaged, sign, verify
 from litspike.files import replacing
 from litspike.settings import UserError
-
-
-def find(name: str, logs: Path, experiment: str | None) -> Path:
-    """The checkpoint file that a user means.
-
-    Args:
-        name: ``best`` of the newest finished run, ``last`` of the newest run, a run's folder or a file.
-        logs: folder of all runs.
-        experiment: where to look for ``best`` and ``last``; everywhere where None.
-
-    Raises:
-        UserError: if there is no such file.
-    """
-    if name in (BEST, LAST):
-        return newest(logs, experiment, name)
-    path = Path(name).expanduser()
-    if path.is_dir():
-        path = Run(path).checkpoint(BEST)
-    if not path.is_file():
-        raise UserError(f"ckpt_path: there is no file {path}")
-    return path.resolve()
 
 
 class Checkpoint(dict[str, Any]):
@@ -102,8 +80,26 @@ def _memory() -> int:
 
 def configuration(checkpoint: dict[str, Any]) -> dict[str, Any]:
     """The configuration of the run that wrote the checkpoint; empty where it tells none."""
-    text = checkpoint.get(KEY, {}).get("config")
+    text = config_text(checkpoint)
     return yaml.safe_load(text) if text else {}
+
+
+def config_text(checkpoint: dict[str, Any]) -> str | None:
+    """The same as it was written; None where the checkpoint tells none."""
+    text: str | None = checkpoint.get(KEY, {}).get("config")
+    return text
+
+
+def is_complete(checkpoint: dict[str, Any]) -> bool:
+    """Whether the training that wrote the checkpoint came to its end with it."""
+    return checkpoint.get(KEY, {}).get("complete") is True
+
+
+def figures(checkpoint: dict[str, Any]) -> dict[str, float]:
+    """The metrics of validation of the weights in the checkpoint; empty where it tells none."""
+    said = checkpoint.get(KEY, {}).get("figures")
+    entries = said.items() if isinstance(said, dict) else ()
+    return {name: value for name, value in entries if isinstance(name, str) and isinstance(value, float)}
 
 
 def compare(path: Path, checkpoint: dict[str, Any], model: nn.Module) -> None:

@@ -14,8 +14,8 @@ from litspike.cli.signature import Damaged
 from litspike.settings import UserError
 
 KEY = "litspike"
-"""Where a checkpoint keeps what litspike adds: ``config``, the run's configuration, and ``rng``, torch's state in each
-process."""
+"""Where a checkpoint keeps what litspike adds: ``config``, the run's configuration, ``rng``, torch's state in each
+process, ``figures``, the metrics of the newest validation, and ``complete``, whether training ended with it."""
 
 DEPTH = 100
 """How deep what a checkpoint holds may be nested; a fit's is ten deep."""

@@ -13,7 +13,7 @@ from litspike.callbacks.together import at_the_first
 from litspike.cli.contents import KEY
 from litspike.cli.messages import named_settings
 from litspike.cli.runs import Run
-from litspike.files import replace_text
+from litspike.files import free_name, replace_text
 from litspike.seeding import generator
 
 _PROCESS = 103  # purpose of the seeds of further processes, apart from all other draws of a seed
@@ -35,17 +35,24 @@ class RunRecord(Callback):
     def __init__(self, run: Run | None, config: str, settings: dict[str, Any], changed: set[str]) -> None:
         self.run, self.config, self.settings, self.changed = run, config, settings, changed
         self._rng: list[dict[str, torch.Tensor]] = []
+        self.noted = False
+        """Whether the run's record says that it is running."""
+        self._first_step: int | None = None
+
+    def has_trained(self, trainer: Trainer) -> bool:
+        """Whether this process has done a step."""
+        return self._first_step is not None and trainer.global_step > self._first_step
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the configuration, before any training."""
         if self.run is None:
             return
         path = self.run.folder / "config.yaml"
-        if path.is_file() and path.read_text(encoding="utf-8") != self.config:
-            number = len(list(self.run.folder.glob("config.before-*.yaml"))) + 1
-            path.rename(path.with_name(f"config.before-{number}.yaml"))
+        if path.is_file() and path.read_bytes() != self.config.encode():
+            path.rename(free_name(path))
         replace_text(path, self.config)
         self.run.note(status="running")
+        self.noted = True
         if isinstance(trainer.logger, TensorBoardLogger):
             self._show_hyperparameters(trainer.logger)
 
@@ -69,6 +76,7 @@ class RunRecord(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Go on in the random state of the checkpoint, once everything that draws has drawn, and as was asked anew."""
+        self._first_step = trainer.global_step
         for optimizer in trainer.optimizers:
             for group in optimizer.param_groups:
                 group.update({name: optimizer.defaults[name] for name in self.changed})
@@ -85,8 +93,22 @@ class RunRecord(Callback):
         rng = {"cpu": torch.get_rng_state()}
         if pl_module.device.type == "cuda":
             rng["cuda"] = torch.cuda.get_rng_state()
-        checkpoint[KEY] = {"config": self.config, "rng": at_the_first(rng)}
+        checkpoint[KEY] = {
+            "config": self.config,
+            "rng": at_the_first(rng),
+            "figures": {n: float(value) for n, value in trainer.callback_metrics.items() if n.startswith("val/")},
+            "complete": _ends(trainer),
+        }
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Take the random states up."""
         self._rng = checkpoint.get(KEY, {}).get("rng", [])
+
+
+def _ends(trainer: Trainer) -> bool:
+    """Whether training comes to its end with the epoch that is being done."""
+    done = trainer.current_epoch + 1
+    stops = (
+        trainer.should_stop and done >= (trainer.min_epochs or 0) and trainer.global_step >= (trainer.min_steps or 0)
+    )
+    return bool(stops or done == trainer.max_epochs or trainer.global_step == trainer.max_steps)

@@ -2,7 +2,7 @@
 
 logs/EXPERIMENT/2026-01-31_12-00-00/
     config.yaml                   the run's full configuration
-    run.json                      its status, its beginning and end, its best checkpoint
+    run.json                      its status, when that changed, its newest metrics and those of its best checkpoint
     checkpoints/best.ckpt         the epoch that was best on the validation data
     checkpoints/last.ckpt         the newest complete epoch, at most a second old
     receipt.json, receipt.md      what the newest test found, and what it costs
@@ -13,25 +13,39 @@ logs/EXPERIMENT/2026-01-31_12-00-00/
 from __future__ import annotations
 
 import json
-import shutil
+import os
+import re
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from litspike.files import replace_text
+from litspike.files import free_name, read_text, remove_abandoned, replace_text
 from litspike.settings import UserError
 
 BEST, LAST = "best", "last"
+FINISHED = "finished"
+STATUSES = ("initializing", "running", "interrupted", FINISHED)
+"""Lightning's names for how far a fit came."""
+PATIENCE = 1.0
+"""Seconds to wait for the lock: another process may hold it for a moment, to see whether the run goes on."""
+_WRITTEN_BY_THE_FIT = re.compile(r"config\.yaml|run\.json|.+\.ckpt")
 
 
 class Run:
-    """One run's folder."""
+    """One run's folder.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: the folder, which need not be there.
+        made: the folders that this process made for it, the innermost first.
+    """
+
+    def __init__(self, folder: Path, made: tuple[Path, ...] = ()) -> None:
         self.folder = folder
-        self._lock = FileLock(folder / ".lock", timeout=0)
+        self._made = made
+        self._lock = FileLock(folder / ".lock", timeout=PATIENCE)
 
     @classmethod
     def create(cls, logs: Path, experiment: str) -> Run:
@@ -44,65 +58,168 @@ class Run:
         for attempt in range(1, 1000):
             folder = logs / experiment / (started if attempt == 1 else f"{started}_{attempt}")
             try:
-                folder.mkdir(parents=True)
-                (folder / "checkpoints").mkdir()
+                made = _make(folder)
             except FileExistsError:
-                if folder.is_dir():
+                if os.path.isdir(folder):
                     continue  # another run began in the same second
                 raise _unwritable(logs, f"{folder.parent} is no folder") from None
+            except FileNotFoundError:
+                continue  # another run, refused at this moment, took the experiment's empty folder away
             except OSError as error:
                 raise _unwritable(logs, error.strerror) from None
-            return cls(folder)
+            return cls(folder, made)
         raise _unwritable(logs, "a thousand runs began in one second")
 
     @classmethod
-    def of(cls, checkpoint: Path) -> Run | None:
-        """The run that a checkpoint lies in; None where it lies elsewhere."""
-        folder = checkpoint.resolve().parent.parent
-        return cls(folder) if (folder / "run.json").is_file() else None
+    def of(cls, checkpoint: Path, config: str | None) -> Run | None:
+        """The run that a checkpoint lies in; None where it lies elsewhere, in a folder of somebody else's.
+
+        Args:
+            checkpoint: its file.
+            config: the configuration in it. It identifies the run's folder where ``run.json`` is damaged or missing.
+        """
+        place = checkpoint.resolve().parent
+        run = cls(place.parent)
+        if place.name != "checkpoints":
+            return None
+        return run if run.record() or (config and config == _text(run.folder / "config.yaml")) else None
 
     def __enter__(self) -> Run:
         try:
             self._lock.acquire()
         except Timeout:
             raise UserError(f"{self.folder} is being written by another process") from None
+        except OSError as error:
+            raise UserError(f"{self.folder} can't be written ({error.strerror})") from None
+        for folder in (self.folder, self.checkpoint(LAST).parent):
+            remove_abandoned(folder, _WRITTEN_BY_THE_FIT)
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self._lock.release()
+        with suppress(OSError):  # the folder was deleted meanwhile
+            self._lock.release()
+
+    def is_running(self) -> bool:
+        """Whether a process is training it now, as far as its lock can be seen from here."""
+        lock = FileLock(self.folder / ".lock", timeout=0)
+        if not os.path.isfile(lock.lock_file):
+            return False
+        try:
+            with lock:
+                return False
+        except Timeout:
+            return True
+        except OSError:  # a folder that is only read
+            return False
 
     def checkpoint(self, name: str) -> Path:
         """Path of the checkpoint ``best`` or ``last``."""
         return self.folder / "checkpoints" / f"{name}.ckpt"
 
     def record(self) -> dict[str, Any]:
-        """What the run says of itself; empty where it says nothing readable."""
+        """What the run says of itself; empty where it says nothing readable, or somebody else wrote it."""
         try:
-            record = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            record = json.loads(read_text(self.folder / "run.json"))
+        except (OSError, ValueError, RecursionError):
             return {}
-        return record if isinstance(record, dict) else {}
+        if not isinstance(record, dict) or record.get("status") not in STATUSES:
+            return {}
+        return {**record, "figures": _figures(record.get("figures")), "best": _figures(record.get("best"))}
 
     def note(self, **entries: Any) -> None:
-        """Write entries, such as the status, into the run's record, whole or not at all."""
-        record = {**self.record(), **entries}
+        """Write entries, such as the status, into the run's record, whole or not at all.
+
+        A record that can't be read is kept beside it, as ``run.before-1.json``.
+
+        Raises:
+            UserError: if it can't be written.
+        """
+        path, before = self.folder / "run.json", self.record()
+        record = {"status": "interrupted", **before, **entries}
         if "status" in entries:
-            record["changed"] = datetime.now().isoformat()
-        replace_text(self.folder / "run.json", json.dumps(record, indent=2) + "\n")
+            record["changed"] = datetime.now().astimezone().isoformat()
+        elif not before:
+            record["changed"] = datetime.fromtimestamp(self.active()).astimezone().isoformat()
+        record = {name: value for name, value in record.items() if value != {}}
+        try:
+            if not before and (_text(path) is None or str(_text(path)).strip("\0 \n")):
+                with suppress(FileNotFoundError):
+                    path.rename(free_name(path))
+            replace_text(path, json.dumps(record, indent=2) + "\n")
+        except OSError as error:
+            raise UserError(f"{path} can't be written ({error.strerror}): what was complete before is kept") from error
+
+    def active(self) -> float:
+        """When it last did something: began, ended or was found to go on, in seconds since 1970."""
+        record = self.record()
+        changed = _seconds(record.get("changed"))
+        if changed and record["status"] == FINISHED:
+            return changed
+        names = ["checkpoints/last.ckpt"] if changed else [".", "checkpoints", "checkpoints/last.ckpt", "config.yaml"]
+        return max([changed, *(_written(self.folder / name) for name in names)])
 
     def discard(self) -> None:
-        """Remove the folder of a run that never began to train."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove what this process made of a run that never began to train.
+
+        Only where it made the folder, and nothing is in it that it didn't write: anything else keeps all of it.
+        """
+        if not self._made or not os.path.isdir(self.folder):
+            return
+        ours = re.compile(
+            rf"\.lock|config\.yaml|run\.json|hparams\.yaml|events\.out\.tfevents\..*\.{os.getpid()}\.\d+"
+            rf"|\..+\.{os.getpid()}"
+        )
+        found = [path for path in self.folder.rglob("*") if path not in self._made]
+        if any(path.parent != self.folder or not ours.fullmatch(path.name) for path in found):
+            return
+        with suppress(OSError):  # a folder that isn't empty stays
+            for path in found:
+                path.unlink()
+            for folder in self._made:
+                folder.rmdir()
+
+
+def _make(folder: Path) -> tuple[Path, ...]:
+    """Make a run's new folder and those above it that are missing; what was made, the innermost first."""
+    above = [parent for parent in folder.parents if not os.path.isdir(parent)]
+    made: list[Path] = []
+    try:
+        for path in [*reversed(above), folder, folder / "checkpoints"]:
+            try:
+                path.mkdir()
+            except FileExistsError:  # another process was faster, which is right for those above
+                if path not in above or not os.path.isdir(path):
+                    raise
+            else:
+                made.insert(0, path)
+    except OSError:
+        with suppress(OSError):
+            for path in made:
+                path.rmdir()
+        raise
+    return tuple(made)
 
 
 def logs_folder(given: str | None, home: Path) -> Path:
     """The folder of all runs: the one given, or ``logs/`` in the home."""
-    return Path(given).expanduser().resolve() if given else home / "logs"
+    return Path(os.path.realpath(os.path.expanduser(given))) if given else home / "logs"
 
 
-def runs_in(logs: Path) -> list[Run]:
-    """The runs in a folder of logs, whatever their experiment."""
-    return [Run(path.parent) for path in sorted(logs.glob("*/*/run.json"))]
+def runs_in(logs: Path, experiment: str | None = None) -> list[Run]:
+    """The runs in a folder of logs, of one experiment or whatever theirs is, in the order of their names."""
+    of = [logs / experiment] if experiment else _folders(logs)
+    return [Run(folder) for path in of for folder in _folders(path) if _is_run(folder)]
+
+
+def _folders(path: Path) -> list[Path]:
+    try:
+        return sorted(Path(entry.path) for entry in os.scandir(path) if os.path.isdir(entry.path))
+    except OSError:
+        return []
+
+
+def _is_run(folder: Path) -> bool:
+    return any(os.path.exists(folder / name) for name in ("run.json", "checkpoints"))
 
 
 def tested(logs: Path) -> Run | None:
@@ -110,29 +227,35 @@ def tested(logs: Path) -> Run | None:
     return next((run for run in runs_in(logs) if "test/loss" in run.record().get("figures", {})), None)
 
 
-def newest(logs: Path, experiment: str | None, name: str) -> Path:
-    """The checkpoint ``best`` of the newest finished run, or ``last`` of the newest run there is.
+def _text(path: Path) -> str | None:
+    try:
+        return read_text(path)
+    except (OSError, ValueError):
+        return None
 
-    Args:
-        logs: folder of all runs.
-        experiment: look at the runs of this experiment alone; at all where None.
-        name: ``best`` or ``last``.
 
-    Raises:
-        UserError: if there is no such run.
-    """
-    runs = [Run(path.parent) for path in logs.glob(f"{experiment or '*'}/*/run.json")]
-    records = sorted(((run.record().get("changed", ""), run) for run in runs), key=lambda pair: pair[0], reverse=True)
-    for _, run in records:
-        if run.checkpoint(name).is_file() and (name == LAST or run.record().get("status") == "finished"):
-            return run.checkpoint(name)
-    where = logs / experiment if experiment else logs
-    train = f"python main.py fit{f' -c configs/{experiment}.yaml' if experiment else ''}"
-    if name == LAST:
-        raise UserError(f"no run to go on with in {where}: begin one with `{train}`")
-    unfinished = [run.folder.name for _, run in records if run.checkpoint(LAST).is_file()]
-    onward = f"; {unfinished[0]} did not finish, go on with it by `{train} --ckpt_path last`" if unfinished else ""
-    raise UserError(f"no finished run in {where}: train first with `{train}`{onward}")
+def _figures(said: Any) -> dict[str, float]:
+    """The metrics in a record, without what is none."""
+    entries = said.items() if isinstance(said, dict) else ()
+    return {
+        name: float(value)
+        for name, value in entries
+        if type(value) is float or (type(value) is int and abs(value) < 1e300)
+    }
+
+
+def _seconds(changed: Any) -> float:
+    try:
+        return datetime.fromisoformat(changed).timestamp()
+    except (TypeError, ValueError, OverflowError, OSError):
+        return 0.0
+
+
+def _written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _unwritable(logs: Path, why: object) -> UserError:

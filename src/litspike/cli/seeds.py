@@ -15,6 +15,8 @@ from rich.console import Console as Terminal
 from rich.table import Table
 
 from litspike.cli.call import Call
+from litspike.cli.finding import is_finished
+from litspike.cli.messages import say
 from litspike.cli.processes import place
 from litspike.cli.runs import BEST, LAST, logs_folder, runs_in, tested
 from litspike.figure_text import interval, written
@@ -94,14 +96,19 @@ def _fingerprint(arguments: list[str], configs: list[str]) -> str:
 def _one_seed(arguments: list[str], folder: Path, seed: int, home: Path, command: Command) -> None:
     """What the process of one seed does."""
     logs = ["--logs", str(folder)]
-    runs = runs_in(folder)
-    if not any(run.record().get("status") == "finished" for run in runs):
-        begun = any(run.checkpoint(LAST).is_file() for run in runs)
+    done = next((run for run in runs_in(folder) if is_finished(run)), None)
+    if done is None:
+        begun = next((run.checkpoint(LAST) for run in runs_in(folder) if run.checkpoint(LAST).is_file()), None)
         seeds = ["--seed_everything", str(seed), "--data.seed", str(seed)]
-        status = command(["fit", *(["--ckpt_path", LAST] if begun else seeds), *arguments, *logs], home)
+        status = command(["fit", *(["--ckpt_path", str(begun)] if begun else seeds), *arguments, *logs], home)
         if status:
             sys.exit(status)
-    sys.exit(command(["test", "--ckpt_path", BEST, *logs], home))
+        done = next((run for run in runs_in(folder) if is_finished(run)), None)
+    if done is None:
+        say(f"seeds: the fit of seed {seed} left no finished run in {folder}")
+        sys.exit(1)
+    kept = BEST if done.checkpoint(BEST).is_file() else LAST  # the last one where no epoch was validated
+    sys.exit(command(["test", "--ckpt_path", str(done.checkpoint(kept)), *logs], home))
 
 
 def _report(results: dict[int, dict[str, float]], count: int, group: Path) -> int:

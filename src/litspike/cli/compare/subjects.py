@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from litspike.cli.runs import BEST, Run, newest, tested
+from litspike.cli.finding import newest_finished
+from litspike.cli.runs import BEST, Run, runs_in, tested
 from litspike.settings import UserError
 
 
@@ -60,9 +61,9 @@ def find(given: str) -> Subject:
         return Subject(folder, [Run(folder)])
     if (folder / "seeds.json").is_file():
         return _group(folder)
-    if any(folder.glob("*/run.json")):
-        run = newest(folder.parent, folder.name, BEST).parent.parent
-        return Subject(run, [Run(run)])
+    if runs_in(folder.parent, folder.name):
+        run = newest_finished(folder.parent, folder.name)
+        return Subject(run.folder, [run])
     raise UserError(f"compare: no run in {given}: name the folder of a run, of an experiment or of a group of seeds")
 
 
