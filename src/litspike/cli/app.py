@@ -34,6 +34,7 @@ from litspike.cli.picture import DrawingTrainer, picture_files
 from litspike.cli.processes import SameCheckpoint, check, end_the_others, place
 from litspike.cli.record import RunRecord
 from litspike.cli.runs import BEST, LAST, Run, logs_folder
+from litspike.cli.suitable import Suitable
 from litspike.seeding import seed_in_range
 from litspike.settings import LitspikeWarning, UserError, whole
 
@@ -163,7 +164,7 @@ class LitspikeCLI(LightningCLI):
         settings = {**self._get(self.config_init, "trainer"), **kwargs}
         _check_accelerator(settings["accelerator"])
         same = SameCheckpoint(self.ckpt_path)
-        callbacks = [same, self._get(self.config_init, "console"), *self._callbacks(settings)]
+        callbacks = [same, Suitable(), self._get(self.config_init, "console"), *self._callbacks(settings)]
         if self.subcommand != "fit":
             settings["enable_checkpointing"] = False
         plugins = settings["plugins"] or []

@@ -1,0 +1,208 @@
+"""Before anything runs: one sample goes through encoder, network, readout and loss, and what doesn't suit is named."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sized
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+from torch import Size, Tensor, nn
+from torch.utils.data import IterableDataset, TensorDataset
+
+from litspike.networks import ConvNet, Perceptron, SEWResNet
+from litspike.networks.suits import Unsuited, naming, normalises_one_value
+from litspike.seeding import isolated
+from litspike.settings import UserError
+from litspike.tasks.task import Task
+
+_PARTS = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",), "predict": ("predict",)}
+
+
+class Suitable(Callback):
+    """Refuses a network that doesn't suit the data, by the layer or the setting that has to change.
+
+    One sample of each part goes through the task as it is evaluated. Nothing is drawn from the global random state,
+    no gradient is taken and no module is changed.
+
+    Raises:
+        UserError: before training, validation, test or prediction.
+    """
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look at the parts of a fit."""
+        self._check(trainer, pl_module, "fit")
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look at the validation part, where it isn't that of a fit."""
+        if trainer.state.fn == "validate":
+            self._check(trainer, pl_module, "validate")
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look at the test part."""
+        self._check(trainer, pl_module, "test")
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look at the part that is predicted."""
+        self._check(trainer, pl_module, "predict")
+
+    def _check(self, trainer: Trainer, task: LightningModule, stage: str) -> None:
+        if not isinstance(task, Task):
+            return
+        with isolated(), torch.no_grad(), _as_evaluated(task):
+            for part in _PARTS[stage]:
+                loader = getattr(trainer.datamodule, f"{part}_dataloader")()  # type: ignore[attr-defined]  # set from afar
+                batch = _one(loader)
+                if batch is not None:
+                    x, y = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
+                    with trainer.precision_plugin.forward_context():
+                        _check_batch(task, x, _all_labels(loader, y), part == "train" and _single(loader))
+
+
+@contextmanager
+def _as_evaluated(task: nn.Module) -> Iterator[None]:
+    """Every module as in evaluation, and afterwards as it was."""
+    training = [module for module in task.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def _one(loader: Any) -> tuple[Tensor, Tensor] | None:
+    """The first sample as a batch of one; None of a loader that can't say it without going on."""
+    data: Any = getattr(loader, "dataset", None)
+    if data is None or isinstance(data, IterableDataset) or not isinstance(data, Sized) or len(data) == 0:
+        return None
+    if isinstance(data, TensorDataset):
+        x, y = data[:1]
+        form = getattr(loader, "form", None)
+        return (x if form is None else form(x)), y
+    batch = data.__getitems__([0]) if hasattr(data, "__getitems__") else [data[0]]
+    batch = loader.collate_fn(batch) if hasattr(loader, "collate_fn") else batch
+    pair = isinstance(batch, (tuple, list)) and len(batch) == 2 and all(isinstance(part, Tensor) for part in batch)
+    return tuple(batch) if pair else None
+
+
+def _all_labels(loader: Any, y: Tensor) -> Tensor:
+    """The labels of the whole part, where they lie in memory; else those given."""
+    data = loader.dataset
+    return data.tensors[1] if isinstance(data, TensorDataset) else y
+
+
+def _single(loader: Any) -> bool:
+    """Whether a batch of one sample comes in an epoch."""
+    size = getattr(loader, "batch_size", None)
+    if size is None or getattr(loader, "drop_last", False):
+        return size == 1
+    return bool(size == 1 or len(loader.dataset) % size == 1)
+
+
+def _check_batch(task: Task, x: Tensor, labels: Tensor, single: bool) -> None:
+    """Send a batch of one sample through a task.
+
+    Args:
+        task: in evaluation mode.
+        x: the sample, [1, *].
+        labels: of all samples of the part, [N, *].
+        single: whether a batch of one sample is trained on.
+    """
+    current = _encoded(task, x)
+    sample = tuple(current.shape[2:])
+    try:
+        with naming(task.network, sample):
+            outputs = _outputs(task.network, current)
+    except Unsuited as error:
+        raise UserError(f"model.network: {error}{_remedy(task.network, error)}") from error
+    if single and (name := normalises_one_value(task.network, lambda: task.network(current))):
+        raise UserError(
+            f"data.batch_size: a batch of one sample gives {name} one value a channel, which can't be normalised: "
+            "choose a size that leaves no rest of 1"
+        )
+    try:
+        values = task.readout(outputs)
+    except UserError:
+        raise
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise UserError(f"model.readout: {_said(task.readout, error)} of outputs {list(outputs.shape)}") from error
+    if not isinstance(values, Tensor) or values.dim() < 1 or len(values) != len(x):
+        shown = list(values.shape) if isinstance(values, Tensor) else type(values).__name__
+        raise UserError(f"model.readout: {type(task.readout).__name__} gives {shown}; one sample needs [1, *]")
+    try:
+        task.loss.check(Size([len(labels), *values.shape[1:]]), labels)
+    except UserError as error:
+        raise UserError(f"{error}{_outputs_remedy(task.network, values, labels)}") from error
+
+
+def _encoded(task: Task, x: Tensor) -> Tensor:
+    name = type(task.encoder).__name__
+    try:
+        current = task.encoder(x)
+    except UserError:
+        raise
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise UserError(f"model.encoder: {_said(task.encoder, error)} of samples {list(x.shape[1:])}") from error
+    if not isinstance(current, Tensor) or current.dim() < 2 or current.shape[1] != len(x):
+        shown = list(current.shape) if isinstance(current, Tensor) else type(current).__name__
+        raise UserError(f"model.encoder: {name} gives {shown} for one sample; it must give [T, 1, *], time first")
+    if len(current) == 0:
+        raise UserError(f"model.encoder: {name} gives no time step of samples {list(x.shape[1:])}")
+    return current
+
+
+def _outputs(network: nn.Module, current: Tensor) -> Tensor:
+    """The network's outputs [T, B, *]."""
+    result = network(current)
+    pair = isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], Tensor)
+    if not pair or result[0].dim() < 2 or result[0].shape[:2] != current.shape[:2]:
+        first = result[0] if isinstance(result, tuple) and result else result
+        shown = list(first.shape) if isinstance(first, Tensor) else type(first).__name__
+        raise UserError(
+            f"model.network: {type(network).__name__} gives {shown} for {list(current.shape)}; it must return "
+            "(outputs [T, B, *], state)"
+        )
+    outputs: Tensor = result[0]
+    return outputs
+
+
+def _said(module: nn.Module, error: Exception) -> str:
+    first = (str(error).splitlines() or [type(error).__name__])[0]
+    return f"{type(module).__name__} can't take what it gets ({first[:200]})"
+
+
+def _remedy(network: nn.Module, error: Unsuited) -> str:
+    """The setting to change where a network of litspike's gets samples that it isn't made for."""
+    if not error.first or error.shape is None:
+        return ""
+    shape = list(error.shape)
+    if isinstance(network, (ConvNet, SEWResNet)):
+        return f": set model.network.input_shape to {shape}" if len(shape) in (2, 3) else f": the samples are {shape}"
+    if not isinstance(network, Perceptron):
+        return ""
+    if len(shape) == 1:
+        return f": set the first of model.network.sizes to {shape[0]}"
+    if len(shape) == 2:
+        return f": the samples are sequences {shape}, which the encoder litspike.coding.TimeFirst cuts into steps"
+    return f": the samples are images {shape} of {math.prod(shape)} numbers: take litspike.networks.ConvNet"
+
+
+def _outputs_remedy(network: nn.Module, values: Tensor, labels: Tensor) -> str:
+    """The setting to change where the number of outputs is not that of the classes or targets."""
+    if values.dim() == 3 and labels.dim() == 1:
+        return "; a sample that is a sequence goes step by step through the encoder litspike.coding.TimeFirst"
+    if values.dim() != 2 or labels.dim() > 2:
+        return ""
+    wanted = labels.shape[1] if labels.dim() == 2 else int(labels.max()) + 1 if len(labels) else 0
+    if labels.dim() == 1 and wanted <= 2:
+        one = "; set the last of the network's sizes to 1, or model.loss to litspike.tasks.CrossEntropy"
+        return "" if values.shape[1] == 1 else one
+    if values.shape[1] == 1 and labels.dim() == 1:
+        return f"; set the last of the network's sizes to {wanted}, and model.loss to litspike.tasks.CrossEntropy"
+    known = isinstance(network, (ConvNet, Perceptron, SEWResNet))
+    setting = "model.network.outputs" if isinstance(network, SEWResNet) else "the last of model.network.sizes"
+    return f"; set {setting} to {wanted}" if known and values.shape[1] != wanted else ""

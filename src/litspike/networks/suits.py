@@ -1,0 +1,119 @@
+"""Whether a network suits the data: one pass, and the layer that fails in it is named with what it expects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
+from torch.nn.modules.conv import _ConvNd as Convolution
+
+from litspike.settings import UserError
+
+_MAPS = {1: "[channels, length]", 2: "[channels, height, width]", 3: "[channels, depth, height, width]"}
+
+
+class Unsuited(UserError):
+    """A layer that can't take what it gets.
+
+    Args:
+        name: the layer's, as ``named_modules`` has it; empty for the network itself.
+        layer: the layer.
+        shape: of what one sample gives it at one step, [*]; None where it gets no tensor.
+        problem: what it expects, and what it gets.
+        first: whether it gets the network's input, which no layer has changed.
+    """
+
+    def __init__(self, name: str, layer: nn.Module, shape: tuple[int, ...] | None, problem: str, first: bool) -> None:
+        kind = type(layer).__name__
+        super().__init__(f"{name} ({kind}) {problem}" if name else f"{kind} {problem}")
+        self.layer, self.shape, self.first = layer, shape, first
+
+
+@contextmanager
+def naming(network: nn.Module, sample: tuple[int, ...]) -> Iterator[None]:
+    """Raise :class:`Unsuited` for an error of PyTorch's in a pass of ``network`` that runs inside the context.
+
+    Args:
+        network: whose layers are named.
+        sample: shape of one sample at one step, [*].
+    """
+    entered: list[tuple[str, nn.Module, Any]] = []
+
+    def entering(name: str) -> Callable[..., None]:
+        return lambda layer, arguments: entered.append((name, layer, arguments[0] if arguments else None))
+
+    with ExitStack() as hooks:
+        for name, layer in network.named_modules():
+            hooks.callback(layer.register_forward_pre_hook(entering(name)).remove)
+            hooks.callback(layer.register_forward_hook(lambda *_: entered.pop() and None).remove)
+        try:
+            yield
+        except UserError:
+            raise
+        except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError, AssertionError) as error:
+            if not entered:
+                raise
+            name, layer, x = entered[-1]
+            shape = _step_shape(x, sample)
+            raise Unsuited(name, layer, shape, _problem(layer, x, shape, error), shape == sample) from error
+
+
+def normalises_one_value(network: nn.Module, run: Callable[[], object]) -> str | None:
+    """Name of the first batch norm that gets one value a channel while ``run`` runs; None where there is none."""
+    found: list[str] = []
+
+    def looking(name: str) -> Callable[..., None]:
+        def look(layer: nn.Module, arguments: tuple[Any, ...]) -> None:
+            x = arguments[0]
+            if x.dim() > 1 and x.numel() == x.shape[1]:
+                found.append(f"{name} ({type(layer).__name__})")
+
+        return look
+
+    with ExitStack() as hooks:
+        for name, layer in network.named_modules():
+            if isinstance(layer, BatchNorm):
+                hooks.callback(layer.register_forward_pre_hook(looking(name)).remove)
+        run()
+    return found[0] if found else None
+
+
+def _step_shape(x: Any, sample: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Shape of one sample at one step, from the input of a layer, [B, *] or [T, B, *]."""
+    if not isinstance(x, Tensor) or x.dim() == 0:
+        return None
+    shape = tuple(x.shape)
+    return shape[-len(sample) :] if sample and shape[-len(sample) :] == sample else shape[1:]
+
+
+def _problem(layer: nn.Module, x: Any, shape: tuple[int, ...] | None, error: Exception) -> str:
+    if not isinstance(x, Tensor) or shape is None:
+        return f"fails: {_first_line(error)}"
+    weight = next((value for value in layer.parameters(recurse=False)), None)
+    if weight is not None and weight.dtype != x.dtype and not torch.is_autocast_enabled(x.device.type):
+        return f"has weights of {_dtype(weight)} and gets {_dtype(x)}"
+    got = list(shape)
+    if isinstance(layer, nn.Linear) and x.shape[-1] != layer.in_features:
+        return f"takes {layer.in_features} inputs and gets {x.shape[-1]}"
+    if isinstance(layer, Convolution):
+        dimensions = len(layer.kernel_size)
+        if x.dim() != dimensions + 2:
+            return f"takes {_MAPS[dimensions]} and gets {got}"
+        if x.shape[1] != layer.in_channels:
+            return f"takes {layer.in_channels} channels and gets {x.shape[1]}"
+        return f"has a kernel of {list(layer.kernel_size)}, too large for {got}"
+    if isinstance(layer, BatchNorm) and x.dim() > 1 and x.shape[1] != layer.num_features:
+        return f"takes {layer.num_features} channels and gets {x.shape[1]}"
+    return f"can't take {got}: {_first_line(error)}"
+
+
+def _dtype(x: Tensor) -> str:
+    return str(x.dtype).removeprefix("torch.")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
