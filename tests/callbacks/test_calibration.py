@@ -38,7 +38,7 @@ def test_every_layer_fires_near_the_target_and_has_its_line(tmp_path: Path, caps
     module = task()
     trainer(Calibration(target_rate=0.2), tmp_path, max_epochs=0, num_sanity_val_steps=0).fit(module, data())
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("calibration: ")]
-    assert [line.split()[1] for line in lines] == ["layers.1", "layers.3", "layers.5", "layers.7"]
+    assert [line.split(": ")[1] for line in lines] == [f"layer {number} (LIF, 24)" for number in (1, 2, 3, 4)]
     source = data()
     source.setup("fit")
     rates = firing_rates(module.network, [module.encoder(x) for x, _ in source.train_dataloader()])

@@ -166,9 +166,14 @@ def test_looking_leaves_modes_and_draws_as_they_were():
 def test_looking_leaves_modes_and_draws_as_they_were_where_it_fails():
     task = binary(PoissonRate(4))
     before = torch.get_rng_state()
-    with pytest.raises(RuntimeError), at_rest(task):
-        way(task, torch.rand(1, 2))
-        raise RuntimeError
+
+    def fail() -> None:
+        with at_rest(task):
+            way(task, torch.rand(1, 2))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert torch.equal(torch.get_rng_state(), before)
     assert all(module.training for module in task.modules())
 

@@ -89,10 +89,10 @@ def test_the_receipt_of_a_run_holds_what_numpy_finds(cli: Cli, home: Path):
     assert said["figures"]["loss"]["value"] == pytest.approx(statistics.fmean(losses), rel=1e-4)
     assert said["figures"]["loss"]["interval"] == pytest.approx(mean_interval(losses, most=math.inf), rel=1e-4)
     assert (said["parameters"], said["time_steps"], said["samples"]) == ({"all": 41, "trained": 41}, 16, 60)
-    layer = said["layers"]["layers.1"]
+    layer = said["layers"]["layer 1"]
     assert layer["rate"] == pytest.approx(spikes.mean(), abs=1e-6)
     assert layer["sparsity"] == pytest.approx(1 - spikes.mean(), abs=1e-6)
-    assert (layer["model"], layer["neurons"]) == ("LIF", 10)
+    assert (layer["model"], layer["neurons"], layer["module"]) == ("LIF", 10, "layers.1")
     done = said["operations"]
     assert (done["dense"], done["dense_of_one_step"], done["macs"]) == (20 + 16 * 10, 30, 20)  # the current is constant
     assert done["acs"] == pytest.approx(spikes.sum() / 60)
@@ -204,7 +204,7 @@ def test_a_regressions_intervals_are_those_of_its_samples(tmp_path: Path):
     earliest = next(step for step, error in enumerate(errors.mean(1), 1) if 0.99 * error <= final)
     assert said["anytime"]["earliest_step_with_99_percent"] == earliest
     assert said["operations"]["connections"]["layers.1.connections"]["dense"] == STEPS * 81
-    assert said["layers"]["layers.1"]["model"] == "Recurrent LIF"
+    assert said["layers"]["layer 1"]["model"] == "Recurrent LIF"
     assert said["checkpoint"] == {}
 
 
@@ -292,7 +292,7 @@ def test_a_loss_without_a_spread_has_no_interval(tmp_path: Path, loss: CrossEntr
 
 @pytest.mark.parametrize(
     ("part", "method"),
-    [("operations", "_count"), ("score", "_score"), ("anytime", "_answer"), ("layer layers.1", "_fired")],
+    [("operations", "_count"), ("score", "_score"), ("anytime", "_answer"), ("layer 1 (LIF)", "_fired")],
 )
 def test_a_part_that_fails_is_left_out_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, method: str

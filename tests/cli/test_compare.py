@@ -30,7 +30,7 @@ def receipt(accuracy: float, acs: float) -> dict[str, Any]:
         },
         "parameters": {"all": 41, "trained": 40},
         "time_steps": 16,
-        "layers": {"layers.1": {"model": "LIF", "neurons": 10, "rate": 0.125}},
+        "layers": {"layer 1": {"model": "LIF", "neurons": 10, "rate": 0.125}},
         "operations": {"macs": 20.0, "acs": acs, "dense": 180.0},
         "energy": {"with_spikes": 0.13, "pj_per_mac": 4.6, "pj_per_ac": 0.9, "source": "Horowitz 2014"},
         "latency": {"milliseconds": 0.25},
@@ -90,7 +90,7 @@ def test_receipts_stand_side_by_side(tmp_path: Path):
     assert costs["accumulates a sample"] == ["40.5", "1,234"]
     assert costs["energy a sample, nJ"] == ["0.13", "0.13"]
     assert costs["latency of one sample, ms"] == ["0.25", "0.25"]
-    assert costs["firing rate of layer layers.1"] == ["0.125", "0.125"]
+    assert costs["firing rate of layer 1"] == ["0.125", "0.125"]
     assert "… without spikes, one pass, nJ" not in costs
 
 

@@ -66,7 +66,7 @@ class Calibration(Callback):
 def line(layer: Calibrated, target: float) -> str:
     """What the console says of one layer."""
     if layer.scale is None:
-        return f"calibration: {layer.name} left alone, mean output {layer.after:.4f}"
+        return f"calibration: {layer.label}: left alone, mean output {layer.after:.4f}"
     missed = "" if abs(layer.after - target) <= 2 * TOLERANCE * target else f" (the target is {target:g})"
     change = f"firing rate {layer.before:.4f} → {layer.after:.4f}{missed}"
-    return f"calibration: {layer.name} {change}, weights × {layer.scale:.4g}"
+    return f"calibration: {layer.label}: {change}, weights × {layer.scale:.4g}"

@@ -78,7 +78,7 @@ class CheckUp(Callback):
         self._watching = ExitStack()
         self._layers: dict[str, WatchedLayer] = {}
         self._spread: Spread | None = None
-        self._validated: dict[str, LayerFigures] | None = None
+        self._validated: list[LayerFigures] | None = None
         self._apart = math.nan
         self._of_layers, self._of_gradients = Course(self.patience), Course(self.patience)
         self._explained = False
@@ -143,19 +143,19 @@ class CheckUp(Callback):
 
     def _take_in(self, seen: Seen) -> None:
         if seen.name not in self._layers:
-            self._layers[seen.name] = WatchedLayer(len(self._layers) + 1, seen)
+            self._layers[seen.name] = WatchedLayer(seen)
         self._layers[seen.name].update(seen, self._closely)
 
     def _sum_up(self) -> None:
-        layers = {layer.tag: layer.figures() for layer in self._layers.values()}
-        self._validated = {tag: figures for tag, figures in layers.items() if figures is not None}
+        layers = [layer.figures() for layer in self._layers.values()]
+        self._validated = [figures for figures in layers if figures is not None]
         self._apart = math.nan if self._spread is None else float(self._spread.compute())
 
     def _report(self, trainer: Trainer, module: LightningModule) -> None:
-        epoch, gradients = trainer.current_epoch + 1, gradient_norms(_network(module))
+        epoch, gradients = trainer.current_epoch + 1, self._gradients(module)
         lines = of_broken_gradients({gradient.label: gradient.norm for gradient in gradients}, epoch)
         if self._validated is not None:
-            layers = {} if lines else self._diagnose(self._validated.values(), epoch)  # without sense after a NaN
+            layers = {} if lines else self._diagnose(self._validated, epoch)  # without sense after a NaN
             self._say(trainer, self._of_layers.lasting(layers))
         norms = {gradient.label: gradient.norm for gradient in gradients if gradient.connects}
         lines = lines or of_gradients(norms, self.limits, epoch, self._explained)
@@ -172,14 +172,17 @@ class CheckUp(Callback):
 
     def _log(self, trainer: Trainer, gradients: Iterable[Gradient], epoch: int) -> None:
         # named after their stage, as all figures: TensorBoard's HParams tab shows the first five alone, by name
-        found = {f"train gradient norm/{gradient.tag}": gradient.norm for gradient in gradients}
-        for tag, layer in (self._validated or {}).items():
-            found |= {f"val {name}/{tag}": value for name, value in layer.logged().items()}
+        found = {f"train gradient norm/{gradient.label}": gradient.norm for gradient in gradients}
+        for layer in self._validated or []:
+            found |= {f"val {name}/{layer.label}": value for name, value in layer.logged().items()}
         for logger in trainer.loggers if trainer.is_global_zero else []:
             logger.log_metrics(found, epoch)
 
+    def _gradients(self, module: LightningModule) -> list[Gradient]:
+        return gradient_norms(_network(module), {name: layer.label for name, layer in self._layers.items()})
+
     def _last_words(self, trainer: Trainer, module: LightningModule) -> None:
-        norms = {gradient.label: gradient.norm for gradient in gradient_norms(_network(module))}
+        norms = {gradient.label: gradient.norm for gradient in self._gradients(module)}
         self._say(trainer, self._of_gradients.now(of_broken_gradients(norms, trainer.current_epoch + 1)))
 
     def _say(self, trainer: Trainer, lines: Iterable[str]) -> None:

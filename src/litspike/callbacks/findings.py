@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -12,8 +13,9 @@ from torchmetrics import MeanMetric
 
 from litspike.callbacks.diagnoses import LayerFigures
 from litspike.metrics import Firing
-from litspike.networks.watch import Seen
-from litspike.neurons import Neuron
+from litspike.networks.sequence import neuron_layers
+from litspike.networks.watch import Seen, layer_label, size
+from litspike.neurons import Neuron, NeuronLayer
 from litspike.surrogates import Surrogate
 
 SAMPLES = 64
@@ -24,18 +26,14 @@ class WatchedLayer:
     """Gathers the figures of one layer of neurons over the calls of an epoch.
 
     Args:
-        number: the layer's number in the network.
         seen: a call of the layer.
     """
 
-    def __init__(self, number: int, seen: Seen) -> None:
+    def __init__(self, seen: Seen) -> None:
         neuron = next((module for module in seen.layer.modules() if isinstance(module, Neuron)), None)
-        model = " ".join(dict.fromkeys([type(seen.layer).__name__, type(neuron or seen.layer).__name__]))
-        shape = seen.output.shape[2:]
-        self.tag = f"{seen.name} {model}".strip()
-        self._label = f"layer {number} ({model}, {_size(shape)})"
+        self.label = seen.label
         self._surrogate: Surrogate | None = getattr(neuron or seen.layer, "surrogate", None)
-        self._firing = Firing(shape.numel()).to(seen.output.device)
+        self._firing = Firing(seen.output.shape[2:].numel()).to(seen.output.device)
         self._inside = MeanMetric().to(seen.output.device)
         self._fires: bool | None = None
 
@@ -70,7 +68,7 @@ class WatchedLayer:
         if self._surrogate is not None:
             blind = not bool(self._surrogate.inside(torch.zeros(1)))
             inside = float(self._inside.compute())
-        return LayerFigures(self._label, str(self._surrogate).removesuffix("()"), blind, **firing, inside=inside)
+        return LayerFigures(self.label, str(self._surrogate).removesuffix("()"), blind, **firing, inside=inside)
 
 
 def _first_samples(current: Tensor, state: Any = None, steps: int | None = None) -> tuple[Tensor, Any, int | None]:
@@ -82,18 +80,20 @@ def _first_samples(current: Tensor, state: Any = None, steps: int | None = None)
 class Gradient(NamedTuple):
     """The gradient of one module's own parameters."""
 
-    tag: str
-    """The module's name in the network, and its kind."""
     label: str
-    """Name, kind and size."""
+    """Name in the network, kind and size; of a layer of neurons what it is called elsewhere."""
     connects: bool
     """Whether its parameters are weights between layers, and not, say, learned decays."""
     norm: float
     """Euclidean norm; that of parameters without a gradient is 0."""
 
 
-def gradient_norms(network: nn.Module) -> list[Gradient]:
+def gradient_norms(network: nn.Module, layers: Mapping[str, str]) -> list[Gradient]:
     """The gradients that stand in a network's parameters, of each module that has some to train, in order.
+
+    Args:
+        network: the network.
+        layers: name of each layer of neurons whose size is known, and what it is called.
 
     There is no entry where they were all dropped, as Lightning does before a validation unless the task keeps them.
     """
@@ -105,14 +105,24 @@ def gradient_norms(network: nn.Module) -> list[Gradient]:
     parameters = [parameter for _, _, own in owners for parameter in own]
     if all(parameter.grad is None for parameter in parameters):
         return []
-    norms = iter(_norms(parameters))
+    norms, called = iter(_norms(parameters)), _called(network, layers)
     gradients = []
     for name, module, own in owners:
-        kind, largest = type(module).__name__, max(own, key=Tensor.dim)
-        label = f"{name} ({kind}, {_size(largest.shape)})"
+        largest = max(own, key=Tensor.dim)
+        label = called.get(module) or f"{name} ({type(module).__name__}, {size(largest.shape)})".strip()
         norm = math.hypot(*(next(norms) for _ in own))
-        gradients.append(Gradient(f"{name} {kind}".strip(), label, largest.dim() > 1, norm))
+        gradients.append(Gradient(label, largest.dim() > 1, norm))
     return gradients
+
+
+def _called(network: nn.Module, layers: Mapping[str, str]) -> dict[nn.Module, str]:
+    """The neurons of a network, and what the layer that they are is called."""
+    return {
+        neurons: layers.get(name) or layer_label(number, layer)
+        for number, (name, layer) in enumerate(neuron_layers(network), start=1)
+        for neurons in layer.modules()
+        if isinstance(neurons, NeuronLayer)
+    }
 
 
 def _norms(parameters: list[nn.Parameter]) -> list[float]:
@@ -120,7 +130,3 @@ def _norms(parameters: list[nn.Parameter]) -> list[float]:
     gradients = [parameter.new_zeros(()) if parameter.grad is None else parameter.grad for parameter in parameters]
     norms: list[float] = torch.stack([torch.linalg.vector_norm(gradient.float()) for gradient in gradients]).tolist()
     return norms
-
-
-def _size(shape: torch.Size) -> str:
-    return "×".join(map(str, shape)) or "1"

@@ -46,7 +46,7 @@ def gallery(module: Any, kept: Kept, most_layers: int | None, about: str) -> Ite
         layers = looking.activities(module, x[chosen], most_layers)
     classes = [int(label) for label in y[chosen]] if kept.grouped else None
     for layer in layers:
-        yield f"spikes/{layer.name.split(' (')[0]}", partial(_raster, layer, classes, about)
+        yield f"spikes/{layer.key}", partial(_raster, layer, classes, about)
     of_one, names = _of_one(module, kept, way, y[0])
     yield "membrane potential", lambda: membrane_traces(way.layers, f"membrane potentials, {of_one}\n{about}")
     sample = Passage(way.current, way.layers, way.outputs, names)
@@ -99,17 +99,17 @@ def _boundary(module: Any, x: Tensor, y: Tensor, title: str) -> Figure:
     return decision_regions(classes, extent, array(x), array(y), title)
 
 
-def _learned(module: Any, layers: list[NeuronLayer]) -> list[Learned]:
+def _learned(module: Any, layers: list[tuple[NeuronLayer, str]]) -> list[Learned]:
     """What the neurons of a task learn, those of its encoder and readout included."""
     named: dict[nn.Module, str] = {}
-    for number, layer in enumerate(layers, start=1):
+    for layer, label in layers:
         for part in layer.modules():
-            named.setdefault(part, f"layer {number}")
+            named.setdefault(part, label)
     for name in ("encoder", "readout"):
-        named.update(dict.fromkeys(getattr(module, name).modules(), name))
+        named.update({part: f"{name} ({type(part).__name__})" for part in getattr(module, name).modules()})
     return [
         Learned(
-            f"{name} ({type(neuron).__name__})", parameter, array(getattr(neuron, parameter).reshape(-1)),
+            name, parameter, array(getattr(neuron, parameter).reshape(-1)),
             neuron._initial[parameter],
         )
         for neuron, name in named.items() if isinstance(neuron, Neuron) for parameter in neuron.learn or {}

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from litspike.callbacks.anytime import looked_at
 from litspike.metrics import Firing, Operations, SampleMean
 from litspike.networks.sequence import neuron_layers
-from litspike.networks.watch import Seen, watched
+from litspike.networks.watch import Seen, layer_label, model, watched
 from litspike.settings import UserError
 from litspike.tasks.task import Task
 
@@ -32,8 +32,8 @@ class Gathering:
         """Time steps T of the samples; 0 before the first."""
         self.points: list[int] = []
         """The steps after which the answer is looked at."""
-        self.firing: dict[str, tuple[str, Firing]] = {}
-        """Name → model and firing of each layer of neurons."""
+        self.firing: dict[str, tuple[int, str, Firing]] = {}
+        """Name → number, model and firing of each layer of neurons."""
         self.operations: Operations | None = None
         self.answers: SampleMean | None = None
         """The first of the task's scores after each of the steps looked at."""
@@ -42,6 +42,9 @@ class Gathering:
         self.losses = SampleMean().to(task.device)
         self.sample: Tensor | None = None
         """The first sample, [1, *]."""
+        layers = enumerate(neuron_layers(task.network), start=1)
+        self.layers = {name: layer_label(number, layer) for number, (name, layer) in layers}
+        """Name → what each layer of neurons is called."""
         self.left_out: dict[str, str] = {}
         """Name of each part that was given up, with its reason."""
         self._outputs: Tensor | None = None
@@ -64,10 +67,9 @@ class Gathering:
         Args:
             everywhere: whether something holds in all processes, from whether it holds in this one.
         """
-        layers = [name for name, _ in neuron_layers(self.task.network)]
         there: dict[str, object] = {"operations": self.operations, "anytime": self.answers}
         there |= dict.fromkeys(("score", "loss"), self.sample)
-        there |= {f"layer {name}": self.firing.get(name) for name in layers}
+        there |= {label: self.firing.get(name) for name, label in self.layers.items()}
         for part, found in there.items():
             if found is None:
                 self.left_out.setdefault(part, "nothing was seen of it")
@@ -108,17 +110,16 @@ class Gathering:
         self._outputs = result[0]
 
     def _saw(self, seen: Seen) -> None:
-        self._safely(f"layer {seen.name}", lambda: self._fired(seen))
+        self._safely(self.layers[seen.name], lambda: self._fired(seen))
 
     def _fired(self, seen: Seen) -> None:
         spikes = seen.output
         if not bool(((spikes == 0) | (spikes == 1)).all()):
             raise UserError("its outputs are no spikes")
         if seen.name not in self.firing:
-            model = type(getattr(seen.layer, "neuron", seen.layer)).__name__
-            model = model if not hasattr(seen.layer, "neuron") else f"{type(seen.layer).__name__} {model}"
-            self.firing[seen.name] = model, Firing(spikes.shape[2:].numel()).to(spikes.device)
-        self.firing[seen.name][1].update(spikes)
+            firing = Firing(spikes.shape[2:].numel()).to(spikes.device)
+            self.firing[seen.name] = seen.number, model(seen.layer), firing
+        self.firing[seen.name][2].update(spikes)
 
     def _score(self, outputs: Tensor, y: Tensor) -> None:
         values = self.task.read(outputs)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from litspike.networks.watch import Seen, watched
-from litspike.neurons import NeuronLayer, Recurrent
+from litspike.neurons import NeuronLayer
 from litspike.seeding import isolated
 from litspike.tasks.losses import ClassificationLoss, Loss
 
@@ -101,6 +101,8 @@ def at_rest(module: nn.Module) -> Iterator[None]:
 class Activity:
     """Spikes of one layer."""
 
+    key: str
+    """Its number, as in ``layer 2``, and which of its calls it is where there are several."""
     name: str
     spikes: Spikes
     """0 or 1, [T, B, N], of the neurons shown."""
@@ -118,21 +120,18 @@ def activities(module: Any, x: Tensor, most_layers: int | None) -> list[Activity
     from litspike.callbacks.plots_activity import ROWS
 
     seen: list[Activity] = []
-    called = 0
+    calls: Counter[int] = Counter()
 
     def see(call: Seen) -> None:
-        nonlocal called
-        called += 1
+        calls[call.number] += 1
+        which = f", call {calls[call.number]}" if calls[call.number] > 1 else ""
         spikes = call.output.flatten(2)
         if is_spikes(spikes):
             size = spikes.shape[2]
             neurons = spread(size, ROWS)
             shown = array(spikes[:, :, torch.as_tensor(neurons, device=spikes.device)])
-            seen.append(
-                Activity(
-                    f"layer {called} ({kind(call.layer, size)})", shown, neurons, size, float(spikes.detach().mean())
-                )
-            )
+            key, rate = f"layer {call.number}{which}", float(spikes.detach().mean())
+            seen.append(Activity(key, f"{call.label}{which}", shown, neurons, size, rate))
 
     with watched(module.network, see):
         module.respond(x)
@@ -145,8 +144,8 @@ class Way:
 
     current: Spikes
     layers: list[Trace]
-    order: list[NeuronLayer]
-    """All layers of neurons, in the order of their use."""
+    order: list[tuple[NeuronLayer, str]]
+    """All layers of neurons, in the order of their use, and what each is called."""
     outputs: Spikes
     value: Tensor
     """What the readout made of it, [1, *]."""
@@ -157,27 +156,20 @@ def way(module: Any, x: Tensor) -> Way:
     from litspike.callbacks.plots_activity import Trace
 
     layers: list[Trace] = []
-    order: list[NeuronLayer] = []
+    order: list[tuple[NeuronLayer, str]] = []
 
     def see(call: Seen) -> None:
-        order.append(call.layer)
+        order.append((call.layer, call.label))
         spikes = call.output.flatten(2)
         if is_spikes(spikes):
             distance = call.layer.distance(*call.arguments)
-            name = f"layer {len(order)} ({kind(call.layer, spikes.shape[2])})"
             over = None if distance is None else array(distance.flatten(2)[:, 0])
-            layers.append(Trace(name, array(spikes[:, 0]), over))
+            layers.append(Trace(call.label, array(spikes[:, 0]), over))
 
     current = module.encoder(x)
     with watched(module.network, see):
         outputs, _ = module.network(current, None)
     return Way(array(current[:, 0].flatten(1)), layers, order, array(outputs[:, 0].flatten(1)), module.read(outputs))
-
-
-def kind(layer: NeuronLayer, size: int) -> str:
-    """What a layer is, in words."""
-    recurrent = isinstance(layer, Recurrent)
-    return f"{'recurrent ' * recurrent}{type(layer.neuron if recurrent else layer).__name__}, {size} neurons"
 
 
 def is_spikes(output: Tensor) -> bool:

@@ -14,7 +14,6 @@ from litspike.callbacks.anytime import Curve
 from litspike.callbacks.gathering import Gathering
 from litspike.metrics import SampleMean, energy, most_of, wilson_interval
 from litspike.metrics.energy import AC_PJ, MAC_PJ, NOT_COUNTED, SOURCE
-from litspike.networks.sequence import neuron_layers
 from litspike.tasks import CarriedClassification, Classification
 
 CARRIED = "the state is carried from batch to batch, so that the answers are not independent"
@@ -96,13 +95,14 @@ def _available(trainer: Trainer) -> float:
 
 
 def layers(gathering: Gathering) -> dict[str, dict[str, Any]]:
-    """Model, size and firing of each spiking layer; ``sparsity`` is the share of its outputs that are no spikes."""
+    """Module, model, size and firing of each spiking layer; ``sparsity`` is the share of outputs that are no spikes."""
     found = {}
-    for name, _ in neuron_layers(gathering.task.network):
-        if f"layer {name}" not in gathering.left_out:
-            model, firing = gathering.firing[name]
+    for name, label in gathering.layers.items():
+        if label not in gathering.left_out:
+            number, model, firing = gathering.firing[name]
             shares = {key: float(value) for key, value in firing.compute().items()}
-            found[name] = {"model": model, "neurons": firing.neurons, **shares, "sparsity": 1 - shares["rate"]}
+            about = {"module": name, "model": model, "neurons": firing.neurons}
+            found[f"layer {number}"] = {**about, **shares, "sparsity": 1 - shares["rate"]}
     return found
 
 

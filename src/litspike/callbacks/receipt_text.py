@@ -80,10 +80,10 @@ def _firing(said: dict[str, Any]) -> Iterator[str]:
         return
     yield from ("## Firing", "")
     rows = [
-        (name, layer["model"], str(layer["neurons"]), *(f"{layer[key]:.4f}" for key in _SHARES))
+        (name, layer["model"], str(layer["neurons"]), layer["module"], *(f"{layer[key]:.4f}" for key in _SHARES))
         for name, layer in said["layers"].items()
     ]
-    yield from _table(("layer", "model", "neurons", "spikes per neuron and step", *_SHARES[1:]), rows)
+    yield from _table(("layer", "model", "neurons", "module", "spikes per neuron and step", *_SHARES[1:]), rows)
     yield from ("Silent and saturated: shares of neurons without a spike, and with one at every step, in the test.", "")
 
 

@@ -26,6 +26,8 @@ class Calibrated(NamedTuple):
 
     name: str
     """The layer's name in the network, as ``named_modules`` has it."""
+    label: str
+    """What people are told of it by, as in ``layer 2 (LIF, 256)``."""
     before: float
     """Its firing rate in the network as it was given."""
     scale: float | None
@@ -69,7 +71,7 @@ def calibrate(network: nn.Module, batches: Sequence[Tensor], target_rate: float 
     if not batches:
         raise UserError("calibration needs one batch at least")
     with _as_in_training(network):
-        before = firing_rates(network, batches)
+        before, labels = firing_rates(network, batches), _labels(network, batches[0])
         scales: dict[str, float | None] = {}
         layers = dict(neuron_layers(network))
         for name, feeding in _feeding(network, batches[0]).items():
@@ -77,7 +79,7 @@ def calibrate(network: nn.Module, batches: Sequence[Tensor], target_rate: float 
             if feeding:
                 scales[name] = _scale(layer, _calls(network, layer, batches), feeding, target_rate)
         after = firing_rates(network, batches)
-    return [Calibrated(name, before[name], scale, after[name]) for name, scale in scales.items()]
+    return [Calibrated(name, labels[name], before[name], scale, after[name]) for name, scale in scales.items()]
 
 
 @torch.no_grad()
@@ -101,6 +103,14 @@ def firing_rates(network: nn.Module, batches: Sequence[Tensor]) -> dict[str, flo
         for batch in batches:
             network(batch)
     return {name: total / count for name, (total, count) in sums.items()}
+
+
+def _labels(network: nn.Module, batch: Tensor) -> dict[str, str]:
+    """Name of each layer of neurons, and what people are told of it by."""
+    labels: dict[str, str] = {}
+    with watched(network, lambda seen: labels.setdefault(seen.name, seen.label)):
+        network(batch)
+    return labels
 
 
 def _feeding(network: nn.Module, batch: Tensor) -> dict[str, list[nn.Parameter]]:

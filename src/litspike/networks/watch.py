@@ -1,4 +1,4 @@
-"""Looking at the layers of neurons of a network while it runs."""
+"""Looking at the layers of neurons of a network while it runs, and what they are called."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
-from torch import Tensor, nn
+from torch import Size, Tensor, nn
 
 from litspike.networks.sequence import neuron_layers
-from litspike.neurons import NeuronLayer
+from litspike.neurons import Neuron, NeuronLayer
 
 
 class Seen(NamedTuple):
@@ -17,11 +17,40 @@ class Seen(NamedTuple):
 
     name: str
     """The layer's name in the network, as ``named_modules`` has it."""
+    number: int
+    """Its number among the network's layers of neurons, from 1."""
     layer: NeuronLayer
     arguments: tuple[Any, ...]
     """What it was called with: its current, and what else there is."""
     output: Tensor
     """The output of every step, [T, B, *]."""
+
+    @property
+    def label(self) -> str:
+        """What people are told of it by; see :func:`layer_label`."""
+        return layer_label(self.number, self.layer, self.output.shape[2:])
+
+
+def layer_label(number: int, layer: NeuronLayer, shape: Size | None = None) -> str:
+    """What a layer of neurons is called wherever people read of it, as in ``layer 2 (LIF, 256)``.
+
+    Args:
+        number: which of the network's layers of neurons it is, from 1, in the order of ``named_modules``.
+        layer: the layer.
+        shape: of its output for one sample and step; left out where it isn't known.
+    """
+    return f"layer {number} ({model(layer)}{'' if shape is None else f', {size(shape)}'})"
+
+
+def model(layer: NeuronLayer) -> str:
+    """A layer's class, and that of the neurons inside it where it is around others, as in ``Recurrent LIF``."""
+    inside = next((part for part in layer.modules() if isinstance(part, Neuron)), layer)
+    return " ".join(dict.fromkeys([type(layer).__name__, type(inside).__name__]))
+
+
+def size(shape: Size) -> str:
+    """A shape in words, as in ``16×8×8``."""
+    return "×".join(map(str, shape)) or "1"
 
 
 @contextmanager
@@ -33,13 +62,13 @@ def watched(network: nn.Module, see: Callable[[Seen], object]) -> Iterator[None]
         see: called after the layer, with the graph of its output intact.
     """
 
-    def hook(name: str) -> Callable[..., None]:
+    def hook(name: str, number: int) -> Callable[..., None]:
         def hand_over(layer: NeuronLayer, arguments: tuple[Any, ...], result: tuple[Tensor, Any]) -> None:
-            see(Seen(name, layer, arguments, result[0]))
+            see(Seen(name, number, layer, arguments, result[0]))
 
         return hand_over
 
     with ExitStack() as handles:
-        for name, layer in neuron_layers(network):
-            handles.callback(layer.register_forward_hook(hook(name)).remove)
+        for number, (name, layer) in enumerate(neuron_layers(network), start=1):
+            handles.callback(layer.register_forward_hook(hook(name, number)).remove)
         yield

@@ -68,7 +68,7 @@ def costs(subjects: Sequence[Subject]) -> list[Row]:
     """What the receipts say of size, operations, energy, time and firing; of several seeds the mean."""
     receipts = [subject.receipts() for subject in subjects]
     layers = dict.fromkeys(layer for several in receipts for receipt in several for layer in receipt.get("layers", {}))
-    places = {**COSTS, **{f"firing rate of layer {layer}": ("layers", layer, "rate") for layer in layers}}
+    places = {**COSTS, **{f"firing rate of {layer}": ("layers", layer, "rate") for layer in layers}}
     rows = [Row(name, [_mean(several, place) for several in receipts]) for name, place in places.items()]
     return [row for row in rows if any(value != MISSING for value in row.values)]
 
