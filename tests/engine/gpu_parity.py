@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from litspike.engine import call, run
-from litspike.engine.gpu import GpuKernel
+from litspike.engine.gpu.kernel import GpuKernel
 
 from .steps import STEPS, SURROGATES, leaky
 from .test_parity import compare, inputs, strided

@@ -206,7 +206,7 @@ raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 def test_torchs_own_threads_share_the_blocks():
     program = """
 import os, torch
-from litspike.engine.threads import _ALONE
+from litspike.engine.cpu.openmp import _ALONE
 from litspike.neurons import LIF
 torch.set_num_threads(3)
 threads = lambda: len(os.listdir("/proc/self/task"))

@@ -11,7 +11,8 @@ import sys
 
 import pytest
 
-from litspike.engine import disk, native
+from litspike.engine.cpu import disk, jit
+from litspike.engine.cpu.openmp import Function
 
 TEXT = "define void @f(ptr %a, i64 %first, i64 %last) {{\n store i64 {}, ptr %a\n ret void\n}}"
 ROOT = os.name == "posix" and os.geteuid() == 0
@@ -20,9 +21,9 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="owners and modes say
 
 
 def stored(number):
-    (function,) = native.load(TEXT.format(number), ["f"])
+    (address,) = jit.load(TEXT.format(number), ["f"])
     room = bytes(8)
-    function.call(room, 0, 0)
+    Function.at(address).call(room, 0, 0)
     return int.from_bytes(room, sys.byteorder)
 
 
@@ -30,8 +31,8 @@ def stored(number):
 def compiled(monkeypatch):
     """The texts that were compiled, in turn."""
     texts = []
-    compile_ = native._compile
-    monkeypatch.setattr(native, "_compile", lambda text: texts.append(text) or compile_(text))
+    compile_ = jit._compile
+    monkeypatch.setattr(jit, "_compile", lambda text: texts.append(text) or compile_(text))
     return texts
 
 
@@ -355,15 +356,15 @@ def test_what_a_killed_process_left_is_removed_later(kernel):
 
 @pytest.mark.parametrize(("name", "other"), [("llvmlite_version", "0.0"), ("version", lambda package: "0.0")])
 def test_another_version_has_kernels_of_its_own(kernel, compiled, monkeypatch, name, other):
-    monkeypatch.setattr(native, name, other)
-    monkeypatch.setattr(native, "_description", native._description.__wrapped__)
+    monkeypatch.setattr(jit, name, other)
+    monkeypatch.setattr(jit, "_description", jit._description.__wrapped__)
     assert stored(7) == 7
     assert len(compiled) == 1
     assert kernel.exists()
 
 
 def test_another_processor_has_kernels_of_its_own():
-    assert all(part in native._description() for part in native._processor())
+    assert all(part in jit._description() for part in jit._processor())
 
 
 def test_two_processes_at_once_find_or_make_the_same(base):

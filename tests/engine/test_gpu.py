@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from litspike.engine import call, gpu, run, tiles
-from litspike.engine.trace import trace
+from litspike.engine import call, run
+from litspike.engine.gpu import kernel as gpu
+from litspike.engine.gpu.codegen import module_text
+from litspike.engine.ir.schedule import Kind, Leaf, backward_nest, forward_nest
+from litspike.engine.ir.trace import trace
 from litspike.settings import UserError
 
 from .steps import STEPS, SURROGATES, leaky
@@ -33,10 +36,10 @@ def types(function, program, kinds):
     real = "*fp32" if program.dtype == torch.float32 else "*fp64"
     found = {}
     for parameter in function.params:
-        scalar = re.fullmatch(r"gconstant(\d+)", parameter.name)
+        scalar = re.fullmatch(r"g(\d+)", parameter.name)
         if parameter.name == "BLOCK":
             found[parameter.name] = "constexpr"
-        elif scalar and kinds[1 + program.states + int(scalar[1])] == "s":
+        elif scalar and kinds[int(scalar[1])] == "s":
             found[parameter.name] = "*fp64"
         else:
             found[parameter.name] = parameter.annotation_type or real
@@ -56,7 +59,9 @@ def test_a_compiled_kernel_rounds_every_operation(name, dtype, tmp_path, monkeyp
     wanted = (True,) * (1 + states) + (True,) + (False,) * (len(constants) - 1)
     program = trace(make(SURROGATES[4]), states, len(constants), dtype, wanted)
     kinds = "t" + "l" * states + "s" + "n" * (len(constants) - 1)
-    names = gpu.load(tiles.source(program, kinds))
+    leaves = [Leaf(Kind(kind), wants) for kind, wants in zip(kinds, wanted, strict=True)]
+    nests = [forward_nest(program, leaves), backward_nest(program, leaves)]
+    names = gpu.load(module_text(nests, program))
     for function in (names["forward"], names["backward"]):
         source = triton.compiler.ASTSource(function, types(function, program, kinds), {"BLOCK": gpu.BLOCK})
         options = {"num_warps": 1, "enable_fp_fusion": False}

@@ -7,8 +7,8 @@ import threading
 
 import torch
 
-from litspike.engine import memory
-from litspike.engine.memory import LEAST, fresh
+from litspike.engine.cpu import memory
+from litspike.engine.cpu.memory import LEAST, fresh
 
 LIKE = torch.empty(0)
 LARGE = LEAST // 4 + 5  # floats

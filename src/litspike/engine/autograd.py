@@ -12,9 +12,9 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from litspike.engine.kernels import SEGMENT
-from litspike.engine.memory import fresh
-from litspike.engine.trace import Program
+from litspike.engine.cpu.memory import fresh
+from litspike.engine.ir.schedule import SEGMENT
+from litspike.engine.ir.trace import Program
 from litspike.settings import UserError
 
 Leaf = Tensor | float
@@ -25,7 +25,7 @@ class Kernel(ABC):
 
     Args:
         program: the step and its adjoint.
-        kinds: where each leaf is found; see :func:`litspike.engine.kernels.forward_text`.
+        kinds: where each leaf is found; see :class:`litspike.engine.ir.schedule.Kind`.
         wanted: for each leaf, whether its gradient is asked for.
 
     Raises:

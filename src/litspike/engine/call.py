@@ -11,12 +11,12 @@ from torch import Tensor
 
 from litspike.engine import operator
 from litspike.engine.autograd import Kernel
-from litspike.engine.cpu import CpuKernel
-from litspike.engine.gpu import GpuKernel
-from litspike.engine.numbers import trace_with_numbers
+from litspike.engine.cpu.kernel import CpuKernel
+from litspike.engine.gpu.kernel import GpuKernel
+from litspike.engine.ir.numbers import trace_with_numbers
+from litspike.engine.ir.trace import Untraceable
 from litspike.engine.reference import Step, run_reference
 from litspike.engine.rule import Rule
-from litspike.engine.trace import Untraceable
 from litspike.settings import UserError
 
 Engine = Literal["auto", "reference", "fused"]

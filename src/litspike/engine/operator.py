@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from litspike.engine.autograd import rows
-from litspike.engine.cpu import CpuKernel
-from litspike.engine.kernels import SEGMENT
-from litspike.engine.numbers import trace_with_numbers
+from litspike.engine.cpu.kernel import CpuKernel
+from litspike.engine.ir.numbers import trace_with_numbers
+from litspike.engine.ir.schedule import SEGMENT
+from litspike.engine.ir.trace import Node, Program, Untraceable
 from litspike.engine.rule import Rule
-from litspike.engine.trace import Node, Program, Untraceable
 
 _DTYPES = {str(dtype): dtype for dtype in (torch.float32, torch.float64)}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import threading
 from collections.abc import Sequence
@@ -13,14 +12,13 @@ from typing import Any
 from llvmlite import __version__ as llvmlite_version
 from llvmlite import binding
 
-from litspike.engine import disk
-from litspike.engine.threads import Function
+from litspike.engine.cpu import disk
 
 _LOCK = threading.Lock()  # LLVM's objects are not to be shared between threads
 
 
-def load(text: str, names: Sequence[str]) -> list[Function]:
-    """Machine code of the functions ``names`` that ``text`` defines, compiled unless an earlier process did."""
+def load(text: str, names: Sequence[str]) -> list[int]:
+    """Addresses of the functions ``names`` that ``text`` defines, compiled unless an earlier process did."""
     with _LOCK:
         content = "\n".join([_description(), text])
         name = hashlib.sha256(content.encode()).hexdigest()
@@ -32,8 +30,7 @@ def load(text: str, names: Sequence[str]) -> list[Function]:
         engine.add_object_file(binding.ObjectFileRef.from_data(code))
         engine.finalize_object()
         _ENGINES.append(engine)
-        make = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_int64, ctypes.c_int64)
-        return [Function(make(place), place) for place in map(engine.get_function_address, names)]
+        return [engine.get_function_address(name) for name in names]
 
 
 _ENGINES: list[Any] = []  # own the code that the functions run

@@ -1,63 +1,23 @@
-"""The operations that a step may be made of: what each is called in torch, and how each engine prints it."""
+"""The operations that a step may be made of, and how those of torch are made of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 Value = int
 """Number of a value in a program."""
 
 
-class Operation(NamedTuple):
-    """One scalar operation: the kind of its result (``f`` a real number, ``b`` a truth value), its LLVM and its Triton.
-
-    In the texts ``{0}``, ``{1}``, ``{2}`` are the operands; ``{t}`` is the type of real numbers and ``{i}`` the whole
-    number of the same size. In LLVM's, ``{r}`` is the result and ``{s}`` the type's name in an intrinsic; lines before
-    the last name their results themselves. Triton's is an expression.
-    """
-
-    kind: str
-    llvm: str
-    triton: str
-
-
-def _intrinsic(name: str, arity: int, triton: str) -> Operation:
-    operands = ", ".join(f"{{t}} {{{index}}}" for index in range(arity))
-    return Operation("f", f"{{r}} = call {{t}} @llvm.{name}.{{s}}({operands})", triton)
-
-
-OPERATIONS: dict[str, Operation] = {
-    "add": Operation("f", "{r} = fadd {t} {0}, {1}", "{0} + {1}"),
-    "sub": Operation("f", "{r} = fsub {t} {0}, {1}", "{0} - {1}"),
-    "mul": Operation("f", "{r} = fmul {t} {0}, {1}", "{0} * {1}"),
-    "div": Operation("f", "{r} = fdiv {t} {0}, {1}", "{divide}({0}, {1})"),
-    # Triton's own minus is a subtraction from 0, which gives no −0.
-    "neg": Operation("f", "{r} = fneg {t} {0}", "{0} * -1.0"),
-    "abs": _intrinsic("fabs", 1, "tl.abs({0})"),
-    # The GPU's own takes the smallest negative numbers for 0.
-    "floor": _intrinsic("floor", 1, "tl.where(({0} < 0) & ({0} > -1), -1.0, tl.floor({0}))"),
-    # Both carry a NaN on, as torch does.
-    "max": _intrinsic("maximum", 2, "tl.maximum({0}, {1}, propagate_nan=tl.PropagateNan.ALL)"),
-    "min": _intrinsic("minimum", 2, "tl.minimum({0}, {1}, propagate_nan=tl.PropagateNan.ALL)"),
-    "power_of_two": Operation(
-        "f",  # 1.5 · 2^mantissa leaves a whole number in the lowest bits of the sum, which then move to the exponent
-        "{r}.a = fadd {t} {0}, {magic}\n{r}.b = bitcast {t} {r}.a to {i}\n{r}.c = add {i} {r}.b, {bias}\n"
-        "{r}.d = shl {i} {r}.c, {mantissa}\n{r} = bitcast {i} {r}.d to {t}",
-        "((({0} + {magic}).to({i}, bitcast=True) + {bias}) << {mantissa}).to({t}, bitcast=True)",
-    ),
-    "lt": Operation("b", "{r} = fcmp olt {t} {0}, {1}", "{0} < {1}"),
-    "le": Operation("b", "{r} = fcmp ole {t} {0}, {1}", "{0} <= {1}"),
-    "gt": Operation("b", "{r} = fcmp ogt {t} {0}, {1}", "{0} > {1}"),
-    "ge": Operation("b", "{r} = fcmp oge {t} {0}, {1}", "{0} >= {1}"),
-    "eq": Operation("b", "{r} = fcmp oeq {t} {0}, {1}", "{0} == {1}"),
-    "ne": Operation("b", "{r} = fcmp une {t} {0}, {1}", "{0} != {1}"),
-    "and": Operation("b", "{r} = and i1 {0}, {1}", "{0} & {1}"),
-    "or": Operation("b", "{r} = or i1 {0}, {1}", "{0} | {1}"),
-    "not": Operation("b", "{r} = xor i1 {0}, true", "~{0}"),
-    "float": Operation("f", "{r} = uitofp i1 {0} to {t}", "{0}.to({t})"),
-    "select": Operation("f", "{r} = select i1 {0}, {t} {1}, {t} {2}", "tl.where({0}, {1}, {2})"),
+OPERATIONS: dict[str, str] = {
+    **dict.fromkeys(("add", "sub", "mul", "div", "neg", "abs", "floor", "max", "min", "power_of_two"), "f"),
+    **dict.fromkeys(("lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not"), "b"),
+    **dict.fromkeys(("float", "select"), "f"),
 }
+"""Each scalar operation, and the kind of its result: ``f`` a real number, ``b`` a truth value.
+
+``max`` and ``min`` carry a NaN on, as torch does; ``select`` takes a truth value first, ``float`` makes 1 or 0 of one.
+"""
 
 
 class Builder(Protocol):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from litspike.engine.operations import OPERATIONS, RULES, Value
+from litspike.engine.ir.operations import OPERATIONS, RULES, Value
 
 _SAME = frozenset({"detach", "alias", "clone", "lift_fresh", "expand", "_to_copy"})  # give the value they are given
 _FILLED = {"scalar_tensor": 0, "full": 1, "full_like": 1, "new_full": 2, "fill": 1}  # and which argument fills them
@@ -208,7 +208,7 @@ class _Recorder(TorchDispatchMode):
         raise NotImplementedError("on something that is neither an argument of the step nor made of them")
 
     def __call__(self, name: str, *operands: Value) -> Value:
-        """Value of an operation; see :class:`litspike.engine.operations.Builder`."""
+        """Value of an operation; see :class:`litspike.engine.ir.operations.Builder`."""
         if name == "mul" and 1.0 in (numbers := [self.number(value) for value in operands]):
             return operands[1 - numbers.index(1.0)]
         logical = name in ("and", "or", "not")
@@ -236,8 +236,7 @@ class _Recorder(TorchDispatchMode):
         return self._as("f", self._operand(tensor))
 
     def _as(self, kind: str, value: Value) -> Value:
-        operation = OPERATIONS.get(self.nodes[value].operation)
-        if kind == (operation.kind if operation else "f"):
+        if kind == OPERATIONS.get(self.nodes[value].operation, "f"):
             return value
         return self("float", value) if kind == "f" else self("ne", value, self.literal(0.0))
 

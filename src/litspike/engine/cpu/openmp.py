@@ -70,6 +70,12 @@ class Function(NamedTuple):
 
     address: int
 
+    @classmethod
+    def at(cls, address: int) -> Function:
+        """The kernel at an address."""
+        call = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_int64, ctypes.c_int64)
+        return cls(call(address), address)
+
 
 def run_blocks(function: Function, arguments: bytes, blocks: int, size: int) -> None:
     """Run a kernel over all its blocks, in torch's number of threads where ``size`` neuron-steps are worth it."""
@@ -85,12 +91,12 @@ def run_blocks(function: Function, arguments: bytes, blocks: int, size: int) -> 
 @cache
 def _team() -> Callable[[ctypes.Array[ctypes.c_char], int], None] | None:
     """Runs ``share`` on work in a number of threads; None where torch's threads are not OpenMP's."""
-    from litspike.engine.native import load
+    from litspike.engine.cpu.jit import load
 
     parallel = _parallel()
     if parallel is None:
         return None
-    share = load(SHARE, ["share"])[0].address
+    share = load(SHARE, ["share"])[0]
     return lambda work, threads: parallel(share, work, threads, 0)
 
 

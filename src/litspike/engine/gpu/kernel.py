@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from litspike.engine.autograd import Kernel, Leaf, distance
-from litspike.engine.kernels import SEGMENT
-from litspike.engine.tiles import source
-from litspike.engine.trace import Program
+from litspike.engine.gpu.codegen import module_text
+from litspike.engine.ir import schedule
+from litspike.engine.ir.schedule import SEGMENT
+from litspike.engine.ir.trace import Program
 
 BLOCK = 32
 """Neurons to a program instance: one warp, so that a small layer too spreads over the whole GPU."""
@@ -31,7 +32,11 @@ class GpuKernel(Kernel):
 
     def __init__(self, program: Program, kinds: str, wanted: Sequence[bool]) -> None:
         super().__init__(program, f"t{kinds[1:]}", wanted)
-        self._functions = load(source(program, self.kinds))
+        leaves = [schedule.Leaf(schedule.Kind(kind), wants) for kind, wants in zip(self.kinds, wanted, strict=True)]
+        nests = [schedule.forward_nest(program, leaves)]
+        if self.learns:
+            nests.append(schedule.backward_nest(program, leaves))
+        self._functions = load(module_text(nests, program))
 
     def __call__(self, current: Tensor, leaves: Sequence[Leaf], steps: int | None) -> Sequence[Tensor]:
         """See :class:`Kernel`; the gradient of an input that is the same at every step is summed by autograd."""
@@ -63,9 +68,9 @@ class GpuKernel(Kernel):
         first = 1 + self.states
         places = [*result[: self.wanted[0]], *result[1:first]]
         places += [grad for grad in result[first:] if grad is not None]
-        past = current.new_empty(SEGMENT * self.states, *batch)
+        room = [current.new_empty(SEGMENT * self.states, *batch)] * bool(self.states)
         away = distance(upstream, batch, prod(batch))
-        self._start("backward", steps, batch, current, *leaves, kept, upstream, away, *lasts, past, *places)
+        self._start("backward", steps, batch, current, *leaves, kept, upstream, away, *lasts, *places, *room)
 
     def _start(self, name: str, steps: int, batch: Sequence[int], current: Tensor, *arguments: Any) -> None:
         neurons = prod(batch)

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from litspike.engine.trace import Program, record, trace
+from litspike.engine.ir.trace import Program, record, trace
 
 _FACTORS = (1.0137254901960784, 1.0273809523809523)
 _APART = 1 / 3571  # a factor of its own for each number, so that two equal ones are told apart
@@ -29,11 +29,11 @@ def trace_with_numbers(
     Where they decide what the step does, or it can't be told, they stay in the program as literals.
 
     Args:
-        step: as :func:`litspike.engine.trace.trace` takes it, as are the others; numbers are found where it is the
+        step: as :func:`litspike.engine.ir.trace.trace` takes it, as are the others; numbers are found where it is the
             method of an object that holds them, itself or in other objects.
 
     Raises:
-        Untraceable: as :func:`litspike.engine.trace.trace`.
+        Untraceable: as :func:`litspike.engine.ir.trace.trace`.
     """
     arguments = states, constants, dtype, wanted
     for kinds in ((int, float), (float,)):  # some integers are no quantities but counts

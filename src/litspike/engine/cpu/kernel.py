@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from struct import Struct
 from typing import Any
@@ -10,28 +10,32 @@ from typing import Any
 from torch import Tensor
 
 from litspike.engine.autograd import Kernel, Leaf, distance
-from litspike.engine.kernels import backward_text, forward_text
-from litspike.engine.llvm import BLOCK
-from litspike.engine.threads import Function, run_blocks
-from litspike.engine.trace import Program
+from litspike.engine.cpu.openmp import Function, run_blocks
+from litspike.engine.ir import schedule
+from litspike.engine.ir.schedule import Nest
+from litspike.engine.ir.trace import Program
 
 
 class CpuKernel(Kernel):
     """A program compiled for this processor; see :class:`Kernel`. It needs llvmlite."""
 
-    block = BLOCK
+    block = 512  # their states stay in the nearest cache while time runs
 
     def __init__(self, program: Program, kinds: str, wanted: Sequence[bool]) -> None:
-        from litspike.engine.native import load
-
         super().__init__(program, kinds, wanted)
-        self.forward: Function = load(forward_text(program, kinds), ["forward"])[0]
-        fields = "qqqq" + "".join("d" if kind == "n" else "q" for kind in kinds[1:])
-        self.pack_forward = Struct(f"{fields}{'q' * (2 + program.states)}").pack
+        leaves = [schedule.Leaf(schedule.Kind(kind), wants) for kind, wants in zip(kinds, wanted, strict=True)]
+        self.forward, self.pack_forward = self._compiled(schedule.forward_nest(program, leaves))
         if self.learns:
-            self.backward: Function = load(backward_text(program, kinds), ["backward"])[0]
+            self.backward, self.pack_backward = self._compiled(schedule.backward_nest(program, leaves))
             self.returned = [index for index in range(len(kinds)) if wanted[index] or 1 <= index <= program.states]
-            self.pack_backward = Struct(f"{fields}qqq{'q' * (program.states + len(self.returned))}").pack
+
+    def _compiled(self, nest: Nest) -> tuple[Function, Callable[..., bytes]]:
+        """A nest in machine code, and what packs its arguments."""
+        from litspike.engine.cpu.codegen import module_text
+        from litspike.engine.cpu.jit import load
+
+        (address,) = load(module_text(nest, self.program, self.block), [nest.name])
+        return Function.at(address), Struct("".join("qd"[kind == "number"] for _, kind in nest.arguments)).pack
 
     def _launch(
         self,

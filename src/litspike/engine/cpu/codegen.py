@@ -1,0 +1,273 @@
+"""Prints a loop nest for LLVM."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from llvmlite import ir
+
+from litspike.engine.ir.operations import Value
+from litspike.engine.ir.schedule import (
+    Element,
+    Evaluate,
+    Given,
+    If,
+    Lanes,
+    Nest,
+    Over,
+    Put,
+    Read,
+    Slot,
+    Source,
+    Statement,
+    Sum,
+    Target,
+    Total,
+    Whole,
+)
+from litspike.engine.ir.trace import Program
+
+_INTEGER, _TRUTH, _POINTER, _DOUBLE = ir.IntType(64), ir.IntType(1), ir.PointerType(), ir.DoubleType()
+_TYPES = {"integer": _INTEGER, "number": _DOUBLE}
+_ARITHMETIC = {"+": "add", "-": "sub", "*": "mul", "//": "udiv", "%": "urem"}
+
+Emit = Callable[..., Any]
+
+
+def _intrinsic(name: str, builder: Any, *operands: Any) -> Any:
+    real = operands[0].type
+    function = builder.module.declare_intrinsic(name, [real], ir.FunctionType(real, [real] * len(operands)))
+    return builder.call(function, operands)
+
+
+def _power_of_two(builder: Any, exponent: Any) -> Any:
+    """2 to an integer power: 1.5 · 2^mantissa leaves the integer in the lowest bits, which move to the exponent."""
+    wide = isinstance(exponent.type, ir.DoubleType)
+    mantissa, bias, integer = (52, 1023, ir.IntType(64)) if wide else (23, 127, ir.IntType(32))
+    magic = builder.fadd(exponent, ir.Constant(exponent.type, 1.5 * 2.0**mantissa))
+    biased = builder.add(builder.bitcast(magic, integer), ir.Constant(integer, bias))
+    return builder.bitcast(builder.shl(biased, ir.Constant(integer, mantissa)), exponent.type)
+
+
+OPERATIONS: dict[str, Emit] = {
+    **{name: partial(lambda method, builder, *v: getattr(builder, method)(*v), f"f{name}") for name in
+       ("add", "sub", "mul", "div", "neg")},
+    **{name: partial(_intrinsic, intrinsic) for name, intrinsic in
+       (("abs", "llvm.fabs"), ("floor", "llvm.floor"), ("max", "llvm.maximum"), ("min", "llvm.minimum"))},
+    **{name: partial(lambda sign, builder, a, b: builder.fcmp_ordered(sign, a, b), sign) for name, sign in
+       (("lt", "<"), ("le", "<="), ("gt", ">"), ("ge", ">="), ("eq", "=="))},
+    "ne": lambda builder, a, b: builder.fcmp_unordered("!=", a, b),
+    "and": lambda builder, a, b: builder.and_(a, b),
+    "or": lambda builder, a, b: builder.or_(a, b),
+    "not": lambda builder, a: builder.not_(a),
+    "select": lambda builder, *v: builder.select(*v),
+    "power_of_two": _power_of_two,
+}  # fmt: skip
+"""How each operation on reals and truth values is written; ``float`` and literals need the type of the nest."""
+
+
+def module_text(nest: Nest, program: Program, size: int) -> str:
+    """A module of LLVM's with the function ``NAME(arguments, first, last)``, which runs blocks from first to last.
+
+    ``arguments`` points to 8 bytes for each argument of the nest: an address (0 where it is missing), an integer or a
+    double.
+
+    Args:
+        nest: what is run on one block of neurons.
+        program: the step and its adjoint.
+        size: neurons of a block.
+    """
+    module = ir.Module(nest.name)
+    block = _Block(module, nest, program, size)
+    block.build()
+    _over_blocks(module, nest, block.function, _INTEGER(size))
+    return str(module)
+
+
+def _over_blocks(module: Any, nest: Nest, block: Any, size: Any) -> None:
+    """The public function, which unpacks its arguments and calls the private one for each block."""
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_POINTER, _INTEGER, _INTEGER]), nest.name)
+    packed, first, last = function.args
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    values = {}
+    for index, argument in enumerate(nest.arguments):
+        place = builder.gep(packed, [_INTEGER(index)], source_etype=_INTEGER)
+        values[argument.name] = builder.load(place, argument.name, typ=_TYPES.get(argument.type, _POINTER))
+    with _loop(builder, first, last, "block") as number:
+        m0 = builder.mul(number, size)
+        n = _least(builder, builder.sub(values["M"], m0), size)
+        builder.call(block, [*values.values(), m0, n])
+    builder.ret_void()
+
+
+class _Block:
+    """The private function of one block of neurons, of which the first is number m0 and which has n."""
+
+    def __init__(self, module: Any, nest: Nest, program: Program, size: int) -> None:
+        self.nest, self.program, self.size = nest, program, _INTEGER(size)
+        self.real = ir.DoubleType() if program.dtype == torch.float64 else ir.FloatType()
+        types = [_TYPES.get(argument.type, _POINTER) for argument in nest.arguments]
+        kind = ir.FunctionType(ir.VoidType(), [*types, _INTEGER, _INTEGER])
+        self.function = ir.Function(module, kind, f"{nest.name}_block")
+        self.function.linkage = "internal"
+        self.function.attributes.add("noinline")
+        self.function.attributes.add("nounwind")
+        names = [*(argument.name for argument in nest.arguments), "m0", "n"]
+        for argument, name in zip(self.function.args, names, strict=True):
+            argument.name = name
+            if isinstance(argument.type, ir.PointerType):
+                argument.add_attribute("noalias")
+        self.values: dict[str, Any] = dict(zip(names, self.function.args, strict=True))
+        self.builder: Any = ir.IRBuilder(self.function.append_basic_block("entry"))
+        self.buffers = {local: self._alloca(self.real, size * local.slots) for local in nest.locals}
+        self.fixed: dict[str, Any] = {}
+
+    def build(self) -> None:
+        for argument in self.nest.arguments:
+            value = self.values[argument.name]
+            if argument.type == "shared":  # one value for all neurons is read once
+                self.fixed[argument.name] = self._load(value, _INTEGER(0))
+            elif argument.type == "number":
+                self.fixed[argument.name] = value if self.real == _DOUBLE else self.builder.fptrunc(value, self.real)
+        self._write(self.nest.body)
+        self.builder.ret_void()
+
+    def _alloca(self, kind: Any, count: int) -> Any:
+        place = self.builder.alloca(kind, count)
+        place.align = 64
+        return place
+
+    def _write(self, body: Sequence[Statement]) -> None:
+        for statement in body:
+            match statement:
+                case Over():
+                    with _loop(self.builder, _INTEGER(0), self._whole(statement.count), statement.name) as number:
+                        self.values[statement.name] = number
+                        self._write(statement.body)
+                case If():
+                    truths = [self._whole(condition) for condition in statement.conditions]
+                    both = truths[0]
+                    for truth in truths[1:]:
+                        both = self.builder.and_(both, truth)
+                    with self.builder.if_then(both):
+                        self._write(statement.body)
+                case Given():
+                    there = self.builder.icmp_unsigned(
+                        "!=", self.values[statement.argument], ir.Constant(_POINTER, None)
+                    )
+                    with self.builder.if_then(there):
+                        self._write(statement.body)
+                case Lanes():
+                    with _loop(self.builder, _INTEGER(0), self.values["n"], "m") as m:
+                        for line in statement.body:
+                            self._lane(line, m)
+                case Total():
+                    self._total(statement)
+
+    def _whole(self, number: Whole) -> Any:
+        operation, operands = number.operation, number.operands
+        if operation == "name":
+            return self.values[str(operands[0])]
+        if operation == "number":
+            return _INTEGER(operands[0])
+        a, b = (self._whole(operand) for operand in operands if isinstance(operand, Whole))
+        if operation == "min":
+            return _least(self.builder, a, b)
+        if operation in _ARITHMETIC:
+            return getattr(self.builder, _ARITHMETIC[operation])(a, b)
+        return self.builder.icmp_signed(operation, a, b)
+
+    def _lane(self, line: Put | Evaluate, m: Any) -> None:
+        if isinstance(line, Put):
+            self._put(line.target, self._read(line.value, m), m)
+            return
+        values = self._evaluate(line.results, [self._read(leaf, m) for leaf in line.leaves])
+        for target, value in zip(line.targets, values, strict=True):
+            self._put(target, value, m)
+
+    def _read(self, source: Read, m: Any) -> Any:
+        if isinstance(source, float):
+            return self._literal(source)
+        if isinstance(source, Source):
+            if source.name in self.fixed:
+                return self.fixed[source.name]
+            return self._load(self.values[source.name], self.builder.add(self.values["m0"], m))
+        return self._load(*self._place(source, m))
+
+    def _put(self, target: Target, value: Any, m: Any) -> None:
+        if isinstance(target, Sum):
+            target = Slot(target.local)
+            value = self.builder.fadd(self._read(target, m), value)
+        array, index = self._place(target, m)
+        self.builder.store(value, self._pointer(array, index))
+
+    def _place(self, place: Slot | Element, m: Any) -> tuple[Any, Any]:
+        if isinstance(place, Slot):
+            start = self.builder.mul(self._whole(place.at), self.size)
+            return self.buffers[place.local], self.builder.add(start, m)
+        row = self.builder.add(self.values["m0"], m)
+        if place.offset is not None:
+            row = self.builder.add(self._whole(place.offset), row)
+        return self.values[place.array], row
+
+    def _pointer(self, array: Any, index: Any) -> Any:
+        return self.builder.gep(array, [index], inbounds=True, source_etype=self.real)
+
+    def _load(self, array: Any, index: Any) -> Any:
+        return self.builder.load(self._pointer(array, index), typ=self.real)
+
+    def _literal(self, number: float) -> Any:
+        return ir.Constant(self.real, number)
+
+    def _evaluate(self, results: Sequence[Value], leaves: Sequence[Any]) -> list[Any]:
+        """Write the operations that the results need, once."""
+        values: dict[Value, Any] = dict(enumerate(leaves))
+        for value in self.program.needed(results):
+            node = self.program.nodes[value]
+            operands = [values[operand] for operand in node.operands]
+            if node.operation == "literal":
+                values[value] = self._literal(float.fromhex(node.literal))
+            elif node.operation == "float":
+                values[value] = self.builder.uitofp(operands[0], self.real)
+            elif node.operation != "leaf":
+                values[value] = OPERATIONS[node.operation](self.builder, *operands)
+        return [values[result] for result in results]
+
+    def _total(self, total: Total) -> None:
+        builder = self.builder
+        with builder.goto_entry_block():
+            place = builder.alloca(_DOUBLE)
+        builder.store(ir.Constant(_DOUBLE, 0.0), place)
+        with _loop(builder, _INTEGER(0), self.values["n"], "m") as m:
+            value = self._read(Slot(total.local), m)
+            wide = value if self.real == _DOUBLE else builder.fpext(value, _DOUBLE)
+            builder.store(builder.fadd(builder.load(place, typ=_DOUBLE), wide), place)
+        index = builder.udiv(self.values["m0"], self.size)
+        there = builder.gep(self.values[total.array], [index], inbounds=True, source_etype=_DOUBLE)
+        builder.store(builder.load(place, typ=_DOUBLE), there)
+
+
+def _least(builder: Any, a: Any, b: Any) -> Any:
+    kind = ir.FunctionType(_INTEGER, [_INTEGER, _INTEGER])
+    return builder.call(builder.module.declare_intrinsic("llvm.smin", [_INTEGER], kind), [a, b])
+
+
+@contextmanager
+def _loop(builder: Any, first: Any, stop: Any, name: str) -> Iterator[Any]:
+    """A loop from ``first`` up to, and without, ``stop``; gives the running number."""
+    before = builder.block
+    head, body, after = (builder.append_basic_block(f"{name}.{part}") for part in ("head", "body", "exit"))
+    builder.branch(head)
+    builder.position_at_end(head)
+    number = builder.phi(_INTEGER, name)
+    number.add_incoming(first, before)
+    builder.cbranch(builder.icmp_signed("<", number, stop), body, after)
+    builder.position_at_end(body)
+    yield number
+    number.add_incoming(builder.add(number, _INTEGER(1), flags=("nuw", "nsw")), builder.block)
+    builder.branch(head)
+    builder.position_at_end(after)

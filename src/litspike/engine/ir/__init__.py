@@ -1,0 +1,1 @@
+"""A step as data: its operations, and the loops around them."""

@@ -1,0 +1,338 @@
+"""The loop nest of a step over time, and of its adjoint, as data. Each code generator prints the same nest.
+
+A nest is run by one worker on one block of neurons. What stands in :class:`Lanes` happens once for each neuron of the
+block: a loop on a CPU, one thread each on a GPU. What a :class:`Local` holds stays with its neuron from statement to
+statement: in the nearest cache on a CPU, in registers or in room that the launch brings along on a GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from litspike.engine.ir.operations import Value
+from litspike.engine.ir.trace import Program
+
+SEGMENT = 16
+"""Steps after which the states are kept for the backward pass, which computes those between again."""
+
+
+class Kind(StrEnum):
+    """Where the values of a leaf are found: the letter stands in a graph that is saved."""
+
+    PER_STEP = "t"
+    """An array of a value per step and neuron."""
+    PER_NEURON = "l"
+    """An array of a value per neuron."""
+    SHARED = "s"
+    """One value in memory for all neurons."""
+    NUMBER = "n"
+    """A number that is an argument of the call."""
+
+
+class Leaf(NamedTuple):
+    """The input, a state or a constant of a step: where it is found, and whether its gradient is asked for."""
+
+    kind: Kind
+    wants_gradient: bool = False
+
+
+@dataclass(frozen=True)
+class Whole:
+    """An integer: a ``name``, a ``number``, or an operation on two others. A comparison gives a truth value."""
+
+    operation: str
+    operands: tuple[Whole | str | int, ...]
+
+    def __add__(self, other: Whole | int) -> Whole:
+        return Whole("+", (self, whole(other)))
+
+    def __sub__(self, other: Whole | int) -> Whole:
+        return Whole("-", (self, whole(other)))
+
+    def __mul__(self, other: Whole | int) -> Whole:
+        return Whole("*", (self, whole(other)))
+
+    def __floordiv__(self, other: Whole | int) -> Whole:
+        return Whole("//", (self, whole(other)))
+
+    def __mod__(self, other: Whole | int) -> Whole:
+        return Whole("%", (self, whole(other)))
+
+    def least(self, other: Whole | int) -> Whole:
+        """The smaller of the two."""
+        return Whole("min", (self, whole(other)))
+
+    def equals(self, other: Whole | int) -> Whole:
+        """Whether they are equal."""
+        return Whole("==", (self, whole(other)))
+
+    def differs(self, other: Whole | int) -> Whole:
+        """Whether they are not equal."""
+        return Whole("!=", (self, whole(other)))
+
+
+def whole(value: Whole | str | int) -> Whole:
+    """An integer by its name or number."""
+    if isinstance(value, Whole):
+        return value
+    return Whole("name" if isinstance(value, str) else "number", (value,))
+
+
+T, M = whole("T"), whole("M")
+"""Number of time steps, and of neurons of the whole call: those of one sample times the batch."""
+
+
+class Argument(NamedTuple):
+    """An argument of a nest: an ``array`` of reals, one that ``may_miss``, one of a single value that is ``shared`` by
+    all neurons, one of doubles that takes ``totals`` of blocks, an ``integer`` or a real ``number``.
+    """
+
+    name: str
+    type: str = "array"
+
+
+class Local(NamedTuple):
+    """What each neuron of the block holds: one value, or one in each of several slots."""
+
+    name: str
+    slots: int = 1
+
+
+class Slot(NamedTuple):
+    """A slot of a local, to read or to write."""
+
+    local: Local
+    at: Whole = whole(0)  # immutable
+
+
+class Element(NamedTuple):
+    """The neuron's element of an array, to read or to write; ``offset`` is that of the row of all M neurons."""
+
+    array: str
+    offset: Whole | None = None
+
+
+class Sum(NamedTuple):
+    """A local to which a value is added."""
+
+    local: Local
+
+
+class Source(NamedTuple):
+    """A state before the first step, or a constant, by its argument's name, wherever its kind says it is found."""
+
+    name: str
+    kind: Kind
+
+
+_TYPES = {Kind.NUMBER: "number", Kind.SHARED: "shared"}
+ZERO = 0.0
+Read = Slot | Element | Source | float
+Target = Slot | Element | Sum
+
+
+@dataclass(frozen=True)
+class Put:
+    """Write a value."""
+
+    target: Target
+    value: Read
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Evaluate values of the program from its leaves, all of them before any is written."""
+
+    results: tuple[Value, ...]
+    leaves: tuple[Read, ...]
+    targets: tuple[Target, ...]
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """For each neuron of the block."""
+
+    body: tuple[Put | Evaluate, ...]
+
+
+@dataclass(frozen=True)
+class Over:
+    """A loop from 0 up to, and without, ``count``."""
+
+    name: str
+    count: Whole
+    body: tuple[Statement, ...]
+
+
+@dataclass(frozen=True)
+class If:
+    """What happens where all conditions hold."""
+
+    conditions: tuple[Whole, ...]
+    body: tuple[Statement, ...]
+
+
+@dataclass(frozen=True)
+class Given:
+    """What happens where an argument that may miss is there."""
+
+    argument: str
+    body: tuple[Statement, ...]
+
+
+@dataclass(frozen=True)
+class Total:
+    """Write the sum of a local over the block, taken in double precision, to the block's place in an array."""
+
+    local: Local
+    array: str
+
+
+Statement = Lanes | Over | If | Given | Total
+
+
+class Nest(NamedTuple):
+    """A function: its arguments in order, what each neuron holds, and its statements."""
+
+    name: str
+    arguments: tuple[Argument, ...]
+    locals: tuple[Local, ...]
+    body: tuple[Statement, ...]
+
+
+def forward_nest(program: Program, leaves: Sequence[Leaf]) -> Nest:
+    """The step over time.
+
+    Its arguments: T, M, the input and its stride between steps, states, constants, output, last states, and the room
+    for the states before every SEGMENT-th step but the first.
+
+    Args:
+        program: the step.
+        leaves: the input, the states and the constants.
+    """
+    names = range(program.states)
+    now = [Local(f"u{index}") for index in names]
+    starts, constants = _sources(program, leaves)
+    t = whole("t")
+    segment = t // SEGMENT
+    keep = Lanes(tuple(Put(_kept(program, segment, index), Slot(now[index])) for index in names))
+    step = Evaluate(
+        program.outputs,
+        (Element("x", t * whole("xs")), *map(Slot, now), *constants),
+        (Element("out", t * M), *map(Slot, now)),
+    )
+    body = (
+        Lanes(tuple(Put(Slot(local), start) for local, start in zip(now, starts, strict=True))),
+        Over("t", T, (Given("kept", (If(((t % SEGMENT).equals(0), segment.differs(0)), (keep,)),)), Lanes((step,)))),
+        Lanes(tuple(Put(Element(f"last{index}"), Slot(now[index])) for index in names)),
+    )
+    results = (Argument("out"), *(Argument(f"last{index}") for index in names), Argument("kept", "may_miss"))
+    return Nest("forward", (*_inputs(program, leaves), *results), tuple(now), body)
+
+
+def backward_nest(program: Program, leaves: Sequence[Leaf]) -> Nest:
+    """The adjoint of :func:`forward_nest`: each segment is run forward once more, then walked back.
+
+    Its arguments: T, M, the input and its stride, states, constants, the states that were kept, the gradient of the
+    output and its stride, the gradients of the last states; then where the gradients go: of the input, if wanted, of
+    the first states, and of each constant that wants one. What has one value per neuron gets its gradient per neuron,
+    summed over time; what has one for all, a double for each block.
+    """
+    names = range(program.states)
+    past = [Local(f"past{index}", SEGMENT) for index in names]
+    adjoint = [Local(f"adjoint{index}") for index in names]
+    sums = {
+        index: Local(f"sum{index}")
+        for index, (leaf, gradient) in enumerate(zip(leaves, program.gradients, strict=True))
+        if gradient is not None and leaf.kind is not Kind.PER_STEP and not 1 <= index <= program.states
+    }
+    starts, constants = _sources(program, leaves)
+    segments, done, j, back = (T + (SEGMENT - 1)) // SEGMENT, whole("done"), whole("j"), whole("back")
+    segment = segments - 1 - done
+    begin = segment * SEGMENT
+    last = (T - begin).least(SEGMENT) - 1
+
+    def inputs(t: Whole, slot: Whole) -> tuple[Read, ...]:
+        return (Element("x", t * whole("xs")), *(Slot(local, slot) for local in past), *constants)
+
+    first = Lanes(tuple(Put(Slot(past[index]), starts[index]) for index in names))
+    later = Lanes(tuple(Put(Slot(past[index]), _kept(program, segment, index)) for index in names))
+    again = Evaluate(program.outputs[1:], inputs(begin + j, j), tuple(Slot(local, j + 1) for local in past))
+    slot = last - back
+    wanted = {index: value for index, value in enumerate(program.gradients) if value is not None}
+    step = Evaluate(
+        tuple(wanted.values()),
+        (
+            *inputs(begin + slot, slot),
+            Element("gout", (begin + slot) * whole("gs")),
+            *map(Slot, adjoint),
+        ),
+        tuple(
+            Sum(sums[index])
+            if index in sums
+            else Element("g0", (begin + slot) * M)
+            if index == 0
+            else Slot(adjoint[index - 1])
+            for index in wanted
+        ),
+    )
+    recompute: tuple[Statement, ...] = (
+        If((segment.equals(0),), (first,)),
+        Given("kept", (If((segment.differs(0),), (later,)),)),
+        Over("j", last, (Lanes((again,)),)),
+    )
+    body: tuple[Statement, ...] = (
+        Lanes(tuple(Put(Slot(local), ZERO) for local in (*adjoint, *sums.values()))),
+        *(_where(f"glast{index}", Slot(adjoint[index]), Element(f"glast{index}")) for index in names),
+        Over("done", segments, (*(recompute if past else ()), Over("back", last + 1, (Lanes((step,)),)))),
+        *(_where(f"g{1 + index}", Element(f"g{1 + index}"), Slot(adjoint[index])) for index in names),
+        *(
+            Lanes((Put(Element(f"g{index}"), Slot(local)),))
+            if leaves[index].kind is Kind.PER_NEURON
+            else Total(local, f"g{index}")
+            for index, local in sums.items()
+        ),
+    )
+    arguments = (
+        *_inputs(program, leaves),
+        *(Argument("kept", "may_miss"), Argument("gout"), Argument("gs", "integer")),
+        *(Argument(f"glast{index}", "may_miss") for index in names),
+        *(Argument("g0") for _ in range(program.gradients[0] is not None)),
+        *(Argument(f"g{1 + index}", "may_miss") for index in names),
+        *(
+            Argument(f"g{index}", "array" if leaves[index].kind is Kind.PER_NEURON else "totals")
+            for index in sums
+            if index > 0
+        ),
+    )
+    return Nest("backward", arguments, (*past, *adjoint, *sums.values()), body)
+
+
+def _where(argument: str, target: Target, value: Read) -> Given:
+    return Given(argument, (Lanes((Put(target, value),)),))
+
+
+def _kept(program: Program, segment: Whole, index: int) -> Element:
+    """A state before a segment, in the array of those that are kept."""
+    return Element("kept", ((segment - 1) * program.states + index) * M)
+
+
+def _sources(program: Program, leaves: Sequence[Leaf]) -> tuple[list[Source], list[Source]]:
+    """The states before the first step, and the constants."""
+    kinds = [leaf.kind for leaf in leaves[1:]]
+    starts, constants = kinds[: program.states], kinds[program.states :]
+    return (
+        [Source(f"start{index}", kind) for index, kind in enumerate(starts)],
+        [Source(f"constant{index}", kind) for index, kind in enumerate(constants)],
+    )
+
+
+def _inputs(program: Program, leaves: Sequence[Leaf]) -> tuple[Argument, ...]:
+    sources = [source for group in _sources(program, leaves) for source in group]
+    return (
+        *(Argument("T", "integer"), Argument("M", "integer"), Argument("x"), Argument("xs", "integer")),
+        *(Argument(source.name, _TYPES.get(source.kind, "array")) for source in sources),
+    )
