@@ -21,7 +21,7 @@ from litspike.cli.seeds import run_seeds
 from litspike.settings import UserError
 from tests.conftest import PROJECT, Cli, runs
 
-DATA = "--calibrate.min_layers 1 --data.train_points 211 --data.val_points 101 --data.test_points 11 --pictures.every 0"
+DATA = "--calibrate.min_layers 1 --data.train_points 211 --data.val_points 101 --data.test_points 11"
 DDP = "--trainer.devices 2 --trainer.strategy ddp"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
@@ -56,8 +56,10 @@ class Calibration(Callback):
             say(trainer, line(layer, self.target_rate))
 
     def _inputs(self, trainer: Trainer, module: Any) -> list[Tensor]:
-        inputs = []
-        for batch in islice(training_batches(trainer), self.batches):
+        inputs: list[Tensor] = []
+        for batch in chain(islice(training_batches(trainer), self.batches), [None]):
+            if not trainer.strategy.reduce_boolean_decision(batch is not None):  # one process has no further
+                break
             x = trainer.precision_plugin.convert_input(batch)[0]
             inputs.append(module.encoder(samples_of_all(x) if trainer.world_size > 1 else x))
         return inputs

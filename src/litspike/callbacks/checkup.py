@@ -23,9 +23,10 @@ from litspike.callbacks.diagnoses import (
     of_outputs,
 )
 from litspike.callbacks.findings import Gradient, WatchedLayer, gradient_norms
+from litspike.callbacks.together import same_everywhere
 from litspike.metrics import Spread
 from litspike.networks.watch import Seen, watched
-from litspike.settings import LitspikeWarning, number, whole
+from litspike.settings import LitspikeWarning, UserError, number, whole
 
 
 class CheckUp(Callback):
@@ -103,8 +104,9 @@ class CheckUp(Callback):
         if trainer.sanity_checking or not self._due(trainer):
             return
         # of all processes or of none: one that failed would leave the others waiting for its figures
-        self._failed = not trainer.strategy.reduce_boolean_decision(not self._failed)
-        self._guarded(self._sum_up)
+        seen = None if self._failed else [layer.seen for layer in self._layers.values()]
+        same = same_everywhere(trainer, (seen, None if self._spread is None else list(self._spread.low.shape)))
+        self._guarded(self._sum_up, same)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the figures of the epoch, and say what lasts."""
@@ -146,7 +148,9 @@ class CheckUp(Callback):
             self._layers[seen.name] = WatchedLayer(seen)
         self._layers[seen.name].update(seen, self._closely)
 
-    def _sum_up(self) -> None:
+    def _sum_up(self, same: bool) -> None:
+        if not same:
+            raise UserError("it failed in another process, or other layers were called there")
         layers = [layer.figures() for layer in self._layers.values()]
         self._validated = [figures for figures in layers if figures is not None]
         self._apart = math.nan if self._spread is None else float(self._spread.compute())

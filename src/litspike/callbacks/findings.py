@@ -37,6 +37,11 @@ class WatchedLayer:
         self._inside = MeanMetric().to(seen.output.device)
         self._fires: bool | None = None
 
+    @property
+    def seen(self) -> tuple[str, bool | None]:
+        """Which layer it is, and whether it fires; None before its first call in an epoch."""
+        return self.label, self._fires
+
     def reset(self) -> None:
         """Begin a new epoch."""
         self._firing.reset()

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torchmetrics import Metric
 
 from litspike.callbacks.anytime import looked_at
 from litspike.metrics import Firing, Operations, SampleMean
@@ -75,6 +76,15 @@ class Gathering:
                 self.left_out.setdefault(part, "nothing was seen of it")
             if not everywhere(part not in self.left_out):
                 self.left_out.setdefault(part, "it failed in another process")
+
+    def sum_up(self) -> None:
+        """Add up over all processes what was not given up; later no part asks another process for anything."""
+        parts: dict[str, Metric | None] = {"loss": self.losses, "score": self.scores}
+        parts |= {f"layer {name}": firing for name, (_, firing) in sorted(self.firing.items())}
+        parts |= {"operations": self.operations, "anytime": self.answers}
+        for part, metric in parts.items():
+            if metric is not None:
+                self._safely(part, metric.compute)
 
     def batch_end(self, x: Tensor, y: Tensor) -> None:
         """Take in the answers to a batch, [B, *], whose targets are y."""

@@ -36,7 +36,6 @@ def figures(trainer: Trainer, module: LightningModule, gathering: Gathering | No
     }
     if gathering is None:
         return found
-    # every process asks, in the same order: the sums wait for each other
     known: dict[str, Known] = {}
     if "loss" not in gathering.left_out:
         known |= zip(["loss"], _means_with_intervals(gathering.losses, ["loss"]), strict=True)

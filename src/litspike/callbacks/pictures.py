@@ -14,7 +14,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from litspike.callbacks.looking import Kept
-from litspike.callbacks.together import at_the_first
+from litspike.callbacks.together import as_the_first, at_the_first
 from litspike.files import replacing
 from litspike.settings import LitspikeWarning, SettingError, UserError, whole
 from litspike.tasks.task import Task
@@ -53,7 +53,7 @@ class Drawing(Callback):
 
     @abstractmethod
     def due(self, trainer: Trainer) -> bool:
-        """Whether the validation that begins is to be drawn; the same in every process."""
+        """Whether the validation that begins is to be drawn; the first process is asked."""
 
     @abstractmethod
     def epoch(self, trainer: Trainer) -> int:
@@ -66,7 +66,7 @@ class Drawing(Callback):
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to listen to what the readout says, where the validation is to be drawn."""
         self._end()
-        if isinstance(pl_module, Task) and self.due(trainer):
+        if isinstance(pl_module, Task) and as_the_first(trainer, self.due(trainer)):
             self._kept, self._problem = Kept(pl_module.loss, self.samples), None
             self._stop = pl_module.readout.register_forward_hook(self._listen).remove
 

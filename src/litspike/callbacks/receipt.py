@@ -75,13 +75,15 @@ class Receipt(Callback):
         if gathering is not None:
             gathering.close()
             gathering.agree(lambda here: bool(trainer.strategy.reduce_boolean_decision(here, all=True)))
+            gathering.sum_up()
+        if not trainer.is_global_zero:
+            return
         with self._warning("receipt"):
             said, curve = self._said(trainer, pl_module, gathering)
-            if trainer.is_global_zero:
-                self._write(trainer, said)
-                if curve is not None:
-                    with self._warning("anytime curve"):
-                        self._draw(trainer, curve, int(said["epochs"] or 0))
+            self._write(trainer, said)
+            if curve is not None:
+                with self._warning("anytime curve"):
+                    self._draw(trainer, curve, int(said["epochs"] or 0))
 
     @contextmanager
     def _warning(self, what: str) -> Iterator[None]:
@@ -95,7 +97,7 @@ class Receipt(Callback):
     def _said(
         self, trainer: Trainer, module: LightningModule, gathering: Gathering | None
     ) -> tuple[dict[str, Any], Curve | None]:
-        """What the receipt says, and the curve; every process takes part in the sums."""
+        """What the receipt says, and the curve."""
         said = {
             "written": datetime.now().astimezone().isoformat(timespec="seconds"),
             **_of_origin(self._origin),
@@ -119,7 +121,7 @@ class Receipt(Callback):
                 said["anytime"] = _of_curve(curve)
             elif "anytime" not in left_out:
                 left_out["anytime"] = "one time step makes no curve"
-            if trainer.is_global_zero and gathering.sample is not None:
+            if gathering.sample is not None:
                 said["latency"] = latency(gathering.task, gathering.sample)
         of_machine = {**machine(module.device), "processes": trainer.world_size, "precision": str(trainer.precision)}
         return {**said, "left_out": left_out, "versions": versions(), "machine": of_machine}, curve

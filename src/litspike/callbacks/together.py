@@ -1,12 +1,27 @@
-"""What several processes bring together. Samples are dealt out to them in turn, and come back so."""
+"""What several processes decide and bring together. Samples are dealt out to them in turn, and come back so.
+
+Whether to communicate may depend on nothing that only some processes have, such as a logger, a folder or a clock: the
+others would wait for ever. It is decided by the settings, by the counters of the training, or by :func:`as_the_first`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from lightning import Trainer
 from torch import Tensor, distributed
 from torchmetrics.utilities.distributed import gather_all_tensors
+
+
+def as_the_first(trainer: Trainer, decision: bool) -> bool:
+    """What the first process decides. All have to call it."""
+    return bool(trainer.strategy.broadcast(decision))
+
+
+def same_everywhere(trainer: Trainer, value: Any) -> bool:
+    """Whether every process has the same value. All have to call it."""
+    return trainer.strategy.reduce_boolean_decision(trainer.strategy.broadcast(value) == value)
 
 
 def at_the_first(value: Any) -> list[Any]:

@@ -31,7 +31,7 @@ from litspike.cli.monitors import check_monitors
 from litspike.cli.origin import origin_of
 from litspike.cli.parser import Parser, ParserExit
 from litspike.cli.picture import DrawingTrainer, picture_files
-from litspike.cli.processes import SameCheckpoint, check, end_the_others, place
+from litspike.cli.processes import SameEverywhere, check, end_the_others, place
 from litspike.cli.record import RunRecord
 from litspike.cli.runs import BEST, LAST, Run, logs_folder
 from litspike.cli.suitable import Suitable
@@ -163,7 +163,7 @@ class LitspikeCLI(LightningCLI):
             checkpoints.compare(self.ckpt_path, self.checkpoint, self.model)
         settings = {**self._get(self.config_init, "trainer"), **kwargs}
         _check_accelerator(settings["accelerator"])
-        same = SameCheckpoint(self.ckpt_path)
+        same = SameEverywhere(self.ckpt_path)
         callbacks = [same, Suitable(), self._get(self.config_init, "console"), *self._callbacks(settings)]
         if self.subcommand != "fit":
             settings["enable_checkpointing"] = False
@@ -173,9 +173,11 @@ class LitspikeCLI(LightningCLI):
             settings["plugins"] = [*plugins, checkpoints.AtomicCheckpointIO()]
         if settings["logger"] in (None, True):
             settings["logger"] = False
-            if self.run is not None and self.subcommand in ("fit", "test"):
+            if self.subcommand in ("fit", "test") and (self.run is not None or not self.first):
                 board = TensorBoardLogger if self.subcommand == "fit" else BestEffortBoard
-                settings["logger"] = board(self.run.folder, name="", version="", default_hp_metric=False)
+                # every process has one, as callbacks ask for it; only the first one's writes
+                folder = self.run.folder if self.run else self.home
+                settings["logger"] = board(folder, name="", version="", default_hp_metric=False)
         if settings["enable_progress_bar"] is not False and sys.stdout.isatty():
             callbacks.append(FitProgress())
         else:

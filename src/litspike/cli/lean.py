@@ -15,6 +15,8 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.profilers import PassThroughProfiler
 
+from litspike.callbacks.together import as_the_first
+
 STEP_HOOKS = (
     "on_train_batch_start",
     "on_before_zero_grad",
@@ -56,7 +58,7 @@ class LastCheckpoint(EpochCheckpoint):
         """Write it, unless another one comes soon."""
         ends = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
         due = ends or trainer.global_step == trainer.max_steps or time.monotonic() - self._written >= self.SECONDS
-        if trainer.strategy.broadcast(due):  # the first process's clock counts: all of them write it or none
+        if as_the_first(trainer, due):  # each has a clock of its own
             super().on_train_epoch_end(trainer, pl_module)
             self._written = time.monotonic()
 

@@ -78,11 +78,11 @@ def check(trainer: Trainer) -> None:
             raise UserError(f"trainer.devices: {error}") from error
 
 
-class SameCheckpoint(Callback):
-    """Checks that all processes found the same checkpoint, since each looks for it by itself.
+class SameEverywhere(Callback):
+    """Checks that all processes found the same checkpoint and have as many batches, since each looks by itself.
 
     Raises:
-        UserError: before anything runs, in each process that found another one than the first.
+        UserError: before anything runs, in each process that found something else than the first.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -93,6 +93,30 @@ class SameCheckpoint(Callback):
         theirs = trainer.strategy.broadcast(str(self.path))
         if theirs != str(self.path):
             raise UserError(f"ckpt_path: process {trainer.global_rank} found {self.path}, the first one {theirs}")
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compare the batches of training with those of the first process, which would be waited for."""
+        self._compare("training", trainer, trainer.num_training_batches)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compare those of a validation."""
+        self._compare("validation", trainer, trainer.num_val_batches)
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compare those of a test."""
+        self._compare("test", trainer, trainer.num_test_batches)
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compare those of a prediction."""
+        self._compare("prediction", trainer, trainer.num_predict_batches)
+
+    def _compare(self, part: str, trainer: Trainer, batches: object) -> None:
+        theirs = trainer.strategy.broadcast(batches)
+        if theirs != batches:
+            raise UserError(
+                f"data: process {trainer.global_rank} has {batches} batches of {part}, the first one {theirs}: "
+                "deal out as many to each"
+            )
 
 
 def end_the_others(trainer: Trainer) -> None:
