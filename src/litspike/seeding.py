@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from litspike.settings import SettingError, whole
+from litspike.settings import whole
 
 
 def seed_in_range(setting: str, seed: int) -> int:
@@ -17,9 +17,7 @@ def seed_in_range(setting: str, seed: int) -> int:
     Raises:
         SettingError: if it is not.
     """
-    if whole(setting, seed, 0) >= 2**32:
-        raise SettingError(setting, seed, "is above 4294967295")
-    return seed
+    return whole(setting, seed, 0, most=2**32 - 1)
 
 
 def generator(seed: int, *purpose: int, device: torch.device | str = "cpu") -> torch.Generator:

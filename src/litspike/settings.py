@@ -66,8 +66,8 @@ def bounds(interval: str) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def whole(setting: str, value: Any, least: int = 1) -> int:
-    """Check that ``value`` is a whole number of at least ``least``, and return it.
+def whole(setting: str, value: Any, least: int = 1, most: int = 2**31 - 1) -> int:
+    """Check that ``value`` is a whole number of at least ``least`` and at most ``most``, and return it.
 
     Raises:
         SettingError: if it is not.
@@ -76,4 +76,6 @@ def whole(setting: str, value: Any, least: int = 1) -> int:
         raise SettingError(setting, value, "is not a whole number")
     if value < least:
         raise SettingError(setting, value, f"is less than {least}")
+    if value > most:
+        raise SettingError(setting, value, f"is above {most}")
     return value

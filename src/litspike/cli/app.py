@@ -40,6 +40,7 @@ from litspike.settings import LitspikeWarning, UserError, whole
 
 DESCRIPTION = "Spiking neural networks, trained from one command line."
 USAGE = f"main.py {{{','.join(SUBCOMMANDS)},compare}} [-c FILE] [--SETTING VALUE ...]"
+MOST_THREADS = 1024
 ANOTHER = f"    compare             {ABOUT}\n"
 """The line in the help of the subcommand that needs no trainer, and is none of Lightning's."""
 
@@ -145,7 +146,7 @@ class LitspikeCLI(LightningCLI):
             check_monitors(self.config[self.subcommand])
         threads = self._get(self.config, "threads")
         if threads is not None:
-            torch.set_num_threads(whole("threads", threads))
+            torch.set_num_threads(whole("threads", threads, most=MOST_THREADS))
             os.environ["OMP_NUM_THREADS"] = str(threads)  # of several processes Lightning would set another number
         try:
             super().instantiate_classes()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 from litspike.cli.compare import compare
-from litspike.cli.messages import answered
+from litspike.cli.ending import answered
+from litspike.settings import UserError
 
 
 def main(args: list[str] | None = None, home: Path | None = None) -> int:
@@ -21,12 +21,18 @@ def main(args: list[str] | None = None, home: Path | None = None) -> int:
         The exit status: 0 for success, 1 for a mistake that a line on standard error explains, 2 for arguments that
         can't be parsed, 130 after Ctrl-C.
     """
-    args = sys.argv[1:] if args is None else args
-    home = home or Path.cwd()
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # where a user's own classes lie
+    return answered(lambda: _run(sys.argv[1:] if args is None else args, home))
+
+
+def _run(args: list[str], home: Path | None) -> int:
+    try:
+        current = Path.cwd()
+    except FileNotFoundError:
+        raise UserError("the current folder is gone: change into another one") from None
+    if str(current) not in sys.path:
+        sys.path.append(str(current))  # where a user's own classes lie
     if args[:1] == ["compare"]:
-        return answered(lambda: compare(args[1:], home))
+        return compare(args[1:], home or current)
     from litspike.cli.training import train  # Lightning takes seconds to import, and comparing needs none
 
-    return train(args, home, main)
+    return train(args, home or current, main)

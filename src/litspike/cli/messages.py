@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import errno
 import logging
 import re
 import sys
@@ -14,9 +13,8 @@ from typing import Any
 
 from jsonargparse import Namespace
 
+from litspike.cli.ending import being_made, chain, expected, raised_by_a_library
 from litspike.settings import LitspikeWarning, SettingError, UserError
-
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 _KEY = re.compile(r'(?:Parser key|Key) "([^"]+)"')
 _UNKNOWN = re.compile(r"(?:[Oo]ption '|unrecognized arguments: )([^' =]+)")
@@ -97,20 +95,33 @@ def _plain(expected: str) -> str:
 def users_mistake(error: Exception, config: Namespace) -> Exception:
     """The user's mistake behind an error of a constructor, which jsonargparse wraps; the error itself if there is none.
 
-    A wrong setting gets its full name, as far as the configuration tells which one holds the value.
+    A wrong setting gets its full name, as far as the configuration tells which one holds the value. What a library
+    refuses is a mistake too, but not what fails in litspike's own code or in the user's.
     """
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, UserError):
-        cause = cause.__cause__ or cause.__context__
-    if not isinstance(cause, UserError):
-        return error
+    cause = next((cause for cause in chain(error) if isinstance(cause, UserError)), None)
     if isinstance(cause, SettingError):
         name = cause.setting.split("[")[0]
         for path, settings in namespaces(config, ""):
             value = settings.get(name)
             if name in settings and (value == cause.value or (isinstance(value, list) and cause.value in value)):
                 return UserError(f"{setting_name(path)}.{cause}".lstrip("."))
-    return cause
+    if cause is not None:
+        return cause
+    if line := expected(error):
+        return UserError(line)
+    if not raised_by_a_library(error):
+        return error
+    deepest = list(chain(error))[-1]
+    name = type(deepest).__name__
+    kind = "" if name in ("TypeError", "ValueError", "RuntimeError", "MisconfigurationException") else f"{name}: "
+    return UserError(f"{setting_name(_refusing(error, config))}: {kind}{deepest}")
+
+
+def _refusing(error: Exception, config: Namespace) -> str:
+    """Name of the innermost group of settings whose class was being made when an error was raised."""
+    paths = {str(settings.get("class_path")): path for path, settings in namespaces(config, "")}
+    made = [f"{kind.__module__}.{kind.__qualname__}" for kind in being_made(error)]
+    return next((paths[name] for name in reversed(made) if name in paths), "trainer")
 
 
 def namespaces(config: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -123,39 +134,6 @@ def namespaces(config: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
     elif isinstance(config, list):
         for index, value in enumerate(config):
             yield from namespaces(value, f"{path}[{index}]")
-
-
-def say(line: str) -> None:
-    """Print what went wrong."""
-    print(f"litspike: {line}", file=sys.stderr, flush=True)
-
-
-def answered(run: Callable[[], int], say: Callable[[str], None] = say) -> int:
-    """Run, and answer mistakes and interruptions in one line.
-
-    Args:
-        run: gives the exit status.
-        say: prints the line.
-
-    Returns:
-        The exit status.
-    """
-    try:
-        return run()
-    except UserError as error:
-        say(" ".join(str(error).split()))
-        return error.status
-    except OSError as error:
-        if error.errno not in DISK_ERRORS:
-            raise
-        where = f"{error.filename}: " if error.filename else ""
-        say(f"{where}{error.strerror}: what was complete before is kept")
-        return 1
-    except SystemExit as error:
-        return error.code if isinstance(error.code, int) else 0
-    except KeyboardInterrupt:
-        say("interrupted")
-        return 130
 
 
 class Spoken(logging.Handler):

@@ -15,8 +15,8 @@ from rich.console import Console as Terminal
 from rich.table import Table
 
 from litspike.cli.call import Call
+from litspike.cli.ending import say
 from litspike.cli.finding import is_finished
-from litspike.cli.messages import say
 from litspike.cli.processes import place
 from litspike.cli.runs import BEST, LAST, logs_folder, runs_in, tested
 from litspike.figure_text import interval, written

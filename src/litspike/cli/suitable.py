@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -77,7 +77,7 @@ def _as_evaluated(task: nn.Module) -> Iterator[None]:
 def _one(loader: Any) -> tuple[Tensor, Tensor] | None:
     """The first sample as a batch of one; None of a loader that can't say it without going on."""
     data: Any = getattr(loader, "dataset", None)
-    if data is None or isinstance(data, IterableDataset) or not isinstance(data, Sized) or len(data) == 0:
+    if data is None or isinstance(data, IterableDataset) or not hasattr(data, "__len__") or len(data) == 0:
         return None
     if isinstance(data, TensorDataset):
         x, y = data[:1]

@@ -8,7 +8,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from litspike.cli.app import LitspikeCLI
 from litspike.cli.call import Call
-from litspike.cli.messages import answered, quieten, say, speak
+from litspike.cli.ending import answered, say
+from litspike.cli.messages import quieten, speak
 from litspike.cli.processes import loss_of_another, place, repeatable, to_say
 from litspike.cli.seeds import Command, run_seeds
 from litspike.settings import UserError

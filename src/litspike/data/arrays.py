@@ -196,7 +196,10 @@ class Arrays(TensorDataModule):
 def _file(setting: str, path: str) -> Path:
     if Path(path).suffix.lower() not in _READABLE:
         raise SettingError(setting, path, f"is none of {', '.join(_READABLE)}")
-    return Path(path).expanduser()
+    file = Path(path).expanduser()
+    if file.exists() and not file.is_file():
+        raise SettingError(setting, path, "is no file")
+    return file
 
 
 def _measure(train: FilePart) -> tuple[NDArray[Any], NDArray[Any]]:
