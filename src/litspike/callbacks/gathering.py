@@ -80,7 +80,7 @@ class Gathering:
     def sum_up(self) -> None:
         """Add up over all processes what was not given up; later no part asks another process for anything."""
         parts: dict[str, Metric | None] = {"loss": self.losses, "score": self.scores}
-        parts |= {f"layer {name}": firing for name, (*_, firing) in sorted(self.firing.items())}
+        parts |= {label: self.firing[name][-1] for name, label in self.layers.items() if name in self.firing}
         parts |= {"operations": self.operations, "anytime": self.answers}
         for part, metric in parts.items():
             if metric is not None:
