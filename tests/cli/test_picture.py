@@ -33,7 +33,7 @@ def test_picture_takes_a_checkpoint_by_its_name_and_its_runs_own_settings(cli: C
     copy.parent.mkdir()
     copy.write_bytes((first / "checkpoints" / "best.ckpt").read_bytes())
     assert cli(f"picture --ckpt_path {copy}").status == 0
-    assert (copy.parent / "pictures" / "spikes-layer-2.png").is_file()
+    assert (copy.parent / "copy.litspike" / "pictures" / "spikes-layer-2.png").is_file()
     assert not (second / "pictures").exists()
 
 

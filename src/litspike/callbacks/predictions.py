@@ -39,6 +39,7 @@ class PredictionFile(BasePredictionWriter):
         if not trainer.is_global_zero:
             return
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(self.path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)
                 writer.writerow(columns[0])

@@ -20,7 +20,7 @@ from litspike.callbacks.latency import latency
 from litspike.callbacks.measured import anytime, connections, energies, figures, layers, parameters
 from litspike.callbacks.provenance import Origin, file_hash, machine, text_hash, versions
 from litspike.callbacks.receipt_text import readable
-from litspike.files import replace_text, replacing
+from litspike.files import read_text, replace_text, replacing
 from litspike.settings import LitspikeWarning
 from litspike.tasks.task import Task
 
@@ -129,7 +129,7 @@ class Receipt(Callback):
     def _write(self, trainer: Trainer, said: dict[str, Any]) -> None:
         folder = self._origin.folder
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ("anytime.csv", "anytime.png"):
+        for name in ("anytime.csv", "anytime.png") if _has_curve(folder / "receipt.json") else ():
             (folder / name).unlink(missing_ok=True)  # of another test
         replace_text(folder / "receipt.json", json.dumps(said, indent=2, ensure_ascii=False) + "\n")
         replace_text(folder / "receipt.md", readable(said))
@@ -153,6 +153,15 @@ class Receipt(Callback):
                     f"test/over time/{curve.score} by synaptic operations", value, round(curve.operations[index])
                 )
         board.add_image("anytime", pixels(figure), epoch, dataformats="HWC")
+
+
+def _has_curve(receipt: Path) -> bool:
+    """Whether a receipt was written with an anytime curve beside it."""
+    try:
+        said = json.loads(read_text(receipt))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(said, dict) and "anytime" in said
 
 
 def _of_origin(origin: Origin) -> dict[str, Any]:

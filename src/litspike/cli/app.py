@@ -33,7 +33,7 @@ from litspike.cli.parser import Parser, ParserExit
 from litspike.cli.picture import DrawingTrainer, picture_files
 from litspike.cli.processes import SameEverywhere, check, end_the_others, place
 from litspike.cli.record import RunRecord
-from litspike.cli.runs import BEST, LAST, Run, logs_folder
+from litspike.cli.runs import BEST, LAST, Run, logs_folder, results_beside
 from litspike.cli.suitable import Suitable
 from litspike.seeding import seed_in_range
 from litspike.settings import LitspikeWarning, UserError, whole
@@ -198,7 +198,7 @@ class LitspikeCLI(LightningCLI):
         if self.subcommand == "fit":
             return self._fit_callbacks(settings)
         assert self.ckpt_path is not None
-        folder = self.run.folder if self.run else self.ckpt_path.parent
+        folder = self.run.folder if self.run else results_beside(self.ckpt_path)
         if self.subcommand == "predict":
             self._predictions = folder / "predictions.csv"
             return [PredictionFile(self._predictions)]
@@ -267,6 +267,9 @@ class LitspikeCLI(LightningCLI):
         epochs = self.trainer.max_epochs or 0
         if self.ckpt_path and 0 <= epochs <= self.checkpoint["epoch"] + 1:
             raise UserError(f"trainer.max_epochs: {self.ckpt_path} has done its {epochs} epochs: raise it to go on")
+        for name in ("max_epochs", "max_steps", "limit_train_batches"):
+            if getattr(self.trainer, name) == 0:
+                raise UserError(f"trainer.{name}: 0 trains nothing")
         if self.run is None:
             self.trainer.fit(**kwargs)
             return

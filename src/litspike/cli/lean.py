@@ -44,7 +44,12 @@ class EpochCheckpoint(ModelCheckpoint):
 
     def __init__(self, folder: Path | None, name: str, monitor: str | None = None, mode: str = "min") -> None:
         super().__init__(
-            folder, name, monitor=monitor, mode=mode, save_on_train_epoch_end=True, enable_version_counter=False
+            str(folder) if folder else None,
+            name,
+            monitor=monitor,
+            mode=mode,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
         )
 
 

@@ -205,6 +205,11 @@ def logs_folder(given: str | None, home: Path) -> Path:
     return Path(os.path.realpath(os.path.expanduser(given))) if given else home / "logs"
 
 
+def results_beside(checkpoint: Path) -> Path:
+    """The folder for what is found out about a checkpoint that lies in no run: files beside it are somebody else's."""
+    return checkpoint.with_name(f"{checkpoint.stem}.litspike")
+
+
 def runs_in(logs: Path, experiment: str | None = None) -> list[Run]:
     """The runs in a folder of logs, of one experiment or whatever theirs is, in the order of their names."""
     of = [logs / experiment] if experiment else _folders(logs)
