@@ -27,6 +27,7 @@ from litspike.callbacks.together import same_everywhere
 from litspike.metrics import Spread
 from litspike.networks.watch import Seen, watched
 from litspike.settings import LitspikeWarning, UserError, number, whole
+from litspike.tasks.axis import log_at, position
 
 
 class CheckUp(Callback):
@@ -164,7 +165,7 @@ class CheckUp(Callback):
         norms = {gradient.label: gradient.norm for gradient in gradients if gradient.connects}
         lines = lines or of_gradients(norms, self.limits, epoch, self._explained)
         self._say(trainer, self._of_gradients.lasting(lines))
-        self._log(trainer, gradients, epoch)
+        self._log(trainer, gradients)
         self._validated = None
 
     def _diagnose(self, layers: Iterable[LayerFigures], epoch: int) -> Lines:
@@ -174,13 +175,13 @@ class CheckUp(Callback):
         self._explained = bool(lines)
         return lines or of_outputs(self._apart, epoch)
 
-    def _log(self, trainer: Trainer, gradients: Iterable[Gradient], epoch: int) -> None:
+    def _log(self, trainer: Trainer, gradients: Iterable[Gradient]) -> None:
         # named after their stage, as all figures: TensorBoard's HParams tab shows the first five alone, by name
         found = {f"train gradient norm/{gradient.label}": gradient.norm for gradient in gradients}
         for layer in self._validated or []:
             found |= {f"val {name}/{layer.label}": value for name, value in layer.logged().items()}
-        for logger in trainer.loggers if trainer.is_global_zero else []:
-            logger.log_metrics(found, epoch)
+        if trainer.is_global_zero:
+            log_at(trainer, found, position(trainer))
 
     def _gradients(self, module: LightningModule) -> list[Gradient]:
         return gradient_norms(_network(module), {name: layer.label for name, layer in self._layers.items()})

@@ -26,22 +26,27 @@ class Console(Callback):
         self._due: str | None = None
         self._stages: list[str] = []
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock: a fit that goes on inside an epoch doesn't start it again."""
+        self._stages, self._began = ["train"], time.monotonic()
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the epoch before, whose figures are complete only now, and start the clock."""
         self._print_due(trainer)
         self._stages, self._began = ["train"], time.monotonic()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note that the epoch has validation figures of its own, or print the table of a validation."""
-        self._stages.append("val")
+        """Note that the epoch ends with a validation, print one inside it, or the table of a validation alone."""
         if trainer.state.fn == "validate":
             self._print_table(trainer, pl_module, "val")
+        elif trainer.is_last_batch:
+            self._stages.append("val")
+        elif self.epochs and not trainer.sanity_checking:
+            say(trainer, f"{_epoch(trainer)} step {trainer.global_step}  {_text(trainer, 'val')}")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin the line of the epoch; the module's figures come after this hook."""
-        of = f"/{trainer.max_epochs}" if trainer.max_epochs != -1 else ""
-        width = len(str(trainer.max_epochs))
-        self._due = f"epoch {trainer.current_epoch + 1:{width}d}{of}"
+        self._due = _epoch(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the last epoch."""
@@ -58,10 +63,7 @@ class Console(Callback):
     def _print_due(self, trainer: Trainer) -> None:
         if self._due is None or not self.epochs or not trainer.is_global_zero:
             return
-        parts = [self._due]
-        for stage in self._stages:
-            figures = _figures(trainer, stage)
-            parts.append(" ".join([stage, *(f"{name} {written(value)}" for name, value in figures.items())]))
+        parts = [self._due, *(_text(trainer, stage) for stage in self._stages)]
         parts.append(f"{time.monotonic() - self._began:.2f} s")
         self._due = None
         say(trainer, "  ".join(parts))
@@ -87,6 +89,16 @@ def say(trainer: Trainer, line: str) -> None:
             print(line, flush=True)  # whoever reads it through a pipe sees it now
         else:
             bar.print(line)
+
+
+def _epoch(trainer: Trainer) -> str:
+    of = f"/{trainer.max_epochs}" if trainer.max_epochs != -1 else ""
+    return f"epoch {trainer.current_epoch + 1:{len(str(trainer.max_epochs))}d}{of}"
+
+
+def _text(trainer: Trainer, stage: str) -> str:
+    """The figures of a stage in a line."""
+    return " ".join([stage, *(f"{name} {written(value)}" for name, value in _figures(trainer, stage).items())])
 
 
 def _figures(trainer: Trainer, stage: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from litspike.callbacks.looking import Kept
 from litspike.callbacks.together import as_the_first, at_the_first
 from litspike.files import replacing
 from litspike.settings import LitspikeWarning, SettingError, UserError, whole
+from litspike.tasks.axis import position
 from litspike.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ class Pictures(Drawing):
         from litspike.callbacks.plots import pixels
 
         logger: Any = trainer.logger
-        logger.experiment.add_image(name, pixels(figure), self.epoch(trainer), dataformats="HWC")
+        logger.experiment.add_image(name, pixels(figure), position(trainer), dataformats="HWC")
 
 
 class PictureFiles(Drawing):

@@ -25,7 +25,7 @@ from litspike.cli.compare import ABOUT
 from litspike.cli.explain import explain
 from litspike.cli.finding import find
 from litspike.cli.form import check_form
-from litspike.cli.lean import EpochCheckpoint, LastCheckpoint, NoProfiler, drop_empty_hooks
+from litspike.cli.lean import BestCheckpoint, LastCheckpoint, NoProfiler, drop_empty_hooks
 from litspike.cli.messages import ParseError, named_settings, parser_message, users_mistake
 from litspike.cli.monitors import check_monitors
 from litspike.cli.origin import origin_of
@@ -33,6 +33,7 @@ from litspike.cli.parser import Parser, ParserExit
 from litspike.cli.picture import DrawingTrainer, picture_files
 from litspike.cli.processes import SameEverywhere, check, end_the_others, place
 from litspike.cli.record import RunRecord
+from litspike.cli.resume import Resumption, check_left
 from litspike.cli.runs import BEST, LAST, Run, logs_folder, results_beside
 from litspike.cli.suitable import Suitable
 from litspike.seeding import seed_in_range
@@ -219,7 +220,7 @@ class LitspikeCLI(LightningCLI):
         chosen = self._get(self.config_init, "checkpoint")
         folder = self.run.checkpoint(BEST).parent if self.run else None  # the other processes learn it from the first
         # two of them, for save_last keeps the last one that was among the best, not the last epoch
-        best, last = EpochCheckpoint(folder, BEST, chosen.monitor, chosen.mode), LastCheckpoint(folder, LAST)
+        best, last = BestCheckpoint(folder, BEST, chosen.monitor, chosen.mode), LastCheckpoint(folder, LAST)
         self._dump_config()
         for name in ("logs", "seeds", "ckpt_path"):
             self.config_dump.pop(name, None)  # of this call, not of the run
@@ -230,6 +231,7 @@ class LitspikeCLI(LightningCLI):
             best,
             last,
             self._record,
+            Resumption(),
         ]
 
     def _optimizer_changes(self) -> set[str]:
@@ -264,12 +266,11 @@ class LitspikeCLI(LightningCLI):
 
     def fit(self, **kwargs: Any) -> None:
         """Train, and note in the run's record how it ended."""
-        epochs = self.trainer.max_epochs or 0
-        if self.ckpt_path and 0 <= epochs <= self.checkpoint["epoch"] + 1:
-            raise UserError(f"trainer.max_epochs: {self.ckpt_path} has done its {epochs} epochs: raise it to go on")
         for name in ("max_epochs", "max_steps", "limit_train_batches"):
             if getattr(self.trainer, name) == 0:
                 raise UserError(f"trainer.{name}: 0 trains nothing")
+        if self.ckpt_path is not None:
+            check_left(self.ckpt_path, self.checkpoint, self.trainer)
         if self.run is None:
             self.trainer.fit(**kwargs)
             return

@@ -184,6 +184,7 @@ def quieten(speaks: bool) -> None:
     for message in (
         r".*isinstance\(treespec, LeafSpec\)",
         r".*Checkpoint directory .* exists and is not empty",
+        r"The dirpath has changed from",  # another --logs: what is best there is found anew
         r".*when using `ckpt_path`, callbacks used to create the checkpoint need to be provided",
         r".*is smaller than the logging interval",  # figures are logged once an epoch
         r".*Couldn't infer the batch indices fetched",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import torch
@@ -44,6 +45,7 @@ class Batches:
     ) -> None:
         self.dataset, self.batch_size, self.seed, self.epoch, self.form = data, batch_size, seed, 0, form
         self.share, self.vary = share, vary
+        self._given, self._begun = 0, {"epoch": 0, "batches": 0}
 
     batch_sampler = None
     """There is none; Lightning asks."""
@@ -56,6 +58,14 @@ class Batches:
     def set_epoch(self, epoch: int) -> None:
         """Choose the order of this epoch, so that a resumed run sees the batches of one never interrupted."""
         self.epoch = epoch
+
+    def state_dict(self) -> dict[str, int]:
+        """How many batches of which epoch were given."""
+        return {"epoch": self.epoch, "batches": self._given}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Begin that epoch after the batches that were given."""
+        self._begun = state
 
     def __len__(self) -> int:
         return -(-len(self.dataset) // (self.batch_size * self.share.ranks))
@@ -75,11 +85,10 @@ class Batches:
         if self.seed is not None and self.vary is not None:
             randomness = generator(self.seed, _VARIATION, self.epoch, self.share.rank)
             batches = ((self.vary(x, randomness), *others) for x, *others in batches)
-        if self.form is None:
-            yield from batches
-        else:
-            for x, *others in batches:
-                yield self.form(x), *others
+        self._given = self._begun["batches"] if self._begun["epoch"] == self.epoch else 0
+        for x, *others in islice(batches, self._given, None):
+            self._given += 1
+            yield x if self.form is None else self.form(x), *others
 
 
 class TensorDataModule(LightningDataModule):

@@ -53,7 +53,6 @@ class CarriedClassification(Classification):
 
     def on_validation_epoch_start(self) -> None:
         """Put the state of training aside."""
-        super().on_validation_epoch_start()
         self._training_state = self.carried
 
     def on_validation_epoch_end(self) -> None:
@@ -63,6 +62,7 @@ class CarriedClassification(Classification):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the carried state: a resumed run and a test go on from it."""
+        super().on_save_checkpoint(checkpoint)
         checkpoint["carried"] = self.carried
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

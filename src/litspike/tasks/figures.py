@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 from torchmetrics import Metric
 
 
@@ -51,9 +51,10 @@ class Figures(Metric):
         self.scores = scores
         self.add_state("sums", torch.zeros(len(scores) + 2, dtype=torch.float64), dist_reduce_fx="sum")
         self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._closed = False
 
     def add(self, loss: Tensor, values: Tensor, targets: Tensor, last: bool = False) -> None:
-        """Take in a batch.
+        """Take in a batch; after :meth:`close` it is the first of another epoch.
 
         Args:
             loss: the batch's mean loss.
@@ -64,6 +65,8 @@ class Figures(Metric):
         Raises:
             NonFiniteLoss: if the loss of a batch that waited is NaN or infinite.
         """
+        if self._closed:
+            self.reset()
         self._waiting.append((loss.detach(), values.detach(), targets))
         if last or len(self._waiting) == 100:
             self.flush()
@@ -89,18 +92,33 @@ class Figures(Metric):
         """The sums over all processes."""
         return self.sums
 
-    def close(self) -> tuple[dict[str, Tensor], int]:
-        """End the epoch: its loss and scores over all processes, and the number of samples; begins anew."""
+    def state(self) -> Tensor:
+        """What :meth:`restore` takes: the sums over all processes until now. Raises :class:`NonFiniteLoss`."""
         self.flush()
-        *sums, samples = self.compute()
+        with self.sync_context():
+            return self.sums.clone()
+
+    def restore(self, state: Tensor | None) -> None:
+        """Go on with what :meth:`state` gave, in the first of several processes; begin anew where it is None."""
+        self.reset()
+        if state is not None and not (
+            distributed.is_available() and distributed.is_initialized() and distributed.get_rank() > 0
+        ):
+            self.sums += state.to(self.sums)
+
+    def close(self) -> tuple[dict[str, Tensor], int]:
+        """End the epoch: its loss and scores over all processes, and the number of samples; none where it has none."""
+        *sums, samples = self.state()
+        self._closed = True
+        if samples == 0:
+            return {}, 0
         loss, *means = (total / samples for total in sums)
         figures = {"loss": loss.float()}
         for score, mean in zip(self.scores, means, strict=True):
             figures[score.name] = (mean if score.of_mean is None else score.of_mean(mean)).float()
-        self.reset()
         return figures, int(samples)
 
     def reset(self) -> None:
         """Forget what was gathered."""
-        self._waiting = []
+        self._waiting, self._closed = [], False
         super().reset()

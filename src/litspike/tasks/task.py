@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
 import torch
 from lightning import LightningModule
@@ -14,11 +14,13 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from litspike.networks.watch import watched
 from litspike.settings import UserError
+from litspike.tasks.axis import counts_steps, log_at, position
 from litspike.tasks.figures import Figures, NonFiniteLoss
 from litspike.tasks.losses import Loss
 from litspike.tasks.regularisers import RateBand
 
 Batch = tuple[Tensor, Tensor]
+Result = TypeVar("Result")
 
 
 class Task(LightningModule):
@@ -57,7 +59,7 @@ class Task(LightningModule):
         self.loss, self.optimizer, self.scheduler, self.regulariser = loss, optimizer, scheduler, regulariser
         self.train_figures, self.val_figures, self.test_figures = (self.make_figures() for _ in range(3))
         self._checked: set[str] = set()
-        self._epochs_trained = 0
+        self._epochs_trained = self._steps_trained = 0
         self.samples: dict[str, int] = {}
         """Stage → number of samples that its last figures rest on."""
 
@@ -133,8 +135,13 @@ class Task(LightningModule):
         """Leave the gradients to those who look at them during and after a validation; the next step drops them."""
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Learn how long the weights were trained, for the place of the test figures on TensorBoard's axis."""
-        self._epochs_trained = checkpoint["epoch"] + 1
+        """Learn how long the weights were trained, and go on with the figures of an epoch that was not complete."""
+        self._epochs_trained, self._steps_trained = checkpoint["epoch"] + 1, checkpoint.get("global_step", 0)
+        self.train_figures.restore(checkpoint.get("train_figures"))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what the figures of the epoch rest on until now: a fit may go on inside it."""
+        checkpoint["train_figures"] = self._closing("train", self.train_figures.state)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch, with the penalty of the regulariser.
@@ -165,14 +172,18 @@ class Task(LightningModule):
         """Take the batch into the test figures."""
         self._shared_step("test", batch)
 
-    def on_train_epoch_start(self) -> None:
-        """Note the learning rate, which a scheduler changes before the epoch is logged."""
+    def on_train_start(self) -> None:
+        """Note the learning rate: a fit that goes on inside an epoch doesn't start it again."""
         self._learning_rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+
+    def on_train_epoch_start(self) -> None:
+        """Note the learning rate, which a scheduler changes before the epoch is logged, and begin its figures."""
+        self._learning_rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self.train_figures.reset()
 
     def on_train_epoch_end(self) -> None:
         """Log the training figures and the learning rate."""
-        self.log("learning_rate", self._learning_rate)
-        self._log_figures("train")
+        self._log_figures("train", learning_rate=self._learning_rate)
 
     def on_validation_epoch_start(self) -> None:
         """Forget what a validation that was broken off has left."""
@@ -207,20 +218,25 @@ class Task(LightningModule):
             self._stop(stage, error)
         return loss
 
-    def _log_figures(self, stage: str) -> None:
+    def _log_figures(self, stage: str, **more: float) -> None:
+        figures, self.samples[stage] = self._closing(stage, self._figures(stage).close)
+        named: dict[str, Tensor | float] = {**more, **{f"{stage}/{name}": value for name, value in figures.items()}}
+        self.log_dict(named, logger=False)
+        if not self.trainer.sanity_checking:
+            trained = self._steps_trained if counts_steps(self.trainer) else self._epochs_trained
+            log_at(self.trainer, named, position(self.trainer) if self.trainer.state.fn == "fit" else trained)
+
+    def _closing(self, stage: str, close: Callable[[], Result]) -> Result:
         try:
-            figures, self.samples[stage] = self._figures(stage).close()
+            return close()
         except NonFiniteLoss as error:
             self._stop(stage, error)
-        # an epoch has one place on TensorBoard's axis, whatever the stage
-        self.log("step", float(self._epochs_trained if stage == "test" else self.current_epoch + 1))
-        self.log_dict({f"{stage}/{name}": value for name, value in figures.items()})
 
     def _figures(self, stage: str) -> Figures:
         figures: Figures = getattr(self, f"{stage}_figures")
         return figures
 
-    def _stop(self, stage: str, error: NonFiniteLoss) -> Any:
+    def _stop(self, stage: str, error: NonFiniteLoss) -> NoReturn:
         when = f"in epoch {self.current_epoch + 1}"
         if stage == "train":
             when = f"at step {self.trainer.fit_loop.epoch_loop.total_batch_idx + 1 - error.batches_ago}, {when}"
