@@ -52,7 +52,7 @@ DEFAULT: tuple[dict, dict] = ({}, {})
 TABLE = [  # the model, its settings, its oracle, and the mean and deviation of the input
     (IF, RESETS, oracle.integrate_and_fire, (0.2, 0.5)),
     (LIF, every(RESETS, LEAKS, GAINS), oracle.lif, (0.5, 1.5)),
-    (RefractoryLIF, every(RESETS, LEAKS, [({"refractory": 3.2}, {"refractory": 3})]), oracle.lif, (0.5, 1.5)),
+    (RefractoryLIF, every(RESETS, LEAKS, [({"refractory": 3.0}, {"refractory": 3})]), oracle.lif, (0.5, 1.5)),
     (RefractoryLIF, [({"tau": 9.0, "dt": 0.5}, {"decay": np.exp(-1 / 18), "refractory": 2})], oracle.lif, (1, 1)),
     (LeakyIntegrator, [DEFAULT, *GAINS], oracle.leaky_integrator, (0, 1)),
     (SynapticLIF, every(RESETS, [DEFAULT, TAUS]), oracle.synaptic_lif, (0.1, 0.5)),

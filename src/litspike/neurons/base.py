@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import copy
+import difflib
 from abc import abstractmethod
 from collections import namedtuple
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import _register_namedtuple
 
 from litspike.engine import Engine, Rule, run
-from litspike.neurons.declaration import OF_PARAMETERS, Declared, Option, option
+from litspike.neurons.constants import Work, Worked, check_effects, check_names, tensor
+from litspike.neurons.declaration import OF_PARAMETERS, Declared, Option, option, params_of
 from litspike.neurons.layer import NeuronLayer
 from litspike.settings import UserError
 from litspike.surrogates import ArcTan, Surrogate, spike
@@ -84,10 +86,13 @@ class Neuron(Declared, NeuronLayer):
 
     @abstractmethod
     def constants(self) -> tuple[Tensor | float, ...]:
-        """What :meth:`step` gets after the states: what doesn't change over time, made from the parameters."""
+        """What :meth:`step` gets after the states: what doesn't change over time, made from the parameters.
+
+        It is run on a twin of the layer that has the settings alone, and all parameters as tensors.
+        """
 
     def at_rest(self) -> tuple[Tensor | float, ...]:
-        """The value of each state at rest; a model overrides it where that depends on its parameters."""
+        """The value of each state at rest, made as :meth:`constants` are; overridden where it depends on parameters."""
         return tuple(self.rest.values())
 
     def spike(self, v: Tensor) -> Tensor:
@@ -95,26 +100,79 @@ class Neuron(Declared, NeuronLayer):
         return spike(v, self.surrogate)
 
     def _settle(self) -> None:
-        """Make what the engines get once and for all: the step of a twin that has options alone."""
+        """Make what the engines get once and for all, and check that the declarations fit together."""
         super()._settle()
+        settings = {name: self._initial.get(name, vars(self).get(name)) for name in self.declared}
         options = {
-            name: getattr(self, name)
-            for name, entry in self.declared.items()
-            if isinstance(entry, Option) and name not in OF_PARAMETERS
+            name: value
+            for name, value in settings.items()
+            if isinstance(self.declared[name], Option) and name not in OF_PARAMETERS
         }
+        if not hasattr(type(self), "step"):
+            raise UserError(f"{type(self).__name__} declares no step")
+        step = self._twin("step", options | dict.fromkeys(OF_PARAMETERS)).step
+        vars(self)["_rule"] = Rule(step, (type(self), *options.values()))
+        self._settle_constants(settings)
+
+    def _settle_constants(self, settings: dict[str, Any]) -> None:
+        names = params_of(type(self))  # also those that a subclass has fixed
+        every: dict[str, float | None] = {name: settings.get(name, getattr(type(self), name)) for name in names}
+        parameters = {name: value for name, value in every.items() if value is not None}
+
+        def working(name: str) -> Work:
+            return lambda values: self._twin("constants", settings | dict(values))._results(name)
+
+        learned = self.learn or {}
+        worked = {name: Worked(working(name), parameters) for name in ("constants", "at_rest")}
+        check_names(type(self).__name__, self._rule.step, list(self.rest), worked["constants"])
+        changed = [name for name in settings if name in parameters and settings[name] != self.declared[name].default]
+        check_effects(list(worked.values()), changed, learned)
+        vars(self)["_numbers"] = {name: one.numbers(learned) for name, one in worked.items()}
+        vars(self)["_live"] = []
+        for dtype in (torch.float32, torch.float64) if learned else ():
+            present = settings | {name: tensor(value).to(dtype) for name, value in parameters.items()}
+            kept = {name: value for name, value in present.items() if name not in learned}
+            self._live.append(self._twin("constants", kept))
+
+    def _results(self, name: str) -> Sequence[Tensor | float]:
+        results = getattr(self, name)()
+        states = len(self.rest) if name == "at_rest" else None
+        if not isinstance(results, (tuple, list)) or (states is not None and len(results) != states):
+            asked = "a tuple" if states is None else f"a tuple of {states}, one for each state of rest"
+            given = len(results) if isinstance(results, (tuple, list)) else type(results).__name__
+            raise UserError(f"{type(self).__name__}: {name} returns {given}, not {asked}")
+        return results
+
+    def _twin(self, use: str, settings: dict[str, Any]) -> Self:
+        """A layer that has these settings alone, for this use, and the learned parameters of this one."""
         twin = object.__new__(type(self))
         nn.Module.__init__(twin)
-        vars(twin).update(options, **dict.fromkeys(OF_PARAMETERS), _stripped=True)
-        vars(self)["_rule"] = Rule(twin.step, (type(self), *options.values()))
+        vars(twin).update(settings, _parameters=self._parameters if use == "constants" else {}, _use=use)
+        return twin
 
-    _stripped = False
+    def values(self, name: str) -> Sequence[Tensor | float]:
+        """What ``constants`` or ``at_rest`` give: numbers, and tensors where a learned parameter takes part."""
+        numbers: Sequence[Any] = self._numbers[name]
+        if None not in numbers:
+            return numbers
+        parameter = next(iter(self._parameters.values()), None)
+        twin = self._live[parameter is not None and parameter.dtype is torch.float64]
+        results = getattr(twin, name)()
+        return [result if number is None else number for number, result in zip(numbers, results, strict=True)]
+
+    _use = ""
 
     def __getattr__(self, name: str) -> Any:
-        """Say what is wrong when a step reads a number from its layer, which its kernel would keep for ever."""
-        if self._stripped and not name.startswith("__"):
-            problem = f"step can't read self.{name}, as it is no option: hand it over through constants()"
-            raise Undeclared(f"{type(self).__name__}: {problem}")
-        return super().__getattr__(name)
+        """Say what is wrong when a declaration reads what it isn't given: its kernel would keep it for ever."""
+        if not self._use or name.startswith("__"):
+            return super().__getattr__(name)
+        model = type(self).__name__
+        if self._use == "step":
+            problem = "as it is no option: hand it over through constants()"
+        else:
+            close = difflib.get_close_matches(name, self.declared, 1)
+            problem = f"as it is no setting: did you mean {close[0]}?" if close else "as it is no setting"
+        raise Undeclared(f"{model}: {self._use} can't read self.{name}, {problem}")
 
     def key(self) -> Hashable:
         """What :meth:`step` depends on beside its arguments: the model and its options."""
@@ -141,7 +199,9 @@ class Neuron(Declared, NeuronLayer):
         """
         start = self.start(current, steps) if state is None else state
         rule = self._rule
-        output, states = run(rule.step, rule, current, start, self.constants(), self.engine, type(self).__name__, steps)
+        output, states = run(
+            rule.step, rule, current, start, self.values("constants"), self.engine, type(self).__name__, steps
+        )
         return output, self.State._make(states)
 
     @torch.no_grad()
@@ -150,17 +210,17 @@ class Neuron(Declared, NeuronLayer):
         start = self.start(current, steps) if state is None else state
         rule = Rule(_Distance(self._rule.step.__self__).step, (_Distance, self._rule))
         try:
-            return run(rule.step, rule, current, start, self.constants(), self.engine, type(self).__name__, steps)[0]
+            return run(
+                rule.step, rule, current, start, self.values("constants"), self.engine, type(self).__name__, steps
+            )[0]
         except _NeverFires:
             return None
 
     def start(self, current: Tensor, steps: int | None = None) -> Sequence[Tensor | float]:
         """The states at rest before ``current``: a number for all neurons, or [B, *] where parameters are learned."""
-        rest = self.at_rest()
-        if not self._parameters:
-            return rest
         shape = current.shape[1:] if steps is None else current.shape
-        return [value.expand(shape) if isinstance(value, Tensor) else value for value in rest]
+        rest = self.values("at_rest")
+        return [value.expand(shape) if isinstance(value, Tensor) else value for value in rest] if self.learn else rest
 
 
 def _state_type(model: type[Neuron]) -> Any:

@@ -181,6 +181,11 @@ class Declared(nn.Module):
         self.register_parameter(f"free_{name}", nn.Parameter(values))
 
 
+def params_of(cls: type[Declared]) -> set[str]:
+    """Names of the params that a class or one of its bases declares, those to which it gives a plain value included."""
+    return {name for base in cls.__mro__ for name, value in vars(base).items() if isinstance(value, Param)}
+
+
 def _declarations(cls: type[Declared]) -> dict[str, Param | Option]:
     """The settings of a class: its own first, then its bases' in Python's order, less those given a plain value."""
     entries: dict[str, Any] = {}

@@ -77,7 +77,7 @@ class Recurrent(NeuronLayer):
             problem = f"connections for {size} neurons, not for samples of shape {list(current.shape[2:])}"
             raise UserError(f"Recurrent has {problem}")
         output, (last, *after) = run(
-            self._step, None, current, (last, *neuron), self.neuron.constants(), "reference", "Recurrent"
+            self._step, None, current, (last, *neuron), self.neuron.values("constants"), "reference", "Recurrent"
         )
         return output, RecurrentState(self.neuron.State(*after), last)
 

@@ -7,6 +7,9 @@ from torch import Tensor
 
 from litspike.neurons.declaration import param
 from litspike.neurons.lif import LIF
+from litspike.settings import SettingError
+
+_MOST = 1 << 24  # whole numbers up to here are exact in single precision
 
 
 class RefractoryLIF(LIF):
@@ -21,7 +24,7 @@ class RefractoryLIF(LIF):
     ``u`` and the steps left to rest ``r``, each [B, \*].
 
     Raises:
-        SettingError: as :class:`~litspike.neurons.LIF`.
+        SettingError: as :class:`~litspike.neurons.LIF`, and if refractory is no multiple of dt.
 
     Source: Gerstner, Kistler, Naud and Paninski 2014, "Neuronal Dynamics", section 1.3.
     """
@@ -29,12 +32,21 @@ class RefractoryLIF(LIF):
     rest = {"u": 0.0, "r": 0.0}
 
     refractory: float = param(
-        1.0, "[0, inf)", "time after a spike without input and spikes, in the unit of dt; rounded to steps", False
+        1.0, "[0, inf)", "time after a spike without input and spikes, in the unit of dt: a multiple of dt", False
     )
+
+    def check(self) -> None:
+        """Refuse a time that is no number of steps, or more of them than single precision counts."""
+        super().check()
+        steps = self.refractory / self.dt
+        if abs(steps - round(steps)) > 1e-6 * max(1.0, steps):
+            raise SettingError("refractory", self.refractory, f"is no multiple of a step's duration, dt {self.dt:g}")
+        if steps > _MOST:
+            raise SettingError("refractory", self.refractory, f"is more than {_MOST} steps")
 
     def constants(self) -> tuple[Tensor | float, ...]:
         """Those of the LIF, and the steps to rest after a spike."""
-        return *super().constants(), float(round(self.refractory / self.dt))
+        return *super().constants(), torch.as_tensor(self.refractory / self.dt).round()
 
     def step(self, x: Tensor, u: Tensor, r: Tensor, *constants: Tensor) -> tuple[Tensor, ...]:
         """A step of the LIF where nothing is left to rest, else one step less to rest."""
