@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 from rich.console import Console as Terminal
@@ -11,6 +10,8 @@ from rich.table import Table
 
 from litspike.figure_text import interval, written
 from litspike.metrics import wilson_interval
+
+STAGES = ("train", "val", "test")
 
 
 class Console(Callback):
@@ -72,8 +73,10 @@ class Console(Callback):
         if not self.table or not trainer.is_global_zero:
             return
         samples = getattr(pl_module, "samples", {}).get(stage)
-        table = Table("figure", "value", "95% interval (Wilson)", title=f"{stage}, {samples} samples")
-        for name, value in _figures(trainer, stage).items():
+        figures = logged(trainer, stage)
+        title = f"{stage}, {samples} samples" if samples else stage
+        table = Table("figure", "value", "95% interval (Wilson)", title=title)
+        for name, value in figures.items():
             about = ""
             if name == "accuracy" and samples:
                 about = interval(*wilson_interval(round(value * samples), samples))
@@ -97,12 +100,11 @@ def _epoch(trainer: Trainer) -> str:
 
 
 def _text(trainer: Trainer, stage: str) -> str:
-    """The figures of a stage in a line."""
-    return " ".join([stage, *(f"{name} {written(value)}" for name, value in _figures(trainer, stage).items())])
+    """The metrics of a stage in a line."""
+    return " ".join([stage, *(f"{name} {written(value)}" for name, value in logged(trainer, stage).items())])
 
 
-def _figures(trainer: Trainer, stage: str) -> dict[str, Any]:
-    """The figures of a stage by name, from the newest ``stage/name`` that was logged."""
-    prefix = f"{stage}/"
-    metrics = trainer.callback_metrics
-    return {name.removeprefix(prefix): float(value) for name, value in metrics.items() if name.startswith(prefix)}
+def logged(trainer: Trainer, stage: str) -> dict[str, float]:
+    """The metrics of a stage by name, from the newest ``stage/name``, or ``stage_name``, that was logged."""
+    metrics, beginnings = trainer.callback_metrics, (f"{stage}/", f"{stage}_")
+    return {name[len(stage) + 1 :]: float(value) for name, value in metrics.items() if name.startswith(beginnings)}

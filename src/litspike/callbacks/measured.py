@@ -11,6 +11,7 @@ from lightning import LightningModule, Trainer
 from torch import Tensor, nn
 
 from litspike.callbacks.anytime import Curve
+from litspike.callbacks.console import logged
 from litspike.callbacks.gathering import Gathering
 from litspike.metrics import SampleMean, energy, most_of, wilson_interval
 from litspike.metrics.energy import AC_PJ, MAC_PJ, NOT_COUNTED, SOURCE
@@ -18,6 +19,7 @@ from litspike.tasks import CarriedClassification, Classification
 
 CARRIED = "the state is carried from batch to batch, so that the answers are not independent"
 REPEATED = "several processes tested the same samples"
+UNKNOWN = "its spread over the samples is not known"
 NOT_A_MEAN = "the loss is no mean over the samples"
 
 
@@ -29,13 +31,9 @@ def parameters(module: nn.Module) -> dict[str, int]:
 
 def figures(trainer: Trainer, module: LightningModule, gathering: Gathering | None) -> dict[str, dict[str, Any]]:
     """The figures of the test, each with its value and, where it can be told, its 95% interval and whose that is."""
-    found = {
-        name.removeprefix("test/"): {"value": float(value)}
-        for name, value in trainer.callback_metrics.items()
-        if name.startswith("test/")
-    }
+    found: dict[str, dict[str, Any]] = {name: {"value": value} for name, value in logged(trainer, "test").items()}
     if gathering is None:
-        return found
+        return {name: {**figure, "no_interval": UNKNOWN} for name, figure in found.items()}
     known: dict[str, Known] = {}
     if "loss" not in gathering.left_out:
         known |= zip(["loss"], _means_with_intervals(gathering.losses, ["loss"]), strict=True)
@@ -78,7 +76,7 @@ def _interval(
     if name == "accuracy" and samples:
         return {"interval": list(wilson_interval(round(value * samples), samples)), "of": "Wilson"}
     if known is None:
-        return {"no_interval": "its spread over the samples is not known"}
+        return {"no_interval": UNKNOWN}
     mean, interval = known
     if not math.isclose(mean, value, rel_tol=1e-3, abs_tol=1e-6):
         return {"no_interval": NOT_A_MEAN}

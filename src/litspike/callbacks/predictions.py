@@ -17,13 +17,13 @@ from litspike.settings import UserError
 
 
 class PredictionFile(BasePredictionWriter):
-    """Writes what ``predict_step`` returns, a dictionary of tensors [B] or [B, N], as one CSV row a sample.
+    r"""Writes what ``predict_step`` returns, a dictionary of tensors [B, \*] or one tensor, as one CSV row a sample.
 
     Args:
         path: the file; one that is there is replaced, whole or not at all.
 
     Raises:
-        UserError: if it can't be written.
+        UserError: if it can't be written, ``predict_step`` returns anything else, or an answer is NaN or infinite.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,7 +34,7 @@ class PredictionFile(BasePredictionWriter):
         self, trainer: Trainer, pl_module: LightningModule, predictions: Sequence[Any], batch_indices: Sequence[Any]
     ) -> None:
         """Write all batches, those of other processes too, in the first one."""
-        columns = [dict(_columns(batch)) for batch in predictions]
+        columns = [dict(_columns(_checked(batch, pl_module))) for batch in predictions]
         rows = rows_of_all([row for batch in columns for row in zip(*batch.values(), strict=True)])
         if not trainer.is_global_zero:
             return
@@ -46,6 +46,28 @@ class PredictionFile(BasePredictionWriter):
                 writer.writerows(rows)
         except OSError as error:
             raise UserError(f"{self.path} can't be written ({error.strerror})") from error
+
+
+GIVEN = ("x", "label", "target")
+"""Columns that come from the data and not from the network."""
+
+
+def _checked(batch: Any, module: LightningModule) -> dict[str, Tensor]:
+    """What a ``predict_step`` returned, as named tensors with a row for each sample."""
+    named = {"value": batch} if isinstance(batch, Tensor) else batch
+    tensors = isinstance(named, dict) and all(isinstance(value, Tensor) and value.dim() for value in named.values())
+    if not tensors or len({len(value) for value in named.values()}) != 1:
+        raise UserError(
+            f"predict: predict_step of {type(module).__name__} has to return a tensor with a row for each sample, or a "
+            f"dictionary of them; it returned {type(batch).__name__}"
+        )
+    for name, value in named.items():
+        if name not in GIVEN and not bool(value.isfinite().all()):
+            raise UserError(
+                f"predict: the network's answers ({name}) are NaN or infinite, and nothing was written: look at the "
+                "weights of the checkpoint and at the data"
+            )
+    return named
 
 
 def _columns(batch: dict[str, Tensor]) -> Iterator[tuple[str, list[Any]]]:

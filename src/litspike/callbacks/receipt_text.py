@@ -23,7 +23,8 @@ def _head(said: dict[str, Any]) -> Iterator[str]:
     trained = "" if size["trained"] == size["all"] else f", {size['trained']:,} of them trained"
     steps = f", {said['time_steps']} time steps" if said.get("time_steps") else ""
     yield from ("# Receipt", "")
-    yield f"{said['samples']} test samples, {size['all']:,} parameters{trained}{steps}. Written {said['written']}."
+    samples = "" if said["samples"] is None else f"{said['samples']} test samples, "
+    yield f"{samples}{size['all']:,} parameters{trained}{steps}. Written {said['written']}."
     yield ""
 
 

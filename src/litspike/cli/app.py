@@ -18,6 +18,7 @@ from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from litspike.callbacks import Calibration, CheckUp, Console, FitProgress, Pictures, PredictionFile, Receipt
+from litspike.callbacks.console import STAGES, logged
 from litspike.cli import checkpoints, yaml_text
 from litspike.cli.board import BestEffortBoard
 from litspike.cli.call import SUBCOMMANDS, Call
@@ -27,7 +28,7 @@ from litspike.cli.finding import find
 from litspike.cli.form import check_form
 from litspike.cli.lean import BestCheckpoint, LastCheckpoint, NoProfiler, drop_empty_hooks
 from litspike.cli.messages import ParseError, named_settings, parser_message, users_mistake
-from litspike.cli.monitors import check_monitors
+from litspike.cli.monitors import MonitorCheck, check_monitors
 from litspike.cli.origin import origin_of
 from litspike.cli.parser import Parser, ParserExit
 from litspike.cli.picture import DrawingTrainer, picture_files
@@ -38,6 +39,7 @@ from litspike.cli.runs import BEST, LAST, Run, logs_folder, results_beside
 from litspike.cli.suitable import Suitable
 from litspike.seeding import seed_in_range
 from litspike.settings import LitspikeWarning, UserError, whole
+from litspike.tasks import Task
 
 DESCRIPTION = "Spiking neural networks, trained from one command line."
 USAGE = f"main.py {{{','.join(SUBCOMMANDS)},compare}} [-c FILE] [--SETTING VALUE ...]"
@@ -228,6 +230,7 @@ class LitspikeCLI(LightningCLI):
         self._record = RunRecord(self.run, text, self.config_dump, self._optimizer_changes())
         return [
             *(self._get(self.config_init, name) for name in ("calibrate", "checkup", "pictures")),
+            MonitorCheck(chosen.monitor),
             best,
             last,
             self._record,
@@ -309,6 +312,7 @@ class LitspikeCLI(LightningCLI):
             return
         metrics = self.trainer.callback_metrics
         new = {name: float(value) for name, value in metrics.items() if name.count("/") == 1}
+        new |= {f"{stage}/{name}": value for stage in STAGES for name, value in logged(self.trainer, stage).items()}
         try:
             best = checkpoints.figures(checkpoints.read(self.run.checkpoint(BEST)))
         except UserError:  # there may be none
@@ -326,7 +330,13 @@ class LitspikeCLI(LightningCLI):
 
     def picture(self, **kwargs: Any) -> None:
         """Draw the checkpoint into files."""
+        if not isinstance(self.model, Task):
+            raise UserError(
+                f"picture: {type(self.model).__name__} is no litspike.tasks.Task, of which pictures are made"
+            )
         self.trainer.picture(**kwargs)  # type: ignore[attr-defined]  # it is the class that was given
+        if self.first and not self._drawn.paths:
+            raise UserError("picture: none could be drawn")
         for path in self._drawn.paths:
             print(f"picture: {path}")
 

@@ -229,7 +229,10 @@ def _is_run(folder: Path) -> bool:
 
 def tested(logs: Path) -> Run | None:
     """The first run in a folder of logs that was trained and tested; None where there is none yet."""
-    return next((run for run in runs_in(logs) if "test/loss" in run.record().get("figures", {})), None)
+    return next(
+        (run for run in runs_in(logs) if any(name.startswith("test/") for name in run.record().get("figures", {}))),
+        None,
+    )
 
 
 def _text(path: Path) -> str | None:

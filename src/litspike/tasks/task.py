@@ -237,6 +237,8 @@ class Task(LightningModule):
         return figures
 
     def _stop(self, stage: str, error: NonFiniteLoss) -> NoReturn:
+        if self.trainer.state.fn != "fit":
+            raise UserError(f"the {stage} loss is {error.value}: look at the weights of the checkpoint and at the data")
         when = f"in epoch {self.current_epoch + 1}"
         if stage == "train":
             when = f"at step {self.trainer.fit_loop.epoch_loop.total_batch_idx + 1 - error.batches_ago}, {when}"
