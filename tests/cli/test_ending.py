@@ -35,6 +35,7 @@ def ended(error: BaseException, capsys: pytest.CaptureFixture[str]) -> tuple[int
         (KeyboardInterrupt(), 130, "interrupted"),
         (FileNotFoundError(2, "No such file or directory", "/gone"), 1, "/gone: No such file or directory: what was"),
         (OSError(24, "Too many open files"), 1, "Too many open files: what was complete before is kept"),
+        (RuntimeError("Symlink loop from '/loop'"), 1, "Symlink loop from '/loop'"),
         (MemoryError(), 1, "there is not enough memory: make the network"),
         (
             RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 80 bytes."),

@@ -246,3 +246,42 @@ def test_a_warning_of_litspikes_is_one_line(cli: Cli, home: Path, monkeypatch: p
     message = next(warning for warning in told if warning.category is LitspikeWarning)  # others warn once a process
     shown = warnings.formatwarning(message.message, message.category, message.filename, message.lineno)  # type: ignore[arg-type]
     assert shown == "litspike: no further check-up: RuntimeError: no matter why\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (
+            "--model.scheduler ReduceLROnPlateau",
+            "model.scheduler: several classes are called ReduceLROnPlateau, give its",
+        ),
+        ("--data ImageFolder", "data: 'ImageFolder' is no class that is known here, give its full path"),
+        ("--data torch.nn.Linear", "data: torch.nn.Linear is no LightningDataModule"),
+        ("--model 3", "model: '3' is no class that is known here"),
+        ("--data [1]", "data: [1] is no LightningDataModule"),
+        ("--trainer.callbacks EarlyStoping", "trainer.callbacks: 'EarlyStoping' is no class that is known here"),
+        ("--model.network.neuron LI", "model.network.neuron: 'LI' is no class that is known here"),
+        ("--model.network litspike.nothing.X", "model.network: module 'litspike' has no attribute 'nothing'"),
+        ("--data nowhere.X", "data: No module named 'nowhere'"),
+        ("--model.optimizer.lr last", "model.optimizer.lr: 'last' is not a number"),
+        ("--model.scheduler StepLR", "step_size: it must be set"),
+    ],
+)
+def test_the_name_of_a_class_that_is_none(cli: Cli, home: Path, arguments: str, line: str):
+    assert cli(f"fit {QUICK} {arguments}").error_line.startswith(line)
+    assert runs(home) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("model: {class_path: 3}", "model: class_path: 3 is no class"),
+        ("trainer: {callbacks: [{class_path: [x]}]}", "trainer.callbacks[0]: class_path: ['x'] is no class"),
+        ("model: {init_args: {network: {init_args: 3}}}", "model.network: init_args: 3 is no group of settings"),
+        ("modell: {x: 3}", "modell.x: there is no such setting; did you mean model?"),
+        ("datta: 3", "datta: there is no such setting; did you mean data?"),
+    ],
+)
+def test_a_configuration_of_the_wrong_form(cli: Cli, home: Path, text: str, line: str):
+    (home / "bad.yaml").write_text(text)
+    assert cli(f"fit -c {home}/bad.yaml").error_line.startswith(line)

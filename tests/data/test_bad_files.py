@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import os
 import pickle
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -244,3 +247,49 @@ class TestParquet:
         assert line(tmp_path / "bad.parquet").startswith("bad.parquet is damaged or no .parquet file")
         pandas.DataFrame({"a": [], "label": []}).to_parquet(tmp_path / "bad.parquet")
         assert line(tmp_path / "bad.parquet") == "bad.parquet is empty"
+
+
+@pytest.mark.parametrize("cell", ["1_0", "１０", "0x1f", "1,5", "--1", "1e", "٣"])
+def test_a_cell_that_python_or_another_country_takes_for_a_number(tmp_path: Path, cell: str):
+    rows = "".join(f"{index}.5,{index % 2}\n" for index in range(20))
+    (tmp_path / "bad.csv").write_text(f'a,label\n"{cell}",1\n{rows}', encoding="utf-8")
+    assert line(tmp_path / "bad.csv") == f"bad.csv, line 2, column 'a' has {cell!r}, which is no number"
+
+
+@pytest.mark.parametrize("setting", ["val_path", "test_path"])
+def test_a_part_is_no_other_parts_file(tmp_path: Path, setting: str):
+    np.savez(tmp_path / "a.npz", **GOOD)
+    (tmp_path / "b.npz").symlink_to(tmp_path / "a.npz")
+    for own in ("a.npz", "b.npz"):
+        message = f"{setting}: '{own}' is the file of path too: a part needs samples of its own"
+        assert line(tmp_path / "a.npz", **{setting: str(tmp_path / own)}) == message
+    np.savez(tmp_path / "c.npz", **GOOD)
+    both = {"val_path": str(tmp_path / "c.npz"), "test_path": str(tmp_path / "c.npz")}
+    assert line(tmp_path / "a.npz", **both).startswith("test_path: 'c.npz' is the file of val_path too")
+
+
+def test_validation_on_a_copy_of_the_training_samples(tmp_path: Path):
+    x, y = np.arange(40.0).reshape(20, 2), np.arange(20) % 2
+    np.savez(tmp_path / "a.npz", train_x=x, train_y=y, val_x=x, val_y=y, test_x=x[:4], test_y=y[:4])
+    assert line(tmp_path / "a.npz").startswith("a.npz: the samples for validation are those of training")
+
+
+def test_what_is_no_plain_file(tmp_path: Path):
+    os.mkfifo(tmp_path / "fifo.npz")
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "loop.csv").symlink_to(tmp_path / "loop.csv")
+    assert line(tmp_path / "fifo.npz") == "path: 'fifo.npz' is no file"
+    assert line(tmp_path / "folder.csv") == "path: 'folder.csv' is no file"
+    assert line(tmp_path / "loop.csv").startswith("loop.csv can't be read")
+
+
+def test_a_file_whose_header_asks_for_more_than_there_is(tmp_path: Path):
+    """A header that promises 10¹⁵ numbers, and an archive that holds a gigabyte of zeros."""
+    for shape in ((10**15, 2), (2**62, 2**62), (-1, 2)):
+        with zipfile.ZipFile(tmp_path / "bad.npz", "w") as archive:
+            for key, dimensions in {"x": shape, "y": (20,)}.items():
+                head = io.BytesIO()
+                header = {"descr": "<f8", "fortran_order": False, "shape": dimensions}
+                np.lib.format.write_array_header_1_0(head, header)
+                archive.writestr(f"{key}.npy", head.getvalue() + b"\0" * 160)
+        assert line(tmp_path / "bad.npz").startswith("bad.npz")

@@ -130,8 +130,9 @@ class LitspikeCLI(LightningCLI):
         try:
             self.config = parser.parse_args(args)
         except ParserExit as error:
-            known += [name for settings in files for name, _ in named_settings(settings)]
-            mentioned = [name for settings in files[1:] for name, _ in named_settings(settings)]
+            own = len(files) - len(call.configs)
+            known += [name for settings in files[:own] for name, _ in named_settings(settings)]
+            mentioned = [name for settings in files[own:] for name, _ in named_settings(settings)]
             raise ParseError(parser_message(str(error), [*call.options, *mentioned], known)) from error
 
     def _parse_ckpt_path(self) -> None:

@@ -22,6 +22,7 @@ _NO_MEMORY = re.compile(
     r"|integer multiplication overflow|array is too big|maximum allowed (size|dimension)",
     re.IGNORECASE,
 )
+_NO_PATH = ("Symlink loop from", "Could not determine home directory")  # pathlib raises plain RuntimeErrors
 _AMOUNT = re.compile(r"allocate (\d+(?:\.\d+)? ?[KMGTPE]?i?B(?:ytes)?)", re.IGNORECASE)
 _NO_PACKAGE = re.compile(r"No module named '([^']+)'|[Rr]equirement '([^']+)' not met|`(\w+)` is not installed")
 
@@ -89,6 +90,8 @@ def expected(error: BaseException) -> str | None:
             amount = _AMOUNT.search(text)
             much = f" ({amount[1]} at once)" if amount else ""
             return f"there is not enough memory{much}: make the network, the batches, the steps or the data smaller"
+        if isinstance(cause, RuntimeError) and text.startswith(_NO_PATH):
+            return text
         if isinstance(cause, ImportError) and (missing := _missing(cause)):
             return f"{missing} is not installed: pip install '{missing}'"
         if isinstance(cause, OSError) and cause.strerror:

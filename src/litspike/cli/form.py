@@ -8,7 +8,7 @@ import yaml
 
 from litspike.cli import yaml_text
 from litspike.cli.call import Call
-from litspike.cli.messages import ParseError
+from litspike.cli.messages import ParseError, setting_name
 from litspike.settings import UserError
 
 _OF_ONE_CALL = ("seeds", "ckpt_path")
@@ -40,5 +40,21 @@ def check_form(call: Call, files: list[dict[str, Any]], known: list[str]) -> Non
         for name, value in settings.items():
             if name in groups and value is not None and not isinstance(value, dict):
                 raise UserError(f"{name}: {value!r} is no group of settings")
+            _check_classes(name, value)
             if name in _OF_ONE_CALL and value is not None:
                 raise UserError(f"{name}: it belongs on the command line, not into a file: --{name} {value}")
+
+
+def _check_classes(name: str, value: Any) -> None:
+    """Refuse a class that is no text, and settings of one that are no group, wherever they are in a value."""
+    if isinstance(value, list):
+        for index, entry in enumerate(value):
+            _check_classes(f"{name}[{index}]", entry)
+    if not isinstance(value, dict):
+        return
+    if not isinstance(value.get("class_path", ""), str):
+        raise UserError(f"{setting_name(name)}: class_path: {value['class_path']!r} is no class")
+    if not isinstance(value.get("init_args", {}), dict | None):
+        raise UserError(f"{setting_name(name)}: init_args: {value['init_args']!r} is no group of settings")
+    for key, entry in value.items():
+        _check_classes(f"{name}.{key}", entry)

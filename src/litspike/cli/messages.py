@@ -19,8 +19,27 @@ from litspike.settings import LitspikeWarning, SettingError, UserError
 _KEY = re.compile(r'(?:Parser key|Key) "([^"]+)"')
 _UNKNOWN = re.compile(r"(?:[Oo]ption '|unrecognized arguments: )([^' =]+)")
 _TYPE = re.compile(r"Expected a (<class '.*?'>|typing\.Literal\[.*?\])(?:$|[.\n])", re.MULTILINE)
+_REQUIRED = re.compile(r"the following arguments are required: (.*)$")
+_COMMANDS = ("fit.", "validate.", "test.", "predict.", "picture.")
 _VALUE = re.compile(r"(?:Given|Got) value: (.*)")
 _PLAIN_NAMES = {"NoneType": "null", "int": "a whole number", "float": "a number", "bool": "true or false"}
+_BASIC = ("a whole number", "a number", "true or false", "str")
+_CLASSES = (
+    (
+        re.compile(
+            r"Multiple subclasses with name (\w+)\. Give the full class path to avoid ambiguity: (.*?)\.?$", re.M
+        ),
+        "several classes are called {0}, give its full path: {1}",
+    ),
+    (
+        re.compile(r"Expected a dot import path string: (.*)$", re.M),
+        "{0!r} is no class that is known here, give its full path, as package.module.Class",
+    ),
+    (re.compile(r"Import path (\S+) does not correspond to a subclass of (\w+)"), "{0} is no {1}"),
+    (re.compile(r"(?:Import path does not correspond to|Not a valid)() (?:a )?subclass of (\w+)"), "{value} is no {1}"),
+    (re.compile(r"Type \S+? expects a function or a callable class"), "{value} is no class"),
+    (re.compile(r"(No module named '.*?'|module '.*?' has no attribute '.*?')"), "{0}"),
+)
 _NOISE = (
     "Given value",
     "Expected a path but",
@@ -63,6 +82,8 @@ def parser_message(message: str, mentioned: Iterable[str], known: Iterable[str])
         return "say what to do: fit, validate, test, predict, picture or compare (--help explains each)"
     if "Unexpected config" in message or "Problems parsing config" in message:
         return f"the configuration file is empty or no YAML: {' '.join(message.split())}"
+    if found := _REQUIRED.search(message):
+        return f"{found[1].split('.', 1)[-1] if found[1].startswith(_COMMANDS) else found[1]}: it must be set"
     if found := _UNKNOWN.search(message):
         name = _full_name(found[1].lstrip("-"), mentioned)
         near = difflib.get_close_matches(name, known, n=1)
@@ -73,12 +94,24 @@ def parser_message(message: str, mentioned: Iterable[str], known: Iterable[str])
         cause = message[message.rindex(f'"{keys[-1]}"') + len(keys[-1]) + 2 :].lstrip(": \n")
     allowed = list(dict.fromkeys(_plain(name) for name in _TYPE.findall(cause)))
     value = _VALUE.search(cause)
-    if allowed and value and "import path" not in cause.split("Errors:")[0]:
+    given = value[1].strip() if value else "what is given"
+    about_a_class = _about_a_class(cause, given)
+    if about_a_class and not any(name in _BASIC for name in allowed):
+        cause = about_a_class
+    elif allowed and value and "import path" not in cause.split("Errors:")[0]:
         cause = f"{value[1].strip()!r} is not {' or '.join(allowed)}"
     else:
         lines = [line.strip().removeprefix("- ") for line in cause.splitlines() if line.strip()]
         cause = next((line for line in reversed(lines) if not line.startswith(_NOISE)), lines[-1])
     return f"{_full_name(keys[-1], mentioned)}: {cause}" if keys else " ".join(cause.split())
+
+
+def _about_a_class(cause: str, value: str) -> str | None:
+    """What is wrong with the name of a class; None where the value is to be something else."""
+    found = [
+        text.format(*match.groups(), value=value) for pattern, text in _CLASSES if (match := pattern.search(cause))
+    ]
+    return found[0] if found else None
 
 
 def _full_name(key: str, mentioned: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -87,6 +88,12 @@ class Arrays(TensorDataModule):
             for part, own in (("val", val_path), ("test", test_path))
             if own is not None
         }
+        taken = {os.path.realpath(self.path): "path"}
+        for part, own in self.own.items():
+            if (other := taken.setdefault(os.path.realpath(own), f"{part}_path")) != f"{part}_path":
+                raise SettingError(
+                    f"{part}_path", str(own), f"is the file of {other} too: a part needs samples of its own"
+                )
         if task not in ("classification", "regression"):
             raise SettingError("task", task, "is none of classification, regression")
         self.task = task
@@ -105,6 +112,9 @@ class Arrays(TensorDataModule):
     def setup(self, stage: str) -> None:
         """Read what ``stage`` needs; a checkpoint's statistics come after this, and are waited for."""
         if stage == "fit":
+            train, held = self._file_part("train"), self._file_part("val")
+            if np.array_equal(train.x, held.x) and np.array_equal(train.y, held.y):
+                raise UserError(f"{held.name}: the samples for validation are those of training, {train.name}")
             super().setup(stage)
         else:
             self._file_part("val" if stage == "validate" else "test")

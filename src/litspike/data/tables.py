@@ -146,6 +146,8 @@ def _numbers(names: Sequence[str], columns: dict[str, Any], place: Callable[[int
             numeric = column.to_numpy(dtype=np.float64, na_value=np.nan) if hasattr(column, "to_numpy") else column
             if getattr(getattr(column, "dtype", None), "kind", "f") in "mM":
                 raise ValueError("dates")
+            if isinstance(column, tuple) and not all(map(_is_number, column)):  # NumPy reads 1_0 as 10
+                raise ValueError("no numbers")
             values[:, index] = np.asarray(numeric, dtype=np.float64)
         except (ValueError, TypeError):
             row, cell = next((row, cell) for row, cell in enumerate(column) if not _is_number(cell))
@@ -156,6 +158,8 @@ def _numbers(names: Sequence[str], columns: dict[str, Any], place: Callable[[int
 
 
 def _is_number(cell: Any) -> bool:
+    if isinstance(cell, str) and ("_" in cell or not cell.isascii()):
+        return False
     try:
         float(cell)
     except (TypeError, ValueError):
