@@ -64,6 +64,7 @@ class Regression(Task):
 
     def on_train_start(self) -> None:
         """Measure the targets, unless the weights come with the scale that they were trained with."""
+        super().on_train_start()
         if self.standardise and not self.targets.known and self.trainer.ckpt_path is None:
             with isolated():
                 self.targets.measure(batch[1] for batch in training_batches(self.trainer))

@@ -221,10 +221,13 @@ class Task(LightningModule):
     def _log_figures(self, stage: str, **more: float) -> None:
         figures, self.samples[stage] = self._closing(stage, self._figures(stage).close)
         named: dict[str, Tensor | float] = {**more, **{f"{stage}/{name}": value for name, value in figures.items()}}
+        if self.trainer.state.fn != "fit":  # Trainer.test returns what goes to its loggers alone
+            self.log("step", float(self._steps_trained if counts_steps(self.trainer) else self._epochs_trained))
+            self.log_dict(named)
+            return
         self.log_dict(named, logger=False)
         if not self.trainer.sanity_checking:
-            trained = self._steps_trained if counts_steps(self.trainer) else self._epochs_trained
-            log_at(self.trainer, named, position(self.trainer) if self.trainer.state.fn == "fit" else trained)
+            log_at(self.trainer, named, position(self.trainer))
 
     def _closing(self, stage: str, close: Callable[[], Result]) -> Result:
         try:
