@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -17,9 +16,10 @@ from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from litspike.callbacks import Calibration, CheckUp, Console, FitProgress, Pictures, PredictionFile, Receipt
+from litspike.callbacks import Calibration, CheckUp, Console, Pictures, PredictionFile, Receipt
 from litspike.callbacks.console import STAGES, logged
 from litspike.cli import checkpoints, yaml_text
+from litspike.cli.bars import choose_bar
 from litspike.cli.board import BestEffortBoard
 from litspike.cli.call import SUBCOMMANDS, Call
 from litspike.cli.compare import ABOUT
@@ -183,10 +183,7 @@ class LitspikeCLI(LightningCLI):
                 # every process has one, as callbacks ask for it; only the first one's writes
                 folder = self.run.folder if self.run else self.home
                 settings["logger"] = board(folder, name="", version="", default_hp_metric=False)
-        if settings["enable_progress_bar"] is not False and sys.stdout.isatty():
-            callbacks.append(FitProgress())
-        else:
-            settings["enable_progress_bar"] = False  # what is no terminal gets no control characters
+        callbacks += choose_bar(settings)
         settings["profiler"] = settings["profiler"] or NoProfiler()
         settings["enable_model_summary"] = settings["enable_model_summary"] or False  # the console says it in a line
         try:
