@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import warnings
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,7 +36,9 @@ from litspike.cli.processes import SameEverywhere, check, end_the_others, place
 from litspike.cli.record import RunRecord
 from litspike.cli.resume import Resumption, check_left
 from litspike.cli.runs import BEST, LAST, Run, logs_folder, results_beside
+from litspike.cli.stranger import limited, strangers
 from litspike.cli.suitable import Suitable
+from litspike.cli.trust import Trust, denied, limited_imports
 from litspike.seeding import seed_in_range
 from litspike.settings import LitspikeWarning, UserError, whole
 from litspike.tasks import Task
@@ -67,19 +69,20 @@ class LitspikeCLI(LightningCLI):
             name: {"default_config_files": files, "usage": f"main.py {name} [-c FILE] [--SETTING VALUE ...]"}
             for name in self.subcommands()
         }
-        super().__init__(
-            LightningModule,
-            LightningDataModule,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            save_config_callback=None,
-            trainer_class=DrawingTrainer,
-            parser_class=Parser,
-            parser_kwargs={"description": DESCRIPTION, "usage": USAGE, "allow_abbrev": False, **settings},
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,  # a checkpoint has its run's whole configuration
-            args=self.call.arguments,
-        )
+        with ExitStack() as self._limits:
+            super().__init__(
+                LightningModule,
+                LightningDataModule,
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                save_config_callback=None,
+                trainer_class=DrawingTrainer,
+                parser_class=Parser,
+                parser_kwargs={"description": DESCRIPTION, "usage": USAGE, "allow_abbrev": False, **settings},
+                auto_configure_optimizers=False,
+                load_from_checkpoint_support=False,  # a checkpoint has its run's whole configuration
+                args=self.call.arguments,
+            )
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # Lightning's is static, and calls it on self
         """The subcommands, each with the Trainer's arguments that are not the user's to set.
@@ -95,6 +98,9 @@ class LitspikeCLI(LightningCLI):
         parser.add_argument("--logs", type=str | None, help="Folder of all runs; logs/ beside main.py where null.")
         if self.call.subcommand in (None, "fit"):
             parser.add_argument("--seeds", type=int | None, help="Fit and test from this many seeds, and compare them.")
+        parser.add_argument(
+            "--trust", action="append", help="Package whose classes a stranger's checkpoint may name; repeatable."
+        )
         parser.add_argument("--threads", type=int | None, help="Threads of one CPU process; one a core where null.")
         parser.add_lightning_class_args(Console, "console")
         parser.add_lightning_class_args(Pictures, "pictures")
@@ -119,7 +125,7 @@ class LitspikeCLI(LightningCLI):
             self.ckpt_path = find(call, logs)
             self.checkpoint = checkpoints.read(self.ckpt_path)
             self.run = Run.of(self.ckpt_path, checkpoints.config_text(self.checkpoint)) if self.first else None
-            args = call.on_top_of(checkpoints.configuration(self.checkpoint), self.ckpt_path)
+            args = call.on_top_of(self._configuration(files), self.ckpt_path)
         if call.subcommand is None:
             parser.explanation = ANOTHER
         elif call.asks_for_help:
@@ -133,7 +139,21 @@ class LitspikeCLI(LightningCLI):
             own = len(files) - len(call.configs)
             known += [name for settings in files[:own] for name, _ in named_settings(settings)]
             mentioned = [name for settings in files[own:] for name, _ in named_settings(settings)]
-            raise ParseError(parser_message(str(error), [*call.options, *mentioned], known)) from error
+            said = denied(str(error)) or parser_message(str(error), [*call.options, *mentioned], known)
+            raise ParseError(said) from error
+        if call.subcommand:
+            self.config[call.subcommand].pop("trust", None)  # of this call, not of the run
+
+    def _configuration(self, files: list[dict[str, Any]]) -> dict[str, Any]:
+        """The checkpoint's, or what of a stranger's is taken over; from then on its limits hold."""
+        config = checkpoints.configuration(self.checkpoint)
+        if self.checkpoint.own:
+            return config
+        assert self.ckpt_path is not None
+        trust = Trust.of(self.call, files)
+        self._limits.enter_context(strangers(self.ckpt_path))
+        self._limits.enter_context(limited_imports(trust))
+        return limited(config, self.ckpt_path, trust)
 
     def _parse_ckpt_path(self) -> None:
         """Nothing is left to read from a checkpoint: :meth:`parse_arguments` did."""

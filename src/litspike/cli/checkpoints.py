@@ -81,7 +81,7 @@ def _memory() -> int:
 def configuration(checkpoint: dict[str, Any]) -> dict[str, Any]:
     """The configuration of the run that wrote the checkpoint; empty where it tells none."""
     text = config_text(checkpoint)
-    return yaml.safe_load(text) if text else {}
+    return yaml.safe_load(text) or {} if text else {}
 
 
 def config_text(checkpoint: dict[str, Any]) -> str | None:

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from torch import Tensor
 from torch.optim import Optimizer
 
+from litspike.cli import yaml_text
 from litspike.cli.signature import Damaged
 from litspike.settings import UserError
 
@@ -54,8 +56,19 @@ def check(checkpoint: Any) -> None:
             raise Damaged(f"{name} is {checkpoint[name]!r}")
     for state in checkpoint.get("optimizer_states", []):
         _check_optimizer_state(state)
-    if not isinstance(checkpoint.get(KEY, {}).get("config", ""), str):
-        raise Damaged(f"{KEY}: config is no text")
+    _check_configuration(checkpoint.get(KEY, {}).get("config", ""))
+
+
+def _check_configuration(text: object) -> None:
+    if not isinstance(text, str):
+        raise Damaged("its configuration is no text")
+    try:
+        yaml_text.check(text)
+        settings = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise Damaged(f"its configuration: {yaml_text.problem(error)}") from error
+    if settings is not None and not isinstance(settings, dict):
+        raise Damaged("its configuration holds no settings")
 
 
 def _check_weights(weights: dict[Any, Any]) -> None:
