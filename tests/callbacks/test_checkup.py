@@ -176,19 +176,19 @@ def test_the_figures_of_every_layer_are_those_worked_out_by_hand(tmp_path: Path)
         loop = network.loop(twice[8:])[0]
         v = torch.cat([network.twice.distance(current[:, :SAMPLES]) for current in (network.into(x), first * 2)])
     hand = {
-        "val firing rate/layer 1 (LIF, 6)": twice.mean(),
-        "val silent neurons/layer 1 (LIF, 6)": (twice.sum((0, 1)) == 0).float().mean(),
-        "val saturated neurons/layer 1 (LIF, 6)": (twice.mean((0, 1)) == 1).float().mean(),
-        "val potentials in the window/layer 1 (LIF, 6)": (v.abs() <= 3 / torch.pi).float().mean(),
-        "val firing rate/layer 2 (Recurrent LIF, 6)": loop.mean(),
-        "val silent neurons/layer 2 (Recurrent LIF, 6)": (loop.sum((0, 1)) == 0).float().mean(),
+        "validation firing rate/layer 1 (LIF, 6)": twice.mean(),
+        "validation silent neurons/layer 1 (LIF, 6)": (twice.sum((0, 1)) == 0).float().mean(),
+        "validation saturated neurons/layer 1 (LIF, 6)": (twice.mean((0, 1)) == 1).float().mean(),
+        "validation potentials in the window/layer 1 (LIF, 6)": (v.abs() <= 3 / torch.pi).float().mean(),
+        "validation firing rate/layer 2 (Recurrent LIF, 6)": loop.mean(),
+        "validation silent neurons/layer 2 (Recurrent LIF, 6)": (loop.sum((0, 1)) == 0).float().mean(),
     }
-    assert 0.01 < hand["val firing rate/layer 2 (Recurrent LIF, 6)"] < 0.9
-    assert 0.05 < hand["val potentials in the window/layer 1 (LIF, 6)"] < 0.95
+    assert 0.01 < hand["validation firing rate/layer 2 (Recurrent LIF, 6)"] < 0.9
+    assert 0.05 < hand["validation potentials in the window/layer 1 (LIF, 6)"] < 0.95
     for name, value in hand.items():
         assert notes[name] == [(epoch, pytest.approx(float(value), abs=1e-6)) for epoch in (1, 2, 3)]
     assert not [name for name in notes if "layer 3" in name or "leak" in name.lower()]
-    gradients = {name.split("/")[1] for name in notes if name.startswith("train gradient norm/")}
+    gradients = {name.split("/")[1] for name in notes if name.startswith("weight gradient norm/")}
     assert gradients == {"into (Linear, 6×2)", "loop.connections (Linear, 6×6)", "out (Linear, 1×6)"}
 
 
@@ -196,7 +196,7 @@ def test_the_gradient_is_that_of_the_last_step_after_clipping(tmp_path: Path):
     network = perceptron(ArcTan())
     fitted = fit(tmp_path, network, gradient_clip_val=1e-3)
     modules = ("layers.0 (Linear, 20×2)", "layers.2 (Linear, 1×20)")
-    norms = [fitted.notes[f"train gradient norm/{module}"][-1][1] for module in modules]
+    norms = [fitted.notes[f"weight gradient norm/{module}"][-1][1] for module in modules]
     assert sum(norm**2 for norm in norms) ** 0.5 == pytest.approx(1e-3, rel=1e-3)
     for index, norm in zip((0, 2), norms, strict=True):
         parameters = network.layers[index].parameters()
@@ -206,7 +206,7 @@ def test_the_gradient_is_that_of_the_last_step_after_clipping(tmp_path: Path):
 def test_without_validation_there_are_the_gradients_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     notes = fit(tmp_path, SICK["vanished"][0](), limit_val_batches=0).notes
     checked = {name.split("/")[0] for name in notes if "/layers" in name}
-    assert checked == {"train gradient norm"}
+    assert checked == {"weight gradient norm"}
     assert len(said(capsys)) == 1
 
 
@@ -245,7 +245,12 @@ def test_several_processes_add_up_their_counts_and_one_speaks(tmp_path: Path):
     def lines(devices: int) -> list[str]:
         command = [sys.executable, "-c", DISTRIBUTED, str(devices), str(tmp_path)]
         done = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT, timeout=300, check=True)
-        starts = ("check-up", "logged val firing rate", "logged val silent neurons", "logged val potentials")
+        starts = (
+            "check-up",
+            "logged validation firing rate",
+            "logged validation silent neurons",
+            "logged val potentials",
+        )
         return [line for line in done.stdout.splitlines() if line.startswith(starts)]
 
     one, two = lines(1), lines(2)
@@ -257,8 +262,8 @@ def test_several_processes_add_up_their_counts_and_one_speaks(tmp_path: Path):
 
 def test_every_so_many_epochs_or_never(tmp_path: Path):
     notes = fit(tmp_path, perceptron(ArcTan()), checkup=CheckUp(every=2), max_epochs=5).notes
-    assert [epoch for epoch, _ in notes["val firing rate/layer 1 (LIF, 20)"]] == [2, 4]
-    assert [epoch for epoch, _ in notes["train gradient norm/layers.0 (Linear, 20×2)"]] == [2, 4]
+    assert [epoch for epoch, _ in notes["validation firing rate/layer 1 (LIF, 20)"]] == [2, 4]
+    assert [epoch for epoch, _ in notes["weight gradient norm/layers.0 (Linear, 20×2)"]] == [2, 4]
     assert not [name for name in fit(tmp_path, perceptron(ArcTan()), checkup=CheckUp(every=0)).notes if "/la" in name]
 
 
@@ -295,7 +300,7 @@ def test_weights_are_the_same_bit_for_bit_with_it_and_without(cli: Cli, home: Pa
     assert all(torch.equal(on["state_dict"][name], value) for name, value in off["state_dict"].items())
     assert on["state_dict"].keys() == off["state_dict"].keys()
     on, off = (EventAccumulator(str(run)).Reload().Tags()["scalars"] for run in runs(home, "digits"))
-    assert [tag for tag in on if tag.startswith("val firing rate/layer 1 (")]
+    assert [tag for tag in on if tag.startswith("validation firing rate/layer 1 (")]
     assert not [tag for tag in off if "/layer" in tag]
 
 

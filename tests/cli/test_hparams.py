@@ -95,6 +95,14 @@ def test_the_figures_of_the_test_are_among_the_five_that_the_tab_shows_unasked(l
     assert {"test/loss", "test/accuracy", "test/mae"} <= set(Table(logs).metrics[:5])
 
 
+def test_losses_and_scores_come_before_what_is_logged_of_each_layer(logs: Path):
+    metrics = Table(logs).metrics
+    compared = [name for name in metrics if name.startswith(("train/", "val/", "test/"))]
+    assert {"train/loss", "val/loss", "val/accuracy", "test/loss"} <= set(compared)
+    others = [name for name in metrics if name not in compared and name != "learning_rate"]
+    assert min(map(metrics.index, others)) > max(map(metrics.index, compared))
+
+
 def test_a_run_that_broke_off_does_not_pass_for_one_that_ended(cli: Cli, home: Path):
     assert cli(f"fit {SHORT} --data.train_points 100 --model.optimizer.lr 1e38").status == 1
     (row,) = Table(home / "logs").rows.values()

@@ -37,9 +37,9 @@ model:
     (run,) = runs(home, "mine")
     events = EventAccumulator(str(run)).Reload()
     tags = events.Tags()
-    for tag in ("val firing rate", "val silent neurons", "train gradient norm"):
+    for tag in ("validation firing rate", "validation silent neurons", "weight gradient norm"):
         named = sorted(name.split("/")[1] for name in tags["scalars"] if name.startswith(f"{tag}/layer "))
-        assert named == (["layer 1 (LIF, 6)"] if tag.startswith("train") else LAYERS)
+        assert named == (["layer 1 (LIF, 6)"] if tag.startswith("weight") else LAYERS)
     assert sorted(name for name in tags["images"] if name.startswith("spikes/")) == [
         f"spikes/layer {number}" for number in (1, 2, 3)
     ]

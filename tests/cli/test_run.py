@@ -107,9 +107,9 @@ def test_tensorboard_gets_scalars_hyperparameters_and_pictures(cli: Cli, home: P
     read = events(run)
     scalars = {f"{stage}/{name}" for stage in ("train", "val", "test") for name in ("loss", "accuracy")}
     curves = {f"test/over time/accuracy by {axis}" for axis in ("time step", "synaptic operations")}
-    figures = {f"val {name} neurons/layer 1 (LIF, 10)" for name in ("silent", "saturated")}
-    figures |= {"val firing rate/layer 1 (LIF, 10)", "val potentials in the window/layer 1 (LIF, 10)"}
-    figures |= {f"train gradient norm/layers.{index} (Linear, {size})" for index, size in ((0, "10×2"), (2, "1×10"))}
+    figures = {f"validation {name} neurons/layer 1 (LIF, 10)" for name in ("silent", "saturated")}
+    figures |= {"validation firing rate/layer 1 (LIF, 10)", "validation potentials in the window/layer 1 (LIF, 10)"}
+    figures |= {f"weight gradient norm/layers.{index} (Linear, {size})" for index, size in ((0, "10×2"), (2, "1×10"))}
     assert scalars | curves | figures | {"learning_rate"} == set(read.Tags()["scalars"])
     assert [event.step for event in read.Scalars("test/over time/accuracy by time step")] == list(range(1, 17))
     assert read.Images("anytime")[0].width >= 600

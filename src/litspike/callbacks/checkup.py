@@ -176,10 +176,10 @@ class CheckUp(Callback):
         return lines or of_outputs(self._apart, epoch)
 
     def _log(self, trainer: Trainer, gradients: Iterable[Gradient]) -> None:
-        # named after their stage, as all figures: TensorBoard's HParams tab shows the first five alone, by name
-        found = {f"train gradient norm/{gradient.label}": gradient.norm for gradient in gradients}
+        # TensorBoard's HParams tab shows the first five alone, by name: losses and scores come before these
+        found = {f"weight gradient norm/{gradient.label}": gradient.norm for gradient in gradients}
         for layer in self._validated or []:
-            found |= {f"val {name}/{layer.label}": value for name, value in layer.logged().items()}
+            found |= {f"validation {name}/{layer.label}": value for name, value in layer.logged().items()}
         if trainer.is_global_zero:
             log_at(trainer, found, position(trainer))
 
