@@ -155,3 +155,30 @@ def test_the_look_changes_no_weight_and_no_random_state(cli: Cli, files: Path, m
         torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"] for run in runs(files)
     )
     assert all(torch.equal(with_it[name], without[name]) for name in without)
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "line"),
+    [
+        ("StepLR --model.scheduler.step_size 0", "integer modulo by zero"),
+        ("CosineAnnealingLR --model.scheduler.T_max 0", ""),
+        ("LRScheduler", "NotImplementedError"),
+        (
+            "CyclicLR --model.scheduler.base_lr 0.1 --model.scheduler.max_lr 1 --model.scheduler.step_size_up 0",
+            "float div",
+        ),
+    ],
+)
+def test_a_scheduler_that_fails_at_its_first_step(cli: Cli, files: Path, scheduler: str, line: str):
+    said = cli(f"fit {QUICK} --model.scheduler torch.optim.lr_scheduler.{scheduler}").error_line
+    assert said.startswith(f"model.scheduler: {line}")
+
+
+def test_a_scheduler_is_tried_without_a_trace(cli: Cli, files: Path, monkeypatch: pytest.MonkeyPatch):
+    scheduler = "--model.scheduler torch.optim.lr_scheduler.StepLR --model.scheduler.step_size 1"
+    cli(f"fit {QUICK} {scheduler} --data.train_points 60")
+    monkeypatch.setattr("litspike.cli.suitable._check_schedulers", lambda *_: None)
+    cli(f"fit {QUICK} {scheduler} --data.train_points 60")
+    with_it, without = (torch.load(run / "checkpoints/last.ckpt", weights_only=True) for run in runs(files))
+    assert with_it["lr_schedulers"] == without["lr_schedulers"]
+    assert all(torch.equal(with_it["state_dict"][name], value) for name, value in without["state_dict"].items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,13 +11,14 @@ from typing import Any
 import torch
 from lightning import Callback, LightningModule, Trainer
 from torch import Size, Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.utils.data import IterableDataset, TensorDataset
 
 from litspike.networks import ConvNet, Perceptron, SEWResNet
 from litspike.networks.suits import Unsuited, naming, normalises_one_value
 from litspike.seeding import isolated
 from litspike.settings import UserError
-from litspike.tasks.task import Task
+from litspike.tasks.task import REFUSALS, Task
 
 _PARTS = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",), "predict": ("predict",)}
 
@@ -32,8 +34,10 @@ class Suitable(Callback):
     """
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look at the parts of a fit."""
+        """Look at the parts of a fit, and at the first steps of its schedulers."""
         self._check(trainer, pl_module, "fit")
+        if isinstance(pl_module, Task):
+            _check_schedulers(pl_module)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look at the validation part, where it isn't that of a fit."""
@@ -59,6 +63,29 @@ class Suitable(Callback):
                     x, y = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
                     with trainer.precision_plugin.forward_context():
                         _check_batch(task, x, _all_labels(loader, y), part == "train" and _single(loader))
+
+
+def _check_schedulers(task: Task) -> None:
+    """Refuse a scheduler that can't be made or fails at once, on an optimizer that is thrown away."""
+    with isolated(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the optimizer takes no step before the scheduler
+        try:
+            for scheduler in _schedulers(task.configure_optimizers()):
+                for _ in range(2):
+                    scheduler.step(0.0) if isinstance(scheduler, ReduceLROnPlateau) else scheduler.step()
+        except UserError:
+            raise
+        except REFUSALS as error:
+            raise UserError(f"model.scheduler: {str(error) or type(error).__name__}") from error
+
+
+def _schedulers(made: Any) -> Iterator[LRScheduler]:
+    """The schedulers in what a task's ``configure_optimizers`` gives."""
+    if isinstance(made, LRScheduler):
+        yield made
+    elif isinstance(made, (dict, list, tuple)):
+        for entry in made.values() if isinstance(made, dict) else made:
+            yield from _schedulers(entry)
 
 
 @contextmanager

@@ -20,6 +20,8 @@ from litspike.tasks.losses import Loss
 from litspike.tasks.regularisers import RateBand
 
 Batch = tuple[Tensor, Tensor]
+REFUSALS = (ArithmeticError, LookupError, NotImplementedError, TypeError, ValueError)
+"""What optimizers and schedulers raise for a setting that they don't take."""
 Result = TypeVar("Result")
 
 
@@ -112,14 +114,14 @@ class Task(LightningModule):
         """The optimizer and its scheduler; raises :class:`UserError` where one refuses a setting."""
         try:
             optimizer = self.optimizer(self.parameters())
-        except (TypeError, ValueError) as error:
-            raise UserError(f"model.optimizer: {error}") from error
+        except REFUSALS as error:
+            raise UserError(f"model.optimizer: {str(error) or type(error).__name__}") from error
         if self.scheduler is None:
             return optimizer
         try:
             scheduler = self.scheduler(optimizer)
-        except (TypeError, ValueError) as error:
-            raise UserError(f"model.scheduler: {error}") from error
+        except REFUSALS as error:
+            raise UserError(f"model.scheduler: {str(error) or type(error).__name__}") from error
         monitor = getattr(scheduler, "monitor", None)
         if monitor is None and isinstance(scheduler, ReduceLROnPlateau):
             raise UserError("model.scheduler: torch's names no figure; lightning.pytorch.cli.ReduceLROnPlateau has one")
