@@ -54,7 +54,7 @@ def capturing(x, u):
     ("step", "operation", "line"),
     [
         (sine, "aten::sin", "torch.sin(x) + u"),
-        (branching, "aten::_local_scalar_dense", "if x > 0"),
+        (branching, "__bool__", "if x > 0"),
         (torch_exp, "litspike.engine.exp", "torch.exp(x)"),
         (summing, "aten::sum", "x.sum()"),
         (capturing, "neither an argument", "x + CAPTURED"),

@@ -1,8 +1,10 @@
 """The fused engine against the reference on random steps: whatever the known operations can be put together to."""
 
+import random
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, Phase, given, settings
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from litspike.engine import exp, run, sigmoid, tanh
+from litspike.settings import UserError
 from litspike.surrogates import (
     ArcTan,
     FastSigmoid,
@@ -67,6 +70,37 @@ TRUTH: dict[str, Callable[..., Tensor]] = {  # of real values a and b, truth val
     "or": lambda a, b, p, q, n: torch.logical_or(p, q),
     "not": lambda a, b, p, q, n: ~p,
 }
+IMPURE: dict[str, Callable[..., Tensor]] = {  # as REAL, but of more than their own element, or not each time the same
+    "first_neuron": lambda a, b, p, n: a + b[..., :1],
+    "many_neurons": lambda a, b, p, n: a + b[..., :600].abs(),
+    "index": lambda a, b, p, n: a * b[0],
+    "narrow": lambda a, b, p, n: a - b.narrow(-1, 0, 1),
+    "roll": lambda a, b, p, n: a - b.roll(1, -1),
+    "flip": lambda a, b, p, n: torch.maximum(a, b.flip(0)),
+    "shape": lambda a, b, p, n: a / a.shape[-1],
+    "size": lambda a, b, p, n: a + n / b.size(0),
+    "len": lambda a, b, p, n: a / len(a),
+    "numel": lambda a, b, p, n: a * n if b.numel() > 500 else a,
+    "dim": lambda a, b, p, n: a / b.dim(),
+    "zeros": lambda a, b, p, n: a + torch.arange(a.shape[-1], dtype=a.dtype),
+    "sum": lambda a, b, p, n: a - b.sum().clamp(-3, 3),
+    "mean": lambda a, b, p, n: a - b.mean(-1, keepdim=True),
+    "any": lambda a, b, p, n: a * p.any(),
+    "amax": lambda a, b, p, n: a / (1 + b.amax(0).abs()),
+    "cumsum": lambda a, b, p, n: torch.tanh(b.cumsum(-1)) + a,
+    "softmax": lambda a, b, p, n: torch.softmax(a, -1) * b,
+    "rand": lambda a, b, p, n: a * torch.rand_like(a),
+    "normal": lambda a, b, p, n: b.clone().normal_() + a,
+    "random": lambda a, b, p, n: a * random.random(),
+    "rarely": lambda a, b, p, n: a * n if random.random() < 0.1 else a,
+    "numpy_random": lambda a, b, p, n: a * float(np.random.rand()),
+    "branch": lambda a, b, p, n: a * n if p.flatten()[0] else b,
+    "float": lambda a, b, p, n: a * max(-1.0, min(1.0, float(b.detach().flatten()[-1]))),
+    "item": lambda a, b, p, n: a - (n if b.detach().min().item() < 0 else 0),
+    "outside": lambda a, b, p, n: a * OUTSIDE.to(a.dtype),
+    "in_place": lambda a, b, p, n: a + b.detach().mul_(0.5),
+}
+OUTSIDE = torch.tensor(0.5)
 NUMBERS = [-1.3, -0.5, 0.25, 0.7, 1.0, 2.0]
 WIDTHS = st.floats(0.1, 5.0)
 SURROGATES: st.SearchStrategy[Surrogate] = st.one_of(
@@ -96,7 +130,9 @@ class Declaration(NamedTuple):
                 reals.append(spike(a - number, third, second))
                 continue
             b, q = reals[second % len(reals)], truths[second % len(truths)]
-            if name in REAL:
+            if callable(name):  # of IMPURE
+                reals.append(name(a, b, truths[third % len(truths)], number))
+            elif name in REAL:
                 reals.append(REAL[name](a, b, truths[third % len(truths)], number))
             else:
                 truths.append(TRUTH[name](a, b, p, q, number))
@@ -111,6 +147,16 @@ class Declaration(NamedTuple):
 @st.composite
 def declarations(draw: st.DrawFn) -> Declaration:
     return Declaration(draw(st.integers(1, 3)), tuple(draw(st.lists(INSTRUCTIONS, min_size=4, max_size=16))))
+
+
+@st.composite
+def impure_declarations(draw: st.DrawFn) -> Declaration:
+    """A declaration with one operation of another kind, whose result the output depends on."""
+    states, instructions = draw(declarations())
+    impure = draw(st.tuples(st.sampled_from([*IMPURE.values()]), PICK, PICK, PICK, st.sampled_from(NUMBERS)))
+    place = draw(st.integers(0, len(instructions)))
+    end = ("add", -1, -2 - draw(PICK), 0, 1.0)
+    return Declaration(states, (*instructions[:place], impure, ("sub", -1, 0, 0, 1.0), *instructions[place:], end))
 
 
 class Leaf(NamedTuple):
@@ -133,7 +179,7 @@ BATCHES = st.sampled_from([(1, 1), (1, 3), (3, 5), (1, 511), (2, 256), (1, 513),
 def compute(engine: Any, step: Declaration, x: Tensor, leaves: list[Any], wanted: list[bool]) -> tuple[Any, Any]:
     """Results, and where any is wanted, the gradients under random gradients of all results."""
     tensors = [
-        leaf.to(x.dtype).detach().requires_grad_(flag) if isinstance(leaf, Tensor) else leaf
+        leaf.to(x.dtype).detach().clone().requires_grad_(flag) if isinstance(leaf, Tensor) else leaf
         for leaf, flag in zip([x, *leaves], wanted, strict=True)
     ]
     x, *rest = tensors
@@ -183,6 +229,47 @@ def test_any_declaration_is_run_as_the_reference_runs_it(step, leaves, steps, ba
         for found, right in zip(gradients, expected_gradients, strict=True):
             scale = right.abs().max().clamp(min=1)
             torch.testing.assert_close(found / scale, right / scale, rtol=1e-9, atol=1e-9)
+
+
+@settings(
+    phases=[Phase.generate],
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(
+    step=impure_declarations(),
+    leaves=st.tuples(st.lists(STATES, min_size=3, max_size=3), st.lists(CONSTANTS, min_size=0, max_size=3)),
+    steps=st.sampled_from([1, 2, 17]),
+    batch=st.sampled_from([(1, 1), (1, 3), (3, 5), (2, 256), (3, 601)]),
+    of_input=st.booleans(),
+    seed=st.integers(0, 1000),
+)
+def test_a_declaration_that_is_not_elementwise_or_not_always_the_same_is_run_by_the_reference(
+    step, leaves, steps, batch, of_input, seed
+):
+    kinds = [*leaves[0][: step.states], *leaves[1]]
+    draw = torch.Generator().manual_seed(seed)
+    shape = (steps, *batch)
+    x = torch.randn(shape, generator=draw, dtype=torch.float64)
+    made = [leaf.made(shape, draw) for leaf in kinds]
+    for flags in ([False] * (1 + len(kinds)), [of_input, *(leaf.learns for leaf in kinds)]):
+        found = []
+        for engine in ("auto", "reference"):
+            torch.manual_seed(seed), random.seed(seed), np.random.seed(seed)
+            results, gradients = compute(engine, step, x.clone(), made, flags)
+            found.append([*results, *gradients, torch.rand(1), torch.tensor(random.random())])
+        for a, b in zip(*found, strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", IMPURE)
+def test_each_of_the_other_operations_is_refused_by_the_fused_engine(name):
+    step = Declaration(1, ((IMPURE[name], 0, 1, 0, 0.7),))
+    with pytest.raises(UserError, match="can't run"):
+        run(step, step, torch.randn(2, 3, 3), (0.0,), (), "fused")
 
 
 @pytest.mark.parametrize("name", [*REAL, *TRUTH])

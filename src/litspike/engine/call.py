@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Hashable, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,10 +13,10 @@ from litspike.engine import operator
 from litspike.engine.autograd import Kernel
 from litspike.engine.cpu.kernel import CpuKernel
 from litspike.engine.gpu.kernel import GpuKernel
+from litspike.engine.modes import ordinary
 from litspike.engine.ir.numbers import trace_with_numbers
-from litspike.engine.ir.trace import Untraceable
 from litspike.engine.reference import Step, run_reference
-from litspike.engine.rule import Rule
+from litspike.engine.ir.surroundings import Surroundings, Untraceable
 from litspike.settings import UserError
 
 Engine = Literal["auto", "reference", "fused"]
@@ -25,7 +25,15 @@ _HALF = (torch.bfloat16, torch.float16)
 
 _log = logging.getLogger("litspike")
 _KERNELS: dict[str, type[Kernel]] = {"cpu": CpuKernel, "cuda": GpuKernel}
-_kernels: dict[Hashable, Kernel | Untraceable] = {}
+
+
+class _Made(NamedTuple):
+    kernel: Kernel
+    surroundings: Surroundings
+
+
+_kernels: dict[Hashable, _Made | Untraceable] = {}
+_logged: set[Hashable] = set()
 _compiled: dict[Hashable, Kernel] = {}
 """One for all declarations that differ in their numbers alone."""
 
@@ -68,52 +76,84 @@ def run(
         output, lasts = run(step, key, current.float(), states, constants, engine, name, steps)
         return output if _autocast(current) else output.to(current.dtype), lasts
     leaves, letters = _checked(name, current, states, constants, steps)
-    if torch.compiler.is_compiling():
-        if engine != "reference" and current.device.type == "cpu" and isinstance(key, Rule):
-            text, further = operator.text_of(key, len(states), letters, current.dtype)
-            if text:
-                tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
-                numbers = [*[leaf for leaf in leaves if not isinstance(leaf, Tensor)], *further]
-                letters += "n" * len(further)
-                many = current.shape[0] if steps is None else steps
-                output, *lasts, _ = operator.forward(current, tensors, numbers, text, letters, many)
-                return output, lasts
-    elif engine != "reference":
-        full = (key, current.dtype, letters, current.device)
-        kernel = _kernels.get(full)
-        if kernel is None:
-            kernel = _kernels[full] = _made(step, current, letters, len(states), name)
-        if not isinstance(kernel, Untraceable):
-            output, *lasts = kernel(current, leaves, steps)
+    if engine != "reference":
+        many = current.shape[0] if steps is None else steps
+        if torch.compiler.is_compiling():
+            results = operator.in_graph(key, current, leaves, letters, len(states), many)
+        else:
+            results = _fused(step, key, current, leaves, letters, len(states), engine, name, steps)
+        if results is not None:
+            output, *lasts = results
             return output, lasts
-        if engine == "fused":
-            raise UserError(f"{name}: engine: 'fused' can't run {kernel}")
     if steps is not None:
         current = current.expand(steps, *current.shape)
     tensors = [leaf if isinstance(leaf, Tensor) else current.new_full((), leaf) for leaf in leaves]
     begin = [state.expand(current.shape[1:]) for state in tensors[: len(states)]]
-    return run_reference(step, current, begin, tensors[len(states) :])
+    return run_reference(step, current, begin, tensors[len(states) :], name)
 
 
-def _made(step: Step, current: Tensor, letters: str, states: int, name: str) -> Kernel | Untraceable:
-    """The kernel for a call; where there can't be one, the reason, which is logged."""
+def _fused(
+    step: Step,
+    key: Hashable,
+    current: Tensor,
+    leaves: Sequence[Tensor | float],
+    letters: str,
+    states: int,
+    engine: Engine,
+    name: str,
+    steps: int | None,
+) -> Sequence[Tensor] | None:
+    """Output and last states, or None where no kernel can run the step and the reference may."""
+    if ordinary([current, *leaves]):
+        kernel = _kernel(step, key, current, letters, states, name)
+        if not isinstance(kernel, Untraceable):
+            return kernel(current, leaves, steps)
+        problem = f"can't run {kernel}"
+    else:
+        problem = "can't run under a transform, tracer or mode of torch"
+    if engine == "fused":
+        raise UserError(f"{name}: engine: 'fused' {problem}; use 'auto'")
+    return None
+
+
+def _kernel(step: Step, key: Hashable, current: Tensor, letters: str, states: int, name: str) -> Kernel | Untraceable:
+    """The kernel for a call; where there can't be one, the reason, which is logged once.
+
+    Only a reason that lies in the step itself is kept: what else went wrong may go right the next time.
+    """
+    full = (key, current.dtype, letters, current.device)
+    made = _kernels.get(full)
+    if isinstance(made, Untraceable):
+        return made
+    if made is not None and made.surroundings.same():
+        return made.kernel
     try:
         if current.device.type not in _KERNELS:
             raise Untraceable(f"on {current.device}")
-        wanted = [letter.isupper() for letter in letters]
-        make = _KERNELS[current.device.type]
-        program, numbers = trace_with_numbers(step, states, len(letters) - 1 - states, current.dtype, wanted)
-        letters += "n" * len(numbers)
-        one = (make, program, letters)
-        if one not in _compiled:
-            _compiled[one] = make(program, letters.lower(), [*wanted, *[False] * len(numbers)])
-        return _compiled[one].with_numbers(numbers)
+        with Surroundings(step) as surroundings:
+            kernel = _made(step, current, letters, states)
+        _kernels[full] = _Made(kernel, surroundings)
+        return kernel
     except ImportError as missing:
-        reason = Untraceable(f"without {missing.name} ({missing})")
+        reason = _kernels[full] = Untraceable(f"without {missing.name} ({missing})")
     except Untraceable as problem:
-        reason = Untraceable(f"{getattr(step, '__qualname__', step)}: {problem}")
-    _log.warning("%s runs on the slow reference engine, as no fused engine can run %s", name, reason)
+        reason = _kernels[full] = Untraceable(f"{getattr(step, '__qualname__', step)}: {problem}")
+    except Exception as problem:
+        reason = Untraceable(f"{getattr(step, '__qualname__', step)}: {type(problem).__name__}: {problem}")
+    if (full, str(reason)) not in _logged:
+        _logged.add((full, str(reason)))
+        _log.warning("%s runs on the slow reference engine, as no fused engine can run %s", name, reason)
     return reason
+
+
+def _made(step: Step, current: Tensor, letters: str, states: int) -> Kernel:
+    make, wanted = _KERNELS[current.device.type], [letter.isupper() for letter in letters]
+    program, numbers = trace_with_numbers(step, states, letters, current.dtype)
+    letters += "n" * len(numbers)
+    one = (make, program, letters)
+    if one not in _compiled:
+        _compiled[one] = make(program, letters.lower(), [*wanted, *[False] * len(numbers)])
+    return _compiled[one].with_numbers(numbers)
 
 
 def _checked(

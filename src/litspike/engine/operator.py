@@ -7,7 +7,7 @@ and loaded elsewhere has all that it needs, and needs litspike to be imported.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import cache
 from typing import Any
 
@@ -16,10 +16,11 @@ from torch import Tensor
 
 from litspike.engine.autograd import rows
 from litspike.engine.cpu.kernel import CpuKernel
-from litspike.engine.ir.numbers import trace_with_numbers
 from litspike.engine.ir.schedule import SEGMENT
-from litspike.engine.ir.trace import Node, Program, Untraceable
+from litspike.engine.ir.numbers import trace_with_numbers
 from litspike.engine.rule import Rule
+from litspike.engine.ir.surroundings import Surroundings
+from litspike.engine.ir.trace import Node, Program
 
 _DTYPES = {str(dtype): dtype for dtype in (torch.float32, torch.float64)}
 
@@ -30,11 +31,10 @@ def text_of(rule: Rule, states: int, letters: str, dtype: torch.dtype) -> tuple[
     The text is empty where no fused engine can run the step.
     """
     try:
-        with torch.utils._python_dispatch._disable_current_modes():  # those of a graph that is being made
-            program, numbers = trace_with_numbers(
-                rule.step, states, len(letters) - 1 - states, dtype, [letter.isupper() for letter in letters]
-            )
-    except Untraceable:
+        modes = torch.utils._python_dispatch._disable_current_modes()  # those of a graph that is being made
+        with modes, Surroundings(rule.step):
+            program, numbers = trace_with_numbers(rule.step, states, letters, dtype)
+    except Exception:  # the reference runs, and shows what is wrong
         return "", []
     return json.dumps([str(dtype), *program[1:]]), numbers
 
@@ -49,6 +49,21 @@ def _kernel(text: str, letters: str) -> CpuKernel:
     made = tuple(Node(operation, tuple(operands), literal) for operation, operands, literal in nodes)
     program = Program(_DTYPES[dtype], states, constants, made, tuple(outputs), tuple(gradients))
     return CpuKernel(program, letters.lower(), [letter.isupper() for letter in letters])
+
+
+def in_graph(
+    key: Hashable, current: Tensor, leaves: Sequence[Tensor | float], letters: str, states: int, steps: int
+) -> Sequence[Tensor] | None:
+    """Output and last states in a graph that is being made, or None where no operator can stand for the step."""
+    if current.device.type != "cpu" or not isinstance(key, Rule):
+        return None
+    text, further = text_of(key, states, letters, current.dtype)
+    if not text:
+        return None
+    tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+    numbers = [*[leaf for leaf in leaves if not isinstance(leaf, Tensor)], *further]
+    results: Sequence[Tensor] = forward(current, tensors, numbers, text, letters + "n" * len(further), steps)
+    return results[:-1]
 
 
 def _leaves(letters: str, tensors: Sequence[Tensor], numbers: Sequence[float]) -> list[Tensor | float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import itertools
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import is_dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ _APART = 1 / 3571  # a factor of its own for each number, so that two equal ones
 
 
 def trace_with_numbers(
-    step: Callable[..., Any], states: int, constants: int, dtype: torch.dtype, wanted: Sequence[bool]
+    step: Callable[..., Any], states: int, letters: str, dtype: torch.dtype
 ) -> tuple[Program, list[float]]:
     """A step's program, the numbers of its declaration taken as further constants, and these numbers.
 
@@ -35,7 +35,8 @@ def trace_with_numbers(
     Raises:
         Untraceable: as :func:`litspike.engine.ir.trace.trace`.
     """
-    arguments = states, constants, dtype, wanted
+    arguments = states, letters, dtype
+    program = trace(step, *arguments)
     for kinds in ((int, float), (float,)):  # some integers are no quantities but counts
         others = [_elsewhere(step, kinds, itertools.count(factor, _APART)) for factor in _FACTORS]
         if others == [step, step]:
@@ -50,9 +51,9 @@ def trace_with_numbers(
                 for values in zip(first, second, own, strict=True)
             ]
             return record(step, *arguments, places)[0], [values[2] for values in slots]
-        except Exception:  # what is wrong with the step itself shows below
+        except Exception:  # other numbers may be none that the step can take
             continue
-    return trace(step, *arguments), []
+    return program, []
 
 
 def _elsewhere(step: Callable[..., Any], kinds: tuple[type, ...], factors: Iterator[float]) -> Callable[..., Any]:

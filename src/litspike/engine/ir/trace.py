@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import ctypes
-import functools
-import os
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import _engine_run_backward
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from litspike.engine.ir.operations import OPERATIONS, RULES, Value
+from litspike.engine.ir.surroundings import Untraceable
+from litspike.engine.ir.surroundings import place as place_of
 
 _SAME = frozenset({"detach", "alias", "clone", "lift_fresh", "expand", "_to_copy"})  # give the value they are given
 _FILLED = {"scalar_tensor": 0, "full": 1, "full_like": 1, "new_full": 2, "fill": 1}  # and which argument fills them
 _ZEROS = frozenset({"zeros", "zeros_like", "new_zeros"})
 _ONES = frozenset({"ones", "ones_like", "new_ones"})
-_READ = frozenset({"_local_scalar_dense", "is_nonzero", "equal"})  # make a Python value of a tensor
-_FOREIGN = (os.path.dirname(torch.__file__), os.path.dirname(__file__))  # files that no user wrote
-
-
-class Untraceable(Exception):
-    """A step is not made of known scalar operations. The text says which operation it was and where it stands."""
+_READ = frozenset(  # make a Python value of a tensor
+    {"_local_scalar_dense", "is_nonzero", "equal", "allclose", "item", "tolist", "numpy", "__bool__", "__float__"}
+    | {"__int__", "__index__", "__complex__", "__array__", "__contains__", "__repr__", "__format__"}
+)
+_SHAPES = ((2, 5, 3), (3, 7))  # of [B, *]; a step that knows its shape can't fit both
+_PARTS = frozenset({"__getitem__", "__setitem__"})  # which may be all of a small tensor
+_SILENT = frozenset(  # what may be asked of a tensor without an operation: it is the same for all elements
+    {"dtype", "device", "data", "is_floating_point", "is_complex", "element_size", "contiguous", "to", "type_as"}
+    | {"float", "double", "cpu"}
+)
 
 
 class Node(NamedTuple):
@@ -59,66 +65,76 @@ class Program(NamedTuple):
         return sorted(wanted)
 
 
-def trace(step: Callable[..., Any], states: int, constants: int, dtype: torch.dtype, wanted: Sequence[bool]) -> Program:
-    """Run a step once, on single numbers, and record what it and its gradient do.
+def trace(step: Callable[..., Any], states: int, letters: str, dtype: torch.dtype) -> Program:
+    """What a step and its gradient do with one element, by running it on small tensors of two shapes.
 
     Args:
         step: ``step(input, *states, *constants) → (output, *states)``.
         states: number of states.
-        constants: number of constants.
+        letters: where input, states and constants are found; see :func:`litspike.engine.ir.schedule.forward`. A
+            capital asks for the gradient.
         dtype: float32 or float64.
-        wanted: for the input, each state and each constant, whether its gradient is asked for.
 
     Raises:
-        Untraceable: if the step does anything else than known operations on its arguments.
+        Untraceable: if the step does anything else than known operations on its arguments, element by element.
     """
-    return record(step, states, constants, dtype, wanted)[0]
+    program, other = (record(step, states, letters, dtype, shape=shape)[0] for shape in _SHAPES)
+    single, _ = record(step, states, letters.lower(), dtype)
+    if program != other or (single.outputs, single.nodes) != (program.outputs, program.nodes[: len(single.nodes)]):
+        raise Untraceable("it does something else each time, or with each shape of its input")
+    return program
 
 
 def record(
     step: Callable[..., Any],
     states: int,
-    constants: int,
+    letters: str,
     dtype: torch.dtype,
-    wanted: Sequence[bool],
     places: Sequence[int | None] = (),
+    shape: tuple[int, ...] = _SHAPES[0],
 ) -> tuple[Program, list[float]]:
     """The program of :func:`trace`, and all numbers that it was made with, in the order in which they came up.
+
+    Where no gradient is asked for, what is one value for all neurons is a tensor of no dimension, as in the reference.
 
     Args:
         places: for each of these numbers, which further constant of the program stands for it, or None where it is
             a literal; empty where all are.
+        shape: of the input at one step, [B, *].
     """
-    # A state hangs on all that came before it, so its gradient is carried through time whenever any is wanted.
-    carried = [any(wanted) and (flag or 1 <= index <= states) for index, flag in enumerate(wanted)]
-    leaves = [torch.ones(1, dtype=dtype, requires_grad=flag) for flag in carried]
-    cotangents = [torch.ones(1, dtype=dtype) for _ in range(1 + states)]
-    recorder = _Recorder(dtype, leaves, cotangents, places)
-    try:
-        with torch.inference_mode(False), torch.enable_grad(), recorder:
+    wanted = [letter.isupper() for letter in letters]
+    leaves = []
+    for index, letter in enumerate(letters):
+        size = () if not any(wanted) and index > states and letter in "ns" else shape
+        # A state hangs on all that came before it, so its gradient is carried through time whenever any is wanted.
+        carried = wanted[index] or (any(wanted) and 1 <= index <= states)
+        leaves.append(torch.ones(size, dtype=dtype, device="cpu", requires_grad=carried))
+    cotangents = [torch.ones(shape, dtype=dtype, device="cpu") for _ in range(1 + states)]
+    recorder = _Recorder(dtype, shape, leaves, cotangents, places)
+    with torch.inference_mode(False), torch.enable_grad(), recorder:
+        with _Asked(recorder):
             results = step(*leaves)
-            if not isinstance(results, tuple) or [type(r) for r in results] != [Tensor] * (1 + states):
-                raise Untraceable(f"it returns no tuple of its output and {states} states")
-            outputs = [recorder.real(result) for result in results]
-            gradients = _gradients(recorder, results, leaves, cotangents)
-    except Untraceable:
-        raise
-    except Exception as problem:  # what is wrong shows again, and in full, when the reference engine runs the step
-        raise Untraceable(f"{problem} {_place(traceback.extract_tb(problem.__traceback__))}") from problem
-    nodes = tuple(recorder.nodes)
+        if not isinstance(results, tuple) or [type(r) for r in results] != [Tensor] * (1 + states):
+            raise Untraceable(f"it returns no tuple of its output and {states} states")
+        outputs = [recorder.result(result) for result in results]
+        gradients = _gradients(recorder, results, leaves, cotangents)
     gradients += [None] * recorder.further
-    program = Program(dtype, states, constants + recorder.further, nodes, tuple(outputs), tuple(gradients))
+    constants = len(letters) - 1 - states + recorder.further
+    program = Program(dtype, states, constants, tuple(recorder.nodes), tuple(outputs), tuple(gradients))
     return program, recorder.numbers
 
 
 def _gradients(
     recorder: _Recorder, results: Sequence[Tensor], leaves: Sequence[Tensor], cotangents: Sequence[Tensor]
 ) -> list[Value | None]:
-    inputs = [leaf for leaf in leaves if leaf.requires_grad]
-    products = [result * g for result, g in zip(results, cotangents, strict=True) if result.requires_grad]
-    found: Sequence[Tensor | None] = [None] * len(inputs)
-    if products and inputs:  # one sum, as torch.autograd.grad imports all of sympy when it is given cotangents itself
-        found = torch.autograd.grad(functools.reduce(torch.add, products), inputs, allow_unused=True)
+    asked = [leaf for leaf in leaves if leaf.requires_grad]
+    reached = [(result, g) for result, g in zip(results, cotangents, strict=True) if result.requires_grad]
+    found: Sequence[Tensor | None] = [None] * len(asked)
+    if reached and asked:
+        outputs, upstream = zip(*reached, strict=True)
+        # torch.autograd.grad itself would hide from the modes what it calls, and import all of sympy.
+        with _Asked(recorder):
+            found = _engine_run_backward(outputs, upstream, False, False, tuple(asked), True, accumulate_grad=False)
     each = iter(found)
     gradients: list[Value | None] = []
     for leaf in leaves:
@@ -128,12 +144,34 @@ def _gradients(
     return gradients
 
 
-def _place(stack: traceback.StackSummary) -> str:
-    """Where in the user's files a stack stands: in its innermost frame that is neither torch's nor the engine's."""
-    for frame in reversed(stack):
-        if not frame.filename.startswith((*_FOREIGN, "<")):
-            return f"({frame.filename}:{frame.lineno}: {frame.line})"
-    return ""
+def _place() -> str:
+    """Where in the user's files the engine is: in its innermost frame that is neither torch's nor the engine's."""
+    stack = traceback.extract_stack()
+    return next(filter(None, (place_of(frame.filename, frame.lineno, frame.line) for frame in reversed(stack))), "")
+
+
+class _Asked(TorchFunctionMode):
+    """Refuses what a step asks of a tensor without an operation, such as its shape: it is not of one element."""
+
+    def __init__(self, recorder: _Recorder) -> None:
+        super().__init__()
+        self.recorder = recorder
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        before = len(self.recorder.alive)
+        name = func.__self__.__name__ if func.__name__ == "__get__" else func.__name__
+        if name in _READ:
+            problem = "which makes a Python value of a tensor: all neurons must do the same"
+            raise Untraceable(f"{name} of a tensor, {problem} {_place()}".rstrip())
+        if name in _PARTS:
+            raise Untraceable(f"{name} of a tensor, which takes a part of it {_place()}".rstrip())
+        try:
+            result = func(*args, **(kwargs or {}))
+        except (ValueError, TypeError, IndexError) as problem:
+            raise Untraceable(f"{name}: {problem} {_place()}".rstrip()) from problem
+        if len(self.recorder.alive) == before and name not in _SILENT:
+            raise Untraceable(f"{name} of a tensor, which is no operation on each element {_place()}".rstrip())
+        return result
 
 
 class _Recorder(TorchDispatchMode):
@@ -150,53 +188,66 @@ class _Recorder(TorchDispatchMode):
     def __init__(
         self,
         dtype: torch.dtype,
+        shape: tuple[int, ...],
         leaves: Sequence[Tensor],
         cotangents: Sequence[Tensor],
         places: Sequence[int | None],
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.dtype = dtype
+        self.dtype, self.shape = dtype, shape
         self.numbers: list[float] = []
         self.further = len({place for place in places if place is not None})
         self._places, self._further_from = places, len(leaves)
         arguments = [*leaves, *[None] * self.further, *cotangents]
         self.nodes = [Node("leaf") for _ in arguments]
         self._known: dict[Node, Value] = {}
-        self._alive = [*leaves, *cotangents]
+        self.alive = [*leaves, *cotangents]
         self._values = {leaf.data_ptr(): value for value, leaf in enumerate(arguments) if leaf is not None}
+        self._given = set(self._values)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         full: str = func._schema.name
         name = full.split("::")[1]
         name = name[:-1] if name.endswith("_") else name
         try:
-            if name in _READ:
-                raise NotImplementedError("which makes a Python value of a tensor: all neurons must do the same")
-            result = func(*args, **(kwargs or {}))
-            value = self._value(name, result, args, kwargs or {})
+            with torch._C.DisableTorchFunction():  # what is asked here, no step asks
+                value = self._value(name, func, args, kwargs or {})  # first, as what is refused must change nothing
+                result = func(*args, **(kwargs or {}))
+                kind = self._checked(result)
+                self.alive.append(result)
+                self._values[result.data_ptr()] = self._as(kind, value)
         except NotImplementedError as problem:
-            raise Untraceable(f"{full}, {problem} {_place(traceback.extract_stack())}".rstrip()) from None
-        self._alive.append(result)
-        self._values[result.data_ptr()] = value
+            raise Untraceable(f"{full}, {problem} {_place()}".rstrip()) from None
         return result
 
-    def _value(self, name: str, result: Any, args: Any, kwargs: Any) -> Value:
-        if not isinstance(result, Tensor) or result.numel() != 1 or result.dim() > 1:
+    def _checked(self, result: Any) -> str:
+        """The kind of a result."""
+        if not isinstance(result, Tensor) or not (result.shape == self.shape or result.shape in ((), (1,))):
             raise NotImplementedError("which is not elementwise")
-        if result.dtype not in (self.dtype, torch.bool):
-            raise NotImplementedError(f"which gives {result.dtype} where the neuron runs in {self.dtype}")
-        kind = "b" if result.dtype == torch.bool else "f"
+        if result.dtype not in (self.dtype, torch.bool) or result.device.type != "cpu":
+            raise NotImplementedError(
+                f"which gives {result.dtype} on {result.device} where the neuron runs in {self.dtype}"
+            )
+        return "b" if result.dtype == torch.bool else "f"
+
+    def _value(self, name: str, func: Any, args: Any, kwargs: Any) -> Value:
+        if name in _READ:
+            raise NotImplementedError("which makes a Python value of a tensor: all neurons must do the same")
+        written = [arg for arg, of in zip(args, func._schema.arguments, strict=False) if _writes(of)]
+        if any(tensor.data_ptr() in self._given for tensor in written):
+            raise NotImplementedError("which changes an argument of the step in place")
         if name == "lift_fresh" and args[0].data_ptr() not in self._values:  # torch.tensor(number) inside the step
-            return self._as(kind, self.literal(args[0].item()))
+            self._checked(args[0])
+            return self.literal(args[0].item())
         if name in _FILLED or name in _ZEROS or name in _ONES:
-            return self._as(kind, self._operand(args[_FILLED[name]] if name in _FILLED else name in _ONES))
-        operands = [None if arg is None else self._operand(arg) for arg in args]
-        if name in _SAME and operands[0] is not None:
-            return self._as(kind, operands[0])
-        if name not in RULES:
+            return self._operand(args[_FILLED[name]] if name in _FILLED else name in _ONES)
+        if name not in _SAME and name not in RULES:
             raise NotImplementedError("which no fused engine knows")
+        if name in _SAME:
+            return self._operand(args[0])
+        operands = [None if arg is None else self._operand(arg) for arg in args]
         try:
-            return self._as(kind, RULES[name](self, *operands, **kwargs))
+            return RULES[name](self, *operands, **kwargs)
         except TypeError:
             raise NotImplementedError(f"with the arguments {', '.join(kwargs)}") from None
 
@@ -231,6 +282,15 @@ class _Recorder(TorchDispatchMode):
         node = self.nodes[value]
         return float.fromhex(node.literal) if node.operation == "literal" else None
 
+    def result(self, tensor: Tensor) -> Value:
+        """Value of a tensor that the step returns."""
+        try:
+            if self._checked(tensor) == "f":
+                return self.real(tensor)
+        except NotImplementedError:
+            pass
+        raise Untraceable(f"it returns {list(tensor.shape)} in {tensor.dtype} for {list(self.shape)} in {self.dtype}")
+
     def real(self, tensor: Tensor) -> Value:
         """Value of a tensor that the step made, as a real number."""
         return self._as("f", self._operand(tensor))
@@ -245,3 +305,7 @@ class _Recorder(TorchDispatchMode):
             self._known[node] = len(self.nodes)
             self.nodes.append(node)
         return self._known[node]
+
+
+def _writes(argument: Any) -> bool:
+    return argument.alias_info is not None and argument.alias_info.is_write

@@ -1,0 +1,39 @@
+"""Whether torch runs operations as they are, or a mode, a transform or a tracer wants to see each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.overrides import _get_current_function_mode_stack
+from torch.utils._device import DeviceContext
+
+_ORDINARY = (Tensor, nn.Parameter)
+
+
+def ordinary(tensors: Sequence[Tensor | float]) -> bool:
+    """Whether a kernel may take the memory of these tensors: no one wants to see the operations in it.
+
+    It may not under a transform of ``torch.func``, in forward-mode differentiation, while a tracer writes operations
+    down (``torch.jit.trace``, the older ONNX exporter, ``make_fx``), under a mode of torch such as that of fake
+    tensors, and with tensors that are no plain memory.
+    """
+    if (
+        torch._C._are_functorch_transforms_active()
+        or torch._C._get_tracing_state() is not None
+        or torch._C._len_torch_dispatch_stack()
+        or forward_ad._current_level >= 0
+    ):
+        return False
+    if torch._C._len_torch_function_stack() and not all(
+        isinstance(mode, DeviceContext)
+        for mode in _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
+    ):
+        return False
+    return all(
+        not isinstance(tensor, Tensor)
+        or (type(tensor) in _ORDINARY and tensor.layout is torch.strided and not tensor.is_neg())
+        for tensor in tensors
+    )
