@@ -208,18 +208,30 @@ class ZeroGradient(Surrogate):
 
 
 class _Spike(torch.autograd.Function):
-    """Heaviside step forward, surrogate backward."""
+    """Heaviside step forward, surrogate in the derivative, whichever way that is taken."""
+
+    generate_vmap_rule = True
 
     @staticmethod
-    def forward(ctx: Any, v: Tensor, surrogate: Surrogate, fires: Literal["at", "above"]) -> Tensor:
-        ctx.save_for_backward(v)
-        ctx.surrogate = surrogate
+    def forward(v: Tensor, surrogate: Surrogate, fires: Literal["at", "above"]) -> Tensor:
         return (v >= 0 if fires == "at" else v > 0).to(v.dtype)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        v, ctx.surrogate, _ = inputs
+        ctx.save_for_backward(v)
+        ctx.save_for_forward(v)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None, None]:
         (v,) = ctx.saved_tensors
         return grads[0] * ctx.surrogate.derivative(v), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        (v,) = ctx.saved_tensors
+        derivative: Tensor = tangents[0] * ctx.surrogate.derivative(v)
+        return derivative
 
 
 def spike(v: Tensor, surrogate: Surrogate, fires: Literal["at", "above"] = "at") -> Tensor:

@@ -27,7 +27,7 @@ def check(name, shape, dtype, surrogate=SURROGATES[0], size=1.0, view=lambda cur
     current = view((current * size).to(DEVICE))
     starts, constants = [s.to(DEVICE) for s in starts], [c.to(DEVICE) for c in constants]
     compare(make(surrogate), (name, surrogate), current, starts, constants)
-    assert all(isinstance(kernel, GpuKernel) for kernel in call._kernels.values())
+    assert all(isinstance(made.kernel, GpuKernel) for made in call._kernels.values())
 
 
 @pytest.mark.parametrize("surrogate", SURROGATES, ids=str)

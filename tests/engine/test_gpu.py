@@ -56,10 +56,10 @@ def test_a_compiled_kernel_rounds_every_operation(name, dtype, tmp_path, monkeyp
 
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     make, states, constants = STEPS[name]
-    wanted = (True,) * (1 + states) + (True,) + (False,) * (len(constants) - 1)
-    program = trace(make(SURROGATES[4]), states, len(constants), dtype, wanted)
     kinds = "t" + "l" * states + "s" + "n" * (len(constants) - 1)
-    leaves = [Leaf(Kind(kind), wants) for kind, wants in zip(kinds, wanted, strict=True)]
+    letters = "T" + "L" * states + "S" + kinds[2 + states :]
+    program = trace(make(SURROGATES[4]), states, letters, dtype)
+    leaves = [Leaf(Kind(letter.lower()), letter.isupper()) for letter in letters]
     nests = [forward_nest(program, leaves), backward_nest(program, leaves)]
     names = gpu.load(module_text(nests, program))
     for function in (names["forward"], names["backward"]):

@@ -13,10 +13,10 @@ from litspike.engine import operator
 from litspike.engine.autograd import Kernel
 from litspike.engine.cpu.kernel import CpuKernel
 from litspike.engine.gpu.kernel import GpuKernel
-from litspike.engine.modes import ordinary
 from litspike.engine.ir.numbers import trace_with_numbers
-from litspike.engine.reference import Step, run_reference
 from litspike.engine.ir.surroundings import Surroundings, Untraceable
+from litspike.engine.modes import ordinary
+from litspike.engine.reference import Step, run_reference
 from litspike.settings import UserError
 
 Engine = Literal["auto", "reference", "fused"]
@@ -34,6 +34,7 @@ class _Made(NamedTuple):
 
 _kernels: dict[Hashable, _Made | Untraceable] = {}
 _logged: set[Hashable] = set()
+"""Calls and reasons that are not kept, and that a line was written for."""
 _compiled: dict[Hashable, Kernel] = {}
 """One for all declarations that differ in their numbers alone."""
 
@@ -140,9 +141,10 @@ def _kernel(step: Step, key: Hashable, current: Tensor, letters: str, states: in
         reason = _kernels[full] = Untraceable(f"{getattr(step, '__qualname__', step)}: {problem}")
     except Exception as problem:
         reason = Untraceable(f"{getattr(step, '__qualname__', step)}: {type(problem).__name__}: {problem}")
-    if (full, str(reason)) not in _logged:
+        if (full, str(reason)) in _logged:
+            return reason
         _logged.add((full, str(reason)))
-        _log.warning("%s runs on the slow reference engine, as no fused engine can run %s", name, reason)
+    _log.warning("%s runs on the slow reference engine, as no fused engine can run %s", name, reason)
     return reason
 
 

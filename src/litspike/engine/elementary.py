@@ -38,8 +38,10 @@ _RANGE = {torch.float32: (-104.0, 89.0), torch.float64: (-746.0, 710.0)}  # outs
 class _Exp(torch.autograd.Function):
     """The exponential, which is its own derivative."""
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(x: Tensor) -> Tensor:
         low, high = _RANGE[x.dtype]
         x = x.clamp(low, high)
         n = torch.floor(x * _LOG2_E + 0.5)
@@ -51,14 +53,20 @@ class _Exp(torch.autograd.Function):
         result = 1 + (r + r * r * series)
         half = torch.floor(n * 0.5)  # 2^n itself may be no normal number
         result = result * torch.ops.litspike.power_of_two(half) * torch.ops.litspike.power_of_two(n - half)
-        ctx.save_for_backward(result)
         return result  # type: ignore[no-any-return]
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.save_for_backward(output)
+        ctx.save_for_forward(output)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Tensor:
         (result,) = ctx.saved_tensors
         product: Tensor = grads[0] * result
         return product
+
+    jvp = backward
 
 
 def exp(x: Tensor) -> Tensor:

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from litspike.engine.autograd import rows
 from litspike.engine.cpu.kernel import CpuKernel
-from litspike.engine.ir.schedule import SEGMENT
 from litspike.engine.ir.numbers import trace_with_numbers
-from litspike.engine.rule import Rule
+from litspike.engine.ir.schedule import SEGMENT
 from litspike.engine.ir.surroundings import Surroundings
 from litspike.engine.ir.trace import Node, Program
+from litspike.engine.rule import Rule
 
 _DTYPES = {str(dtype): dtype for dtype in (torch.float32, torch.float64)}
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.graph import _engine_run_backward
+from torch.autograd.graph import _engine_run_backward, saved_tensors_hooks
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -71,7 +71,7 @@ def trace(step: Callable[..., Any], states: int, letters: str, dtype: torch.dtyp
     Args:
         step: ``step(input, *states, *constants) → (output, *states)``.
         states: number of states.
-        letters: where input, states and constants are found; see :func:`litspike.engine.ir.schedule.forward`. A
+        letters: where input, states and constants are found; see :class:`litspike.engine.ir.schedule.Kind`. A
             capital asks for the gradient.
         dtype: float32 or float64.
 
@@ -111,7 +111,8 @@ def record(
         leaves.append(torch.ones(size, dtype=dtype, device="cpu", requires_grad=carried))
     cotangents = [torch.ones(shape, dtype=dtype, device="cpu") for _ in range(1 + states)]
     recorder = _Recorder(dtype, shape, leaves, cotangents, places)
-    with torch.inference_mode(False), torch.enable_grad(), recorder:
+    plain = saved_tensors_hooks(_itself, _itself)  # in place of those that a user has set, as for checkpointing
+    with torch.inference_mode(False), torch.enable_grad(), plain, recorder:
         with _Asked(recorder):
             results = step(*leaves)
         if not isinstance(results, tuple) or [type(r) for r in results] != [Tensor] * (1 + states):
@@ -142,6 +143,10 @@ def _gradients(
         zero = recorder.literal(0.0) if leaf.requires_grad else None
         gradients.append(zero if gradient is None else recorder.real(gradient))
     return gradients
+
+
+def _itself(tensor: Tensor) -> Tensor:
+    return tensor
 
 
 def _place() -> str:
