@@ -213,7 +213,7 @@ def test_a_refractory_time_is_that_many_steps(refractory, dt, steps):
 
 @pytest.mark.parametrize(
     ("model", "settings", "name"),
-    [(AdaptiveExponential, {"capacitance": 1e-320}, "capacitance"), (LIF, {"threshold": 1e300}, "threshold")],
+    [(AdaptiveExponential, {"jump": 1e300}, "jump"), (LIF, {"threshold": 1e300}, "threshold")],
 )
 def test_numbers_beyond_single_precision_are_refused(model, settings, name):
     with pytest.raises(UserError, match=f"{name}.*: a number that is made of it is"):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from torch import Tensor
 
 from litspike.engine import exp
-from litspike.neurons.declaration import option, param
-from litspike.neurons.firing import Firing, reset_to
+from litspike.neurons.declaration import apart, option, param
+from litspike.neurons.firing import Firing, check_step, reset_to, room
 from litspike.settings import SettingError
 from litspike.surrogates import ArcTan, Surrogate
 
+_MEMBRANE = "capacitance", "leak_conductance"
 STEEPEST = 20.0  # the exponent's cap: so far up the swing, any step ends above the peak, and e^20 overflows nothing
 
 
@@ -29,7 +30,8 @@ class AdaptiveExponential(Firing):
     and ``w``, each [B, \*].
 
     Raises:
-        SettingError: if a parameter is outside its interval, or if peak is not above threshold and reset_value.
+        SettingError: if a parameter is outside its interval, if peak is not above threshold and reset_value,
+            or if dt is too long for Euler's step.
 
     Source: Brette and Gerstner 2005, "Adaptive exponential integrate-and-fire model as an effective description of
     neuronal activity".
@@ -56,6 +58,19 @@ class AdaptiveExponential(Firing):
         least = max(self.threshold, self.reset_value)
         if self.peak <= least:
             raise SettingError("peak", self.peak, f"is not above threshold and reset_value, {least}")
+        check_step(self.dt, self.tau, "tau")
+        check_step(self.dt, self.capacitance / self.leak_conductance, " / ".join(_MEMBRANE))
+
+    def interval(self, name: str) -> str:
+        """A learned peak stays above threshold and reset_value, these below it, and time constants long enough."""
+        if name == "tau":
+            return f"({self.dt / 2!r}, inf)"
+        if name in _MEMBRANE:
+            factor = room(self, self.capacitance / self.leak_conductance, *_MEMBRANE)
+            least, most = self.capacitance / factor, self.leak_conductance * factor
+            return f"({least!r}, inf)" if name == "capacitance" else f"(0, {most!r})"
+        lows = "threshold", "reset_value"
+        return apart(self, "peak", lows, name) if name in ("peak", *lows) else super().interval(name)
 
     def at_rest(self) -> tuple[Tensor | float, ...]:
         """The potential that the leak pulls to, and no adaptation."""

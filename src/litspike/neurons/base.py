@@ -147,7 +147,9 @@ class Neuron(Declared, NeuronLayer):
         """A layer that has these settings alone, for this use, and the learned parameters of this one."""
         twin = object.__new__(type(self))
         nn.Module.__init__(twin)
-        vars(twin).update(settings, _parameters=self._parameters if use == "constants" else {}, _use=use)
+        vars(twin).update(settings, _use=use)
+        if use == "constants":
+            vars(twin).update(_parameters=self._parameters, _intervals=self._intervals)
         return twin
 
     def values(self, name: str) -> Sequence[Tensor | float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self, dataclass_transform, get_args, get_origin, get_type_hints
 
@@ -11,7 +12,7 @@ import torch
 from torch import nn
 
 from litspike.neurons.learning import free_of, value_of
-from litspike.settings import SettingError, UserError, number, whole
+from litspike.settings import SettingError, UserError, bounds, number, whole
 
 OF_PARAMETERS = ("learn", "spread")
 """Options that say what becomes of parameters, and that no step sees."""
@@ -44,7 +45,7 @@ class Param:
                 raise AttributeError(self.name)  # on a layer stripped of its numbers, which says it better
             problem = f"learn.{self.name} is neuron: make the layer with shaped(*sample_shape) before it is used"
             raise UserError(f"{type(module).__name__}: {problem}")
-        return value_of(free, self.inside)
+        return value_of(free, module._intervals[self.name])
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,13 @@ class Declared(nn.Module):
     def check(self) -> None:
         """Check what depends on more than one setting; a model overrides it where it has such settings."""
 
+    def interval(self, name: str) -> str:
+        """The interval that a learned parameter stays in, asked for while all parameters have their initial values.
+
+        It is the declared one; a model overrides it where what the parameter may be depends on other settings.
+        """
+        return self.declared[name].inside  # type: ignore[union-attr]  # options aren't learned
+
     def shaped(self, *shape: int) -> Self:
         r"""A copy of this layer for samples of the given shape, with its per-neuron parameters at their initial value.
 
@@ -142,9 +150,11 @@ class Declared(nn.Module):
         if not isinstance(learn, dict):
             raise SettingError("learn", learn, "is no mapping from a parameter to layer or neuron")
         able = [name for name, entry in self.declared.items() if isinstance(entry, Param) and entry.learnable]
-        for name, scope in learn.items():
+        for name in learn:
             if name not in able:
                 raise SettingError("learn", name, f"can't be learned in {type(self).__name__}: it is none of {able}")
+        self._intervals = {name: self.interval(name) for name in learn}
+        for name, scope in learn.items():
             if scope not in ("layer", "neuron"):
                 raise SettingError(f"learn.{name}", scope, "is none of layer, neuron")
             if vars(self)[name] is None:
@@ -165,7 +175,7 @@ class Declared(nn.Module):
                 self._free_value(name, value)
 
     def _free_value(self, name: str, value: float) -> float:
-        return free_of(name, value, self.declared[name].inside)  # type: ignore[union-attr]
+        return free_of(name, value, self._intervals[name])
 
     def _free(self, name: str, shape: tuple[int, ...] | None) -> None:
         """Register the free parameter of ``name``, or only check that it has one where the shape isn't known yet."""
@@ -179,6 +189,20 @@ class Declared(nn.Module):
             drawn = [self._free_value(name, self._initial[name] * factor**exponent) for exponent in exponents]
             values = torch.tensor(drawn, dtype=values.dtype).view(shape)
         self.register_parameter(f"free_{name}", nn.Parameter(values))
+
+
+def apart(layer: Declared, high: str, lows: Sequence[str], name: str) -> str:
+    """The interval of a learned parameter where one, ``high``, must stay above others: on its side of a border.
+
+    The border is the parameter beyond it where that is fixed, and half way between them where both sides are learned.
+    """
+    learn = layer.learn or {}
+    top, least = getattr(layer, high), max(getattr(layer, low) for low in lows)
+    border = least if name == high else top
+    if high in learn and any(low in learn for low in lows):
+        border = (top + least) / 2
+    low_end, high_end = bounds(layer.declared[name].inside)  # type: ignore[union-attr]
+    return f"({max(low_end, border)!r}, {high_end!r})" if name == high else f"({low_end!r}, {min(high_end, border)!r})"
 
 
 def params_of(cls: type[Declared]) -> set[str]:

@@ -61,3 +61,19 @@ class ThresholdFiring(Firing):
 def reset_to(u: Tensor, s: Tensor, value: Tensor) -> Tensor:
     """``u`` where ``s`` is 0, ``value`` where it is 1."""
     return u * (1 - s) + s * value
+
+
+def check_step(dt: float, time: float, name: str) -> None:
+    """Refuse a forward Euler step so long that what should settle, with this time constant, swings ever higher.
+
+    Raises:
+        SettingError: if dt is twice the time constant or more.
+    """
+    if dt >= 2 * time:
+        raise SettingError("dt", dt, f"is not below 2 · {name} = {2 * time:g}, from where on Euler's step diverges")
+
+
+def room(neuron: Neuron, time: float, *parts: str) -> float:
+    """The factor by which each learned parameter that a time constant is made of may change before dt is too long."""
+    learned = sum(part in (neuron.learn or {}) for part in parts)
+    return float((2 * time / neuron.dt) ** (1 / learned))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from litspike.neurons.declaration import option, param
-from litspike.neurons.firing import Firing, reset_to
+from litspike.neurons.firing import Firing, check_step, reset_to
 from litspike.surrogates import ArcTan, Surrogate
 
 
@@ -27,7 +27,7 @@ class Izhikevich(Firing):
     such place, and it starts where du/dt is nearest to 0.
 
     Raises:
-        SettingError: if a parameter is outside its interval.
+        SettingError: if a parameter is outside its interval, or if dt is too long for Euler's step.
 
     Source: Izhikevich 2003, "Simple model of spiking neurons".
     """
@@ -41,6 +41,15 @@ class Izhikevich(Firing):
     threshold: float = param(30.0, "(-inf, inf)", "membrane potential at the peak of a spike, in mV")
     dt: float = param(0.5, "(0, inf)", "duration of one time step, in ms", False)
     surrogate: Surrogate = option(ArcTan(0.1), "what stands in for the derivative of a spike, by a distance in mV")
+
+    def check(self) -> None:
+        """Refuse steps in which the recovery would swing up instead of settling."""
+        super().check()
+        check_step(self.dt, 1 / self.a, "1 / a")
+
+    def interval(self, name: str) -> str:
+        """A learned rate of the recovery stays slow enough for dt."""
+        return f"(0, {2 / self.dt!r})" if name == "a" else super().interval(name)
 
     def at_rest(self) -> tuple[Tensor | float, ...]:
         """The stable fixed point without input: the lower root of 0.04 u² + (5 − b) u + 140."""

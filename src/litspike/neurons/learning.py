@@ -14,6 +14,9 @@ from torch import Tensor
 
 from litspike.settings import SettingError, bounds
 
+_RANGE = 40.0
+"""Where a free number no longer takes effect: single precision holds e^±40 and their squares."""
+
 
 def free_of(setting: str, value: float, interval: str) -> float:
     """The free number that :func:`value_of` turns into ``value``.
@@ -24,7 +27,7 @@ def free_of(setting: str, value: float, interval: str) -> float:
         interval: the parameter's interval, whose ends a learned value never reaches.
 
     Raises:
-        SettingError: if ``value`` is an end of the interval.
+        SettingError: if ``value`` is an end of the interval, or too near to it.
     """
     low, high = bounds(interval)
     if not low < value < high:
@@ -34,10 +37,16 @@ def free_of(setting: str, value: float, interval: str) -> float:
     if math.isinf(low) and math.isinf(high):
         return value
     if math.isinf(high):
-        return math.log(value - low)
-    if math.isinf(low):
-        return math.log(high - value)
-    return math.log((value - low) / (high - value))
+        free = math.log(value - low)
+    elif math.isinf(low):
+        free = math.log(high - value)
+    else:
+        free = math.log((value - low) / (high - value))
+    if abs(free) > _RANGE:
+        raise SettingError(
+            setting, value, f"can't be learned from there: it is too near to an end of ({low:g}, {high:g})"
+        )
+    return free
 
 
 def value_of(free: Tensor, interval: str) -> Tensor:
@@ -49,7 +58,8 @@ def value_of(free: Tensor, interval: str) -> Tensor:
         free = free.float()
     low, high = bounds(interval)
     if math.isinf(low) and math.isinf(high):
-        return free
+        return free.clamp(-math.exp(_RANGE), math.exp(_RANGE))
+    free = free.clamp(-_RANGE, _RANGE)  # or else an infinite value times a gradient of 0 would be NaN
     if math.isinf(high):
         value = low + free.exp()
     elif math.isinf(low):

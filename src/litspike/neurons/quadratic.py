@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from litspike.neurons.declaration import param
-from litspike.neurons.firing import Firing, reset_to
-from litspike.settings import SettingError
+from litspike.neurons.declaration import apart, param
+from litspike.neurons.firing import Firing, check_step, reset_to, room
+from litspike.settings import SettingError, bounds
+
+_SETTLING = "tau", "sharpness", "critical"
 
 
 class QuadraticIF(Firing):
@@ -23,7 +25,8 @@ class QuadraticIF(Firing):
     membrane potential ``u`` [B, \*].
 
     Raises:
-        SettingError: if a parameter is outside its interval, or if threshold is not above critical and reset_value.
+        SettingError: if a parameter is outside its interval, if threshold is not above critical and
+            reset_value, or if dt is too long for Euler's step.
 
     Source: Latham, Richmond, Nelson and Nirenberg 2000, "Intrinsic dynamics in neuronal networks. I. Theory".
     """
@@ -43,6 +46,21 @@ class QuadraticIF(Firing):
         least = max(self.critical, self.reset_value)
         if self.threshold <= least:
             raise SettingError("threshold", self.threshold, f"is not above critical and reset_value, {least}")
+        check_step(self.dt, self._time(), "tau / (sharpness · critical)")
+
+    def _time(self) -> float:
+        """Time constant in which the potential settles at rest."""
+        return self.tau / (self.sharpness * self.critical)
+
+    def interval(self, name: str) -> str:
+        """A learned threshold stays above critical and reset_value, these below it, and what settles slow enough."""
+        factor = room(self, self._time(), *_SETTLING) if name in _SETTLING else 1.0
+        if name == "tau":
+            return f"({self.tau / factor!r}, inf)"
+        if name == "sharpness":
+            return f"(0, {self.sharpness * factor!r})"
+        interval = apart(self, "threshold", ("critical", "reset_value"), name)
+        return f"(0, {min(bounds(interval)[1], self.critical * factor)!r})" if name == "critical" else interval
 
     def constants(self) -> tuple[Tensor | float, ...]:
         """The equation's parameters, with the factor of an Euler step in place of τ and dt."""

@@ -46,6 +46,10 @@ class ResonateAndFire(Leaky, Firing):
         if self.frequency * self.dt > 0.5:
             raise SettingError("frequency", self.frequency, f"is above 0.5 / dt = {0.5 / self.dt:g}")
 
+    def interval(self, name: str) -> str:
+        """A learned frequency stays one that the steps can show."""
+        return f"(0, {0.5 / self.dt!r})" if name == "frequency" else super().interval(name)
+
     def constants(self) -> tuple[Tensor | float, ...]:
         """One step's damped rotation, the threshold and the reset's value."""
         cos, sin = _turn(2 * math.pi * self.dt * self.frequency)
