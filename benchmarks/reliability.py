@@ -1,54 +1,99 @@
-"""How many random inputs, of each kind, were answered as they should be.
+"""What is tried to break litspike's promises, and what came of it: ``python benchmarks/reliability.py``.
 
-    python benchmarks/reliability.py inputs --count 3000 --jobs 2
-
-``inputs``: command lines, configuration files and data files that are drawn at random and damaged. Each must end with a
-status and, unless that is 0, one line; never with a traceback, a hang, or a file outside a run's folder. What breaks the
-rule is printed with the seed that draws it again. Nothing is trained: what comes before the first batch is tried.
+Each section tries one kind of fault, many times at seeded places, and counts the outcomes. An outcome that a promise
+rules out is printed, and the exit status is then 1. ``--times N`` tries N times what can be tried any number of times,
+``--only NAME`` runs one section.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import shutil
 import sys
 import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(PROJECT))
-SHARE = 50
-"""Inputs of one seed."""
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 
-def inputs(count: int, first: int, jobs: int) -> int:
-    """Try random inputs, and return how many broke the rule."""
-    seeds = range(first, first + -(-count // SHARE))
-    broken = 0
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        for seed, found in zip(seeds, pool.imap(_one_seed, seeds), strict=True):
-            broken += len(found)
-            print(f"seed {seed}: {SHARE} inputs, {len(found)} broke the rule", flush=True)
-            for said in found:
-                print(said, flush=True)
-    print(f"{len(seeds) * SHARE} random inputs: {broken} broke the rule")
-    return broken
+@dataclass
+class Outcomes:
+    """What came of the tries of one section."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    """How often each outcome came."""
+    broken: list[str] = field(default_factory=list)
+    """Tries that broke a promise, each with what came of it."""
+
+    def note(self, outcome: str, *, broken: str | None = None) -> None:
+        """Count an outcome.
+
+        Args:
+            outcome: what came of a try.
+            broken: what was tried, if a promise rules this outcome out.
+        """
+        self.counts[outcome] += 1
+        if broken is not None:
+            self.broken.append(f"{broken}: {outcome}")
 
 
-def _one_seed(seed: int) -> list[str]:
-    from tests.cli.rule import faults
+@dataclass(frozen=True)
+class Section:
+    """One kind of fault.
 
-    with tempfile.TemporaryDirectory() as folder:
-        shutil.copytree(PROJECT / "configs", Path(folder) / "configs")
-        return [f"{case.args} {case.files}\n{problem}" for case, problem in faults(SHARE, seed, Path(folder))]
+    Args:
+        name: what the command line calls it.
+        promise: what must come of every try.
+        tries: tries it a number of times in a folder of its own.
+        times: how often it is tried.
+    """
+
+    name: str
+    promise: str
+    tries: Callable[[Path, int, Outcomes], None]
+    times: int
+
+
+def sections() -> list[Section]:
+    """All sections there are. A new one is added here."""
+    from benchmarks import reliability_checkpoints, reliability_inputs, reliability_strangers
+
+    return [*reliability_inputs.SECTIONS, *reliability_checkpoints.SECTIONS, *reliability_strangers.SECTIONS]
+
+
+def run(chosen: Iterable[Section], times: int | None = None) -> bool:
+    """Run sections and print what came of them; whether every promise was kept."""
+    kept = True
+    for section in chosen:
+        outcomes, began = Outcomes(), time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            section.tries(Path(folder).resolve(), times or section.times, outcomes)
+        print(f"{section.name}: {section.promise}")
+        for outcome, count in outcomes.counts.most_common():
+            print(f"  {count:6d}  {outcome}")
+        print(f"  {sum(outcomes.counts.values()):6d}  in all, {time.monotonic() - began:.0f} s")
+        for line in outcomes.broken[:20]:
+            print(f"  BROKEN {line}")
+        kept = kept and not outcomes.broken
+    return kept
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--times", type=int, help="tries of each section")
+    parser.add_argument("--only", help="name of one section")
+    given = parser.parse_args()
+    chosen = [section for section in sections() if given.only in (None, section.name)]
+    if not chosen:
+        parser.error(f"--only: there are {', '.join(section.name for section in sections())}")
+    return 0 if run(chosen, given.times) else 1
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("section", choices=["inputs"])
-    parser.add_argument("--count", type=int, default=3000)
-    parser.add_argument("--seed", type=int, default=0, help="the first of the seeds")
-    parser.add_argument("--jobs", type=int, default=1)
-    given = parser.parse_args()
-    sys.exit(1 if inputs(given.count, given.seed, given.jobs) else 0)
+    from benchmarks.reliability import main as entry  # the sections import this module by its name
+
+    sys.exit(entry())

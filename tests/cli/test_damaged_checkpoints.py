@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import zipfile
 from pathlib import Path
 
@@ -31,34 +30,6 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_checkpoint_is_known_as_its_writers_own(small: Path):
     assert read(small).own
     assert torch.load(small, weights_only=True)["epoch"] == 1  # torch alone reads it too
-
-
-def test_each_flipped_bit_is_noticed(small: Path, tmp_path: Path):
-    content, path = small.read_bytes(), tmp_path / "flipped.ckpt"
-    for bit in random.Random(0).sample(range(8 * len(content)), 500):
-        changed = bytearray(content)
-        changed[bit // 8] ^= 1 << bit % 8
-        path.write_bytes(changed)
-        with pytest.raises(UserError, match=r"flipped\.ckpt is damaged"):
-            read(path)
-
-
-def test_each_flipped_bit_of_an_unsigned_checkpoint_is_noticed_or_changes_nothing(small: Path, tmp_path: Path):
-    expected = torch.load(small, weights_only=True)
-    path = write_unsigned(expected, tmp_path / "flipped.ckpt")
-    content, noticed = path.read_bytes(), 0
-    for bit in random.Random(1).sample(range(8 * len(content)), 500):
-        changed = bytearray(content)
-        changed[bit // 8] ^= 1 << bit % 8
-        path.write_bytes(changed)
-        try:
-            found = read(path)
-        except UserError:
-            noticed += 1
-        else:
-            assert torch.equal(found["state_dict"].pop("weight"), torch.ones(3))
-            assert {**found, "state_dict": {}} == {**expected, "state_dict": {}}
-    assert noticed > 100
 
 
 @pytest.mark.parametrize("size", [0, 1, 21, 22, 100, 1000, -1, -100, -172])

@@ -1,6 +1,6 @@
 """Random inputs: a line and a status, never a traceback, a hang or a file where no run is.
 
-``python benchmarks/reliability.py inputs --count 3000`` tries more.
+``python benchmarks/reliability.py --only inputs`` tries more.
 """
 
 from __future__ import annotations

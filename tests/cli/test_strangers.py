@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import sys
@@ -15,6 +14,7 @@ import torch
 import yaml
 from jsonargparse import _common
 
+from benchmarks.reliability_strangers import set_at
 from litspike.cli.checkpoints import read
 from litspike.cli.contents import KEY
 from tests.cli.checkpoints import best, with_config, write_unsigned
@@ -63,67 +63,6 @@ def of_a_stranger(trained: Path, path: Path, change: Callable[[dict[str, Any]], 
     return with_config(trained, path, yaml.safe_dump(config))
 
 
-def setting(config: dict[str, Any], name: str, value: Any) -> None:
-    """Set a setting by its name, such as ``model.network.neuron``."""
-    *path, last = name.split(".")
-    for part in path:
-        config = config.setdefault(part, {})
-        config = config.get("init_args", config)
-    config[last] = value
-
-
-STRANGE: dict[str, Any] = {
-    "a class": {"class_path": "lab.Neuron", "init_args": {}},
-    "a class as a text": "lab.Neuron",
-    "a function as a text": "lab.make",
-    "a class in a text": "{class_path: lab.Neuron}",
-    "a class in a text with escapes": '{"class\\x5fpath": "lab.Neuron"}',
-    "a class in a list": [{"class_path": "lab.Neuron"}],
-    "a class in a group": {"a": {"b": [{"class_path": "lab.Neuron"}]}},
-    "a class of the standard library": {
-        "class_path": "zipfile.ZipFile",
-        "init_args": {"file": "made.zip", "mode": "w"},
-    },
-    "a command": {"class_path": "imaplib.IMAP4_stream", "init_args": {"command": "touch ran"}},
-    "a module's module": {"class_path": "litspike.neurons.base.torch.os.system"},
-    "litspike's own function": "litspike.cli.entry.main",
-    "a class of litspike that only litspike makes": {
-        "class_path": "litspike.cli.runs.Run",
-        "init_args": {"folder": "x"},
-    },
-    "Lightning's logger": {"class_path": "lightning.pytorch.loggers.CSVLogger", "init_args": {"save_dir": "written"}},
-    "a metric that downloads": {"class_path": "torchmetrics.image.fid.FrechetInceptionDistance"},
-    "torch's function": "torch.hub.load",
-    "torch's processes": {"class_path": "torch.nn.parallel.DistributedDataParallel"},
-    "a file of settings": "lab.yaml",
-    "a pipe": "pipe",
-    "standard input": "-",
-    "dots in a name": {"network.class_path": "lab.Neuron"},
-    "a name of jsonargparse's": {"__path__": "lab.yaml", "class_path": "litspike.neurons.LIF"},
-    "arguments beside the typed ones": {
-        "class_path": "litspike.neurons.LIF",
-        "dict_kwargs": {"anything": {"class_path": "lab.Neuron"}},
-    },
-}
-PLACES = [
-    "model",
-    "data",
-    "model.network",
-    "model.network.neuron",
-    "model.network.neuron.surrogate",
-    "model.network.neuron.decay",
-    "model.network.neuron.learn",
-    "model.optimizer",
-    "model.optimizer.lr",
-    "model.scheduler",
-    "model.loss",
-    "data.path",
-    "seed_everything",
-    "console.epochs",
-    "checkpoint.monitor",
-]
-
-
 def only_lines(result: Result) -> None:
     """Everything on standard error is lines of litspike's."""
     assert all(line.startswith("litspike: ") for line in result.err.splitlines()), result.err
@@ -138,22 +77,6 @@ def traces(here: Path) -> set[str]:
         "some.ckpt",
         "__pycache__",
     }
-
-
-@pytest.mark.parametrize("kind", STRANGE)
-def test_no_class_of_a_strangers_is_imported_or_made(cli: Cli, here: Path, trained: Path, kind: str):
-    (here / "lab.yaml").write_text("class_path: lab.Neuron")
-    os.mkfifo(here / "pipe")
-    for place in PLACES:
-        path = of_a_stranger(
-            trained,
-            here / "some.ckpt",
-            lambda config, place=place: setting(config, place, copy.deepcopy(STRANGE[kind])),
-        )
-        result = cli(f"test --ckpt_path {path} --receipt.enabled false")
-        only_lines(result)
-        assert traces(here) <= {"some.litspike"}, place
-        assert "lab" not in sys.modules, place
 
 
 @pytest.mark.parametrize("command", ["test", "fit --trainer.max_epochs 2"])
@@ -185,7 +108,7 @@ def test_no_class_of_a_strangers_is_imported_or_made(cli: Cli, here: Path, train
 def test_what_writes_or_starts_anything_is_not_taken_over(
     cli: Cli, here: Path, trained: Path, command: str, name: str, value: Any
 ):
-    path = of_a_stranger(trained, here / "some.ckpt", lambda config: setting(config, name, value))
+    path = of_a_stranger(trained, here / "some.ckpt", lambda config: set_at(config, name, value))
     result = cli(f"{command} --ckpt_path {path} --logs {here}/configs/logs --pictures.every 0")
     only_lines(result)
     assert "lab" not in sys.modules
@@ -245,7 +168,7 @@ def test_in_a_place_without_a_type_nothing_of_a_strangers_is_made(cli: Cli, here
 
 def test_what_a_stranger_hides_does_not_pass_into_ones_own_checkpoints(cli: Cli, here: Path, trained: Path):
     path = of_a_stranger(
-        trained, here / "some.ckpt", lambda config: setting(config, "trainer.logger", {"class_path": "lab.make"})
+        trained, here / "some.ckpt", lambda config: set_at(config, "trainer.logger", {"class_path": "lab.make"})
     )
     assert cli(f"fit --ckpt_path {path} --trainer.max_epochs 2 --pictures.every 0").status == 0
     own = read(best(runs(here)[-1]))
