@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import subprocess
 import sys
@@ -237,3 +238,77 @@ def test_real_runs_are_compared_without_lightning(cli: Cli, home: Path):
     assert (done.returncode, done.stderr) == (0, "")
     assert re.search(r"model\.network\.neuron +│ litspike\.neurons\.LIF +│ litspike\.neurons\.AdaptiveLIF", done.stdout)
     assert "<img" in (home / "logs" / "comparison.html").read_text()
+
+
+def test_the_metrics_are_those_of_the_checkpoint_that_is_tested(cli: Cli, home: Path):
+    options = "--trainer.max_epochs 5 --data.train_points 50 --pictures.every 0 --receipt.enabled false"
+    for name in ("LIF", "IF"):
+        neuron = f"--model.network.neuron litspike.neurons.{name}"
+        assert cli(f"fit {options} --model.optimizer.lr 0.3 {neuron}").status == 0
+    found, last = [], []
+    for folder in sorted((home / "logs" / "default").iterdir()):
+        (panel,) = (panel for panel in curves.epochs([find(str(folder))]) if panel.y == "val/loss")
+        values = panel.lines[0][0][1]
+        found.append(f"{min(values):.4f}")
+        last.append(f"{values[-1]:.4f}")
+    assert found != last  # the best epoch of one isn't its last
+    subjects = [find(str(folder)) for folder in sorted((home / "logs" / "default").iterdir())]
+    shown = rows(tables.figures(subjects))
+    assert shown["val/loss of the best checkpoint"] == found
+    assert "train/loss of the last epoch" in shown
+    assert not {"val/loss", "train/loss"} & shown.keys()
+
+
+def test_what_differs_can_be_seen_in_a_narrow_terminal(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    names = [f"a_package_of_mine.with_some_parts.and_neurons.of_kind_{kind}.Neuron[b]" for kind in "abc"]
+    folders = [
+        make_run(home / f"{place}", config={"model": {f"{'a_long_name_' * 5}{end}": name for end in "xy"}})
+        for place, name in enumerate(names)
+    ]
+    out = cli("compare", *map(str, folders)).out
+    for end in "xy":
+        block = [
+            f"  model.{'a_long_name_' * 5}{end}",
+            *(f"    {at}  {name}" for at, name in zip("ABC", names, strict=True)),
+        ]
+        assert "\n".join(block) in out
+
+
+WRONG = {
+    "receipt.json": [
+        "[" * 100_000,
+        '{"figures": 3}',
+        '{"figures": {"loss": {"value": "low"}}, "layers": {}, "configuration": {}}',
+        '{"figures": {"loss": {}}, "layers": {}, "configuration": {}}',
+        '{"figures": {"loss": {"value": 1, "interval": [1]}}, "layers": {}, "configuration": {}}',
+        '{"figures": {}, "layers": {"layer 1": 3}, "configuration": {}}',
+        '{"figures": {}, "layers": {}, "configuration": [], "energy": {}}',
+        '{"figures": {}, "layers": {}, "configuration": {}, "energy": {"pj_per_mac": 1}}',
+        '{"figures": {}, "layers": {}, "configuration": {}, "anytime": {"score": 1, "steps": [], "values": []}}',
+    ],
+    "seeds.json": ["3", "{}", '{"seeds": 3, "figures": {}}', '{"seeds": [0], "figures": {"test/loss": {"mean": []}}}'],
+    "config.yaml": ["", "- 1", "a: [", "a: &a [*a]", "\xff", "a: " + "[" * 5000],
+    "run.json": ["", "[]", "\xff", "[" * 100_000],
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize("pipe", [False, True], ids=["content", "pipe"])
+def test_a_damaged_file_is_one_line_and_a_pipe_is_not_waited_for(cli: Cli, home: Path, name: str, pipe: bool):
+    good = make_run(home / "good")
+    bad = make_seeds(home / "bad") if name == "seeds.json" else make_run(home / "bad", said=receipt(0.9, 40.5))
+    for content in [""] if pipe else WRONG[name]:
+        (bad / name).unlink(missing_ok=True)
+        os.mkfifo(bad / name) if pipe else (bad / name).write_bytes(content.encode("latin-1"))
+        line = cli(f"compare {good} {bad}").error_line
+        assert line.startswith(f"compare: {bad / name} can't be read ("), content[:80]
+
+
+def test_events_that_are_a_pipe_are_not_waited_for(cli: Cli, home: Path):
+    good, bad = make_run(home / "good"), make_run(home / "bad")
+    os.mkfifo(bad / "events.out.tfevents.1.x.1.0")
+    assert "can't be read (it is no file)" in cli(f"compare {good} {bad}").error_line
+    assert cli(f"compare {good} {home}/loop").error_line
+    (home / "loop").symlink_to(home / "loop")
+    assert "there is no folder" in cli(f"compare {good} {home}/loop").error_line

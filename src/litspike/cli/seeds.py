@@ -59,7 +59,8 @@ def run_seeds(call: Call, home: Path, command: Command, start: str = "spawn") ->
             process = context.Process(target=_one_seed, args=(arguments, group / str(seed), seed, home, command))
             process.start()
             process.join()
-    results = {seed: run.record()["figures"] for seed in range(count) if (run := tested(group / str(seed)))}
+    records = {seed: run.record() for seed in range(count) if (run := tested(group / str(seed)))}
+    results = {seed: {**record["figures"], **record["best"]} for seed, record in records.items()}
     return _report(results, count, group)
 
 

@@ -6,7 +6,9 @@ import argparse
 from pathlib import Path
 from typing import NoReturn
 
+from rich.cells import cell_len
 from rich.console import Console as Terminal
+from rich.markup import escape
 from rich.table import Table
 
 from litspike.cli.compare import curves, tables
@@ -104,11 +106,19 @@ def _notes(subjects: list[Subject]) -> list[str]:
 
 def _print(shown: dict[str, list[tables.Row]], subjects: int) -> None:
     terminal = Terminal()
+    letters = [letter(place) for place in range(subjects)]
     for title, rows in shown.items():
         if not rows:
             terminal.print(f"{title}: none", highlight=False)
             continue
-        table = Table(title, *(letter(place) for place in range(subjects)))
-        for row in rows:
-            table.add_row(row.name, *row.values)
+        lines = [[title, *letters], *([row.name, *row.values] for row in rows)]
+        if sum(max(map(cell_len, column)) + 3 for column in zip(*lines, strict=True)) + 1 > terminal.width:
+            print(title)  # a table would cut what differs
+            for row in rows:
+                values = zip(letters, row.values, strict=True)
+                print(f"  {row.name}", *(f"    {at}  {value}" for at, value in values), sep="\n")
+            continue
+        table = Table(title, *letters)
+        for line in lines[1:]:
+            table.add_row(*map(escape, line))
         terminal.print(table)

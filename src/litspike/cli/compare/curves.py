@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from litspike.cli.compare.subjects import Subject
+from litspike.settings import UserError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,6 +43,9 @@ def epochs(subjects: Sequence[Subject]) -> list[Panel]:
 
 def _scalars(folder: Path) -> dict[str, tuple[list[float], list[float]]]:
     """The figures of training and validation in a run's events, each with its epochs and values."""
+    for path in folder.glob("*tfevents*"):
+        if not path.is_file():
+            raise UserError(f"compare: {path} can't be read (it is no file)")  # a pipe would be waited for
     from tensorboard.backend.event_processing import event_accumulator as events  # slow to import
 
     kept = {events.SCALARS: 0, events.IMAGES: 1, events.TENSORS: 1, events.HISTOGRAMS: 1}

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
 
+from litspike.cli import yaml_text
+from litspike.cli.compare.form import RECEIPT, SEEDS, misfit
 from litspike.cli.finding import newest_finished
 from litspike.cli.runs import BEST, Run, runs_in, tested
+from litspike.files import read_text
 from litspike.settings import UserError
 
 
@@ -36,11 +41,11 @@ class Subject:
     def receipts(self) -> list[dict[str, Any]]:
         """The receipts there are. Raises :class:`UserError` where one can't be read."""
         paths = [run.folder / "receipt.json" for run in self.runs]
-        return [read(path) for path in paths if path.is_file()]
+        return [read(path, RECEIPT) for path in paths if os.path.lexists(path)]
 
     def without_receipt(self) -> list[Path]:
         """The checkpoints whose test would write the receipts that are missing."""
-        return [run.checkpoint(BEST) for run in self.runs if not (run.folder / "receipt.json").is_file()]
+        return [run.checkpoint(BEST) for run in self.runs if not os.path.lexists(run.folder / "receipt.json")]
 
     def configurations(self) -> list[dict[str, Any]]:
         """The configuration of each run. Raises :class:`UserError` where one can't be read."""
@@ -53,13 +58,13 @@ def find(given: str) -> Subject:
     Raises:
         UserError: if there is no such folder, no run in it, or its files can't be read.
     """
-    folder = Path(given).expanduser().resolve()
-    if not folder.is_dir():
+    folder = Path(os.path.realpath(os.path.expanduser(given)))
+    if not os.path.isdir(folder):
         raise UserError(f"compare: there is no folder {given}")
-    if (folder / "run.json").is_file():
+    if os.path.lexists(folder / "run.json"):
         read(folder / "run.json")
         return Subject(folder, [Run(folder)])
-    if (folder / "seeds.json").is_file():
+    if os.path.lexists(folder / "seeds.json"):
         return _group(folder)
     if runs_in(folder.parent, folder.name):
         run = newest_finished(folder.parent, folder.name)
@@ -68,25 +73,33 @@ def find(given: str) -> Subject:
 
 
 def _group(folder: Path) -> Subject:
-    said = read(folder / "seeds.json")
-    runs = [run for seed in said.get("seeds", []) if (run := tested(folder / str(seed)))]
-    if not runs or not said.get("figures"):
+    said = read(folder / "seeds.json", SEEDS)
+    runs = [run for seed in said["seeds"] if (run := tested(folder / str(seed)))]
+    if not runs or not said["figures"]:
         raise UserError(f"compare: no tested run of a seed in {folder}: run its `fit --seeds` again")
     return Subject(folder, runs, said["figures"])
 
 
-def read(path: Path) -> dict[str, Any]:
-    """A file of nested settings or figures, JSON or YAML.
+def read(path: Path, form: Any = MappingProxyType({})) -> dict[str, Any]:
+    """A file of nested settings or metrics, JSON or YAML.
+
+    Args:
+        path: the file.
+        form: what it has to look like, as :func:`misfit` has it.
 
     Raises:
         UserError: if it can't be read, or holds anything else.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
+        if path.suffix != ".json":
+            yaml_text.check(text)
         said = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise UserError(f"compare: {path} can't be read ({reason})") from None
     if not isinstance(said, dict):
         raise UserError(f"compare: {path} can't be read (it holds no names and values)")
+    if (wrong := misfit(said, dict(form))) is not None:
+        raise UserError(f"compare: {path} can't be read ({wrong} is not as litspike writes it)")
     return said

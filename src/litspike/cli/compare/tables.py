@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from litspike.cli.compare.subjects import Subject
@@ -51,13 +51,24 @@ def _order(name: str) -> tuple[int, str]:
 
 
 def _figures(subject: Subject) -> dict[str, str]:
+    records = [run.record() for run in subject.runs]
+    names = _labels(records)
     if subject.figures:
-        return {name: _with_interval(said["mean"], said.get("interval")) for name, said in subject.figures.items()}
-    found = {name: _with_interval(value, None) for name, value in subject.runs[0].record().get("figures", {}).items()}
+        said = subject.figures
+        return {names(name): _with_interval(of["mean"], of.get("interval")) for name, of in said.items()}
+    shown = {**records[0].get("figures", {}), **records[0].get("best", {})}
+    found = {names(name): _with_interval(value, None) for name, value in shown.items()}
     for receipt in subject.receipts():
         for name, said in receipt.get("figures", {}).items():
             found[f"test/{name}"] = _with_interval(said["value"], said.get("interval"))
     return found
+
+
+def _labels(records: list[dict[str, Any]]) -> Callable[[str], str]:
+    """What a metric is called: whether it is of the best checkpoint, which was tested, where the records say so."""
+    known = all(record.get("best") for record in records)
+    of = {"val": " of the best checkpoint", "train": " of the last epoch"} if known else {}
+    return lambda name: name + of.get(name.split("/")[0], "")
 
 
 def _with_interval(value: float, ends: Sequence[float] | None) -> str:
