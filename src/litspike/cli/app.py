@@ -36,6 +36,7 @@ from litspike.cli.processes import SameEverywhere, check, end_the_others, place
 from litspike.cli.record import RunRecord
 from litspike.cli.resume import Resumption, check_left
 from litspike.cli.runs import BEST, LAST, Run, logs_folder, results_beside
+from litspike.cli.schedules import take_chains
 from litspike.cli.stranger import limited, strangers
 from litspike.cli.suitable import Suitable
 from litspike.cli.trust import Trust, denied, limited_imports
@@ -62,6 +63,7 @@ class LitspikeCLI(LightningCLI):
     """The run that is written to, or that the checkpoint comes from; the first process's of several that train."""
 
     def __init__(self, args: list[str], home: Path) -> None:
+        take_chains()
         self.home, self.call, self.first = home, Call(args), place().first
         self.default = home / "configs" / "default.yaml"
         files = [str(self.default)] if self.default.is_file() else []
@@ -245,26 +247,16 @@ class LitspikeCLI(LightningCLI):
         for name in ("logs", "seeds", "ckpt_path"):
             self.config_dump.pop(name, None)  # of this call, not of the run
         text = yaml.safe_dump(self.config_dump, sort_keys=False)
-        self._record = RunRecord(self.run, text, self.config_dump, self._optimizer_changes())
+        before = checkpoints.configuration(self.checkpoint) if self.ckpt_path is not None else {}
+        self._record = RunRecord(self.run, text, self.config_dump)
         return [
             *(self._get(self.config_init, name) for name in ("calibrate", "checkup", "pictures")),
             MonitorCheck(chosen.monitor),
             best,
             last,
             self._record,
-            Resumption(),
+            Resumption(*(config.get("model", {}).get("init_args", {}) for config in (before, self.config_dump))),
         ]
-
-    def _optimizer_changes(self) -> set[str]:
-        """The optimizer's settings that differ from those of the checkpoint, whose optimizer state would undo them."""
-        if self.ckpt_path is None:
-            return set()
-        before, now = (
-            config.get("model", {}).get("init_args", {}).get("optimizer") or {}
-            for config in (checkpoints.configuration(self.checkpoint), self.config_dump)
-        )
-        before, now = before.get("init_args", {}), now.get("init_args", {})
-        return {name for name, value in now.items() if value != before.get(name, value)}
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         """The arguments of the trainer's method; nothing in a checkpoint is run."""

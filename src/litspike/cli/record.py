@@ -29,11 +29,10 @@ class RunRecord(Callback):
         run: the run's folder; None in every process but the first, which writes.
         config: its configuration, as YAML.
         settings: the same, as nested dictionaries.
-        changed: settings of the optimizer that hold instead of what a checkpoint's optimizer state says.
     """
 
-    def __init__(self, run: Run | None, config: str, settings: dict[str, Any], changed: set[str]) -> None:
-        self.run, self.config, self.settings, self.changed = run, config, settings, changed
+    def __init__(self, run: Run | None, config: str, settings: dict[str, Any]) -> None:
+        self.run, self.config, self.settings = run, config, settings
         self._rng: list[dict[str, torch.Tensor]] = []
         self.noted = False
         """Whether the run's record says that it is running."""
@@ -77,9 +76,6 @@ class RunRecord(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Go on in the random state of the checkpoint, once everything that draws has drawn, and as was asked anew."""
         self._first_step = trainer.global_step
-        for optimizer in trainer.optimizers:
-            for group in optimizer.param_groups:
-                group.update({name: optimizer.defaults[name] for name in self.changed})
         rank = trainer.global_rank
         if rank < len(self._rng):
             torch.set_rng_state(self._rng[rank]["cpu"])

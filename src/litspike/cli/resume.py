@@ -10,6 +10,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import GradientAccumulationScheduler, Timer
 
 from litspike.callbacks.together import at_the_first
+from litspike.cli.renewal import renew
 from litspike.settings import UserError
 
 KEY = "litspike/resume"
@@ -20,10 +21,16 @@ class Resumption(Callback):
     """Keeps in each checkpoint where in an epoch it was written, and goes on from there.
 
     Lightning counts an epoch that ``max_steps`` or ``max_time`` cut short as done; here it goes on.
+
+    Args:
+        before: the model's settings of the run that goes on.
+        now: those of this fit; where they say something else of the optimizer or the schedule, they hold.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, before: dict[str, Any], now: dict[str, Any]) -> None:
+        self.before, self.now = before, now
         self._kept: dict[str, Any] = {}
+        self._loaded: dict[str, Any] | None = None
         self._between = False
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -39,9 +46,15 @@ class Resumption(Callback):
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Take up what was kept. An allowance of time is that of one command: none of it is used up yet."""
-        self._kept = checkpoint.get(KEY, {})
+        self._kept, self._loaded = checkpoint.get(KEY, {}), checkpoint
         self._between = "loops" in checkpoint and not inside(checkpoint)
         checkpoint.get("callbacks", {}).pop(Timer.__qualname__, None)
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let what is configured anew hold: Lightning restores optimizer and schedules after this hook."""
+        if self._loaded is not None:
+            renew(self._loaded, trainer, self.before, self.now)
+            self._loaded = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Go on where the checkpoint was written, once everything else is restored."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -30,8 +30,13 @@ class Classification(Task):
         readout: from the network's outputs [T, B, C] to logits [B, C].
         loss: what training makes small, and how logits are read as classes.
         optimizer: makes the optimizer from the parameters; Adam with learning rate 0.01 where it isn't set.
-        scheduler: makes what changes the learning rate, once an epoch, from the optimizer; none where null.
+        scheduler: makes what changes the learning rate from the optimizer; none where null.
         regulariser: a penalty on the firing rates, added to the training loss; none where null.
+        scheduler_interval: what the schedule counts, ``epoch`` or ``step`` (of the optimizer); where null, steps for
+            OneCycleLR and CyclicLR, epochs for the others.
+        scheduler_frequency: how many of them there are from one change to the next; where null, 1, or for a metric of
+            the validation the epochs from one validation to the next.
+        scheduler_monitor: the metric that ReduceLROnPlateau follows.
 
     Raises:
         UserError: at the first batch, if the network's outputs or the labels don't suit the loss; in training, if
@@ -49,9 +54,15 @@ class Classification(Task):
         optimizer: Callable[[Iterable[Any]], Optimizer] = adam,
         scheduler: Callable[[Optimizer], LRScheduler] | None = None,
         regulariser: RateBand | None = None,
+        scheduler_interval: Literal["epoch", "step"] | None = None,
+        scheduler_frequency: int | None = None,
+        scheduler_monitor: str = "val/loss",
     ) -> None:
         loss = BinaryCrossEntropy() if loss is None else loss
-        super().__init__(network, encoder, readout, loss, optimizer, scheduler, regulariser)
+        super().__init__(
+            network, encoder, readout, loss, optimizer, scheduler, regulariser,
+            scheduler_interval, scheduler_frequency, scheduler_monitor,
+        )  # fmt: skip
 
     def make_figures(self) -> Figures:
         """Loss and accuracy."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -37,8 +37,13 @@ class Regression(Task):
             :class:`~litspike.coding.EveryStep` gives them.
         loss: what training makes small.
         optimizer: makes the optimizer from the parameters; Adam with learning rate 0.01 where it isn't set.
-        scheduler: makes what changes the learning rate, once an epoch, from the optimizer; none where null.
+        scheduler: makes what changes the learning rate from the optimizer; none where null.
         regulariser: a penalty on the firing rates, added to the training loss; none where null.
+        scheduler_interval: what the schedule counts, ``epoch`` or ``step`` (of the optimizer); where null, steps for
+            OneCycleLR and CyclicLR, epochs for the others.
+        scheduler_frequency: how many of them there are from one change to the next; where null, 1, or for a metric of
+            the validation the epochs from one validation to the next.
+        scheduler_monitor: the metric that ReduceLROnPlateau follows.
         standardise: whether the network learns z; where false it learns the targets as they are, μ = 0 and σ = 1. That
             is for a loss to which their unit matters.
 
@@ -56,10 +61,16 @@ class Regression(Task):
         optimizer: Callable[[Iterable[Any]], Optimizer] = adam,
         scheduler: Callable[[Optimizer], LRScheduler] | None = None,
         regulariser: RateBand | None = None,
+        scheduler_interval: Literal["epoch", "step"] | None = None,
+        scheduler_frequency: int | None = None,
+        scheduler_monitor: str = "val/loss",
         standardise: bool = True,
     ) -> None:
         loss = MeanSquaredError() if loss is None else loss
-        super().__init__(network, encoder, readout, loss, optimizer, scheduler, regulariser)
+        super().__init__(
+            network, encoder, readout, loss, optimizer, scheduler, regulariser,
+            scheduler_interval, scheduler_frequency, scheduler_monitor,
+        )  # fmt: skip
         self.standardise, self.targets = standardise, TargetScale()
 
     def on_train_start(self) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 import torch
 from lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LRScheduler
 
 from litspike.networks.watch import watched
 from litspike.settings import UserError
@@ -18,6 +18,7 @@ from litspike.tasks.axis import counts_steps, log_at, position
 from litspike.tasks.figures import Figures, NonFiniteLoss
 from litspike.tasks.losses import Loss
 from litspike.tasks.regularisers import RateBand
+from litspike.tasks.scheduling import Scheduling
 
 Batch = tuple[Tensor, Tensor]
 REFUSALS = (ArithmeticError, LookupError, NotImplementedError, TypeError, ValueError)
@@ -37,9 +38,13 @@ class Task(LightningModule):
         readout: from the network's outputs [T, B, *] to values [B, *].
         loss: what training makes small.
         optimizer: makes the optimizer from the parameters.
-        scheduler: makes what changes the learning rate, once an epoch, from the optimizer; none where null. One that
-            looks at a figure names it in its attribute ``monitor``.
+        scheduler: makes what changes the learning rate from the optimizer; none where null.
         regulariser: a penalty on the firing rates, added to the training loss; none where null.
+        scheduler_interval: what the schedule counts, ``epoch`` or ``step`` (of the optimizer); where null, steps for
+            OneCycleLR and CyclicLR, epochs for the others.
+        scheduler_frequency: how many of them there are from one change to the next; where null, 1, or for a metric of
+            the validation the epochs from one validation to the next.
+        scheduler_monitor: the metric that ReduceLROnPlateau follows.
 
     Raises:
         UserError: at the first batch, if the network's outputs or the targets don't suit the loss; in training, if
@@ -55,8 +60,12 @@ class Task(LightningModule):
         optimizer: Callable[[Iterable[Any]], Optimizer],
         scheduler: Callable[[Optimizer], LRScheduler] | None = None,
         regulariser: RateBand | None = None,
+        scheduler_interval: Literal["epoch", "step"] | None = None,
+        scheduler_frequency: int | None = None,
+        scheduler_monitor: str = "val/loss",
     ) -> None:
         super().__init__()
+        self.scheduling = Scheduling(scheduler_interval, scheduler_frequency, scheduler_monitor)
         self.network, self.encoder, self.readout = network, encoder, readout
         self.loss, self.optimizer, self.scheduler, self.regulariser = loss, optimizer, scheduler, regulariser
         self.train_figures, self.val_figures, self.test_figures = (self.make_figures() for _ in range(3))
@@ -120,12 +129,17 @@ class Task(LightningModule):
             return optimizer
         try:
             scheduler = self.scheduler(optimizer)
-        except REFUSALS as error:
+            scheduler.state_dict()  # which a checkpoint takes, and one with a function that isn't Python's hasn't
+        except (*REFUSALS, AttributeError) as error:
             raise UserError(f"model.scheduler: {str(error) or type(error).__name__}") from error
-        monitor = getattr(scheduler, "monitor", None)
-        if monitor is None and isinstance(scheduler, ReduceLROnPlateau):
-            raise UserError("model.scheduler: torch's names no figure; lightning.pytorch.cli.ReduceLROnPlateau has one")
-        return {"optimizer": optimizer, "lr_scheduler": scheduler, "monitor": monitor}
+        return {"optimizer": optimizer, "lr_scheduler": self.scheduling.of(scheduler, self.trainer)}
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any | None) -> None:
+        """Change the learning rate, where it is time: Lightning would count batches, and anew in each epoch."""
+        if metric is not None:
+            scheduler.step(metric)
+        elif self.scheduling.due(self.trainer):
+            scheduler.step()
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
         """Drop the gradients, as the optimizer would at ten times the cost for a small network."""
