@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from litspike.cli.suitable import Suitable
+from litspike.tasks import BinaryCrossEntropy
 from tests.conftest import Cli, runs
 
 QUICK = "--pictures.every 0 --trainer.max_epochs 1"
@@ -42,6 +43,35 @@ REGRESSION = (
 )
 FIRST = "model.network: layers.0 (Linear) takes"
 
+LATE = """
+import torch
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader, Dataset
+
+
+class Samples(Dataset):
+    def __init__(self, wrong):
+        self.wrong = wrong
+
+    def __len__(self):
+        return 40
+
+    def __getitem__(self, index):
+        return torch.zeros(2), torch.tensor(2.0 if index == 30 and self.wrong else float(index % 2))
+
+
+class Late(LightningDataModule):
+    def __init__(self, wrong: str):
+        super().__init__()
+        self.wrong = wrong
+
+    def train_dataloader(self):
+        return DataLoader(Samples(self.wrong == "train"), 10)
+
+    def val_dataloader(self):
+        return DataLoader(Samples(self.wrong == "val"), 10)
+"""
+
 
 @pytest.fixture
 def files(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -52,6 +82,7 @@ def files(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     np.savez(home / "targets.npz", x=draw.normal(size=(60, 4)), y=draw.normal(size=(60, 3)))
     np.savez(home / "steps.npz", x=draw.normal(size=(60, 7, 4)), y=draw.normal(size=(60, 7, 3)))
     (home / "network_of_my_own.py").write_text(OWN)
+    (home / "data_of_my_own.py").write_text(LATE)
     monkeypatch.chdir(home)
     monkeypatch.syspath_prepend(str(home))
     return home
@@ -182,3 +213,25 @@ def test_a_scheduler_is_tried_without_a_trace(cli: Cli, files: Path, monkeypatch
     with_it, without = (torch.load(run / "checkpoints/last.ckpt", weights_only=True) for run in runs(files))
     assert with_it["lr_schedulers"] == without["lr_schedulers"]
     assert all(torch.equal(with_it["state_dict"][name], value) for name, value in without["state_dict"].items())
+
+
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_a_label_out_of_range_in_a_later_batch(cli: Cli, files: Path, part: str):
+    line = cli(f"fit {QUICK} --data data_of_my_own.Late --data.wrong {part}").error_line
+    assert line.startswith("the label 2 is not one of 0 to 1")
+
+
+def test_no_batch_is_checked_again_where_all_labels_were_seen(cli: Cli, files: Path, monkeypatch: pytest.MonkeyPatch):
+    checks: list[int] = []
+    check = BinaryCrossEntropy.check
+
+    def counting(self: BinaryCrossEntropy, shape: torch.Size, target: torch.Tensor) -> None:
+        checks.append(len(target))
+        check(self, shape, target)
+
+    monkeypatch.setattr(BinaryCrossEntropy, "check", counting)
+    assert cli(f"fit {QUICK} --data.train_points 60 --data.val_points 30").status == 0
+    assert checks == [60, 30]
+    checks.clear()
+    assert cli(f"fit {QUICK} --data data_of_my_own.Late --data.wrong nowhere --trainer.max_epochs 2").status == 0
+    assert checks == [1, 1, *[10] * 8]

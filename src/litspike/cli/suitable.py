@@ -63,6 +63,8 @@ class Suitable(Callback):
                     x, y = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
                     with trainer.precision_plugin.forward_context():
                         _check_batch(task, x, _all_labels(loader, y), part == "train" and _single(loader))
+                    if isinstance(loader.dataset, TensorDataset):
+                        task.checked.add(part)
 
 
 def _check_schedulers(task: Task) -> None:

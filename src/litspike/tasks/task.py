@@ -47,7 +47,7 @@ class Task(LightningModule):
         scheduler_monitor: the metric that ReduceLROnPlateau follows.
 
     Raises:
-        UserError: at the first batch, if the network's outputs or the targets don't suit the loss; in training, if
+        UserError: in the first epoch, if the network's outputs or the targets don't suit the loss; in training, if
             the loss becomes NaN or infinite.
     """
 
@@ -69,7 +69,8 @@ class Task(LightningModule):
         self.network, self.encoder, self.readout = network, encoder, readout
         self.loss, self.optimizer, self.scheduler, self.regulariser = loss, optimizer, scheduler, regulariser
         self.train_figures, self.val_figures, self.test_figures = (self.make_figures() for _ in range(3))
-        self._checked: set[str] = set()
+        self.checked: set[str] = set()
+        """Stages whose targets are known to suit the loss, all of them; those of any other are checked for an epoch."""
         self._epochs_trained = self._steps_trained = 0
         self.samples: dict[str, int] = {}
         """Stage → number of samples that its last figures rest on."""
@@ -220,9 +221,8 @@ class Task(LightningModule):
     def _shared_step(self, stage: str, batch: Batch, last: bool = False) -> Tensor:
         x, y = batch
         values, outputs = self.answer(x)
-        if stage not in self._checked:
+        if stage not in self.checked:
             self.loss.check(values.shape, y)
-            self._checked.add(stage)
         scaled = self.scaled(y)
         loss = shown = self.loss(values, outputs, scaled)
         if scaled is not y:
@@ -236,6 +236,8 @@ class Task(LightningModule):
 
     def _log_figures(self, stage: str, **more: float) -> None:
         figures, self.samples[stage] = self._closing(stage, self._figures(stage).close)
+        if not self.trainer.sanity_checking:
+            self.checked.add(stage)
         named: dict[str, Tensor | float] = {**more, **{f"{stage}/{name}": value for name, value in figures.items()}}
         if self.trainer.state.fn != "fit":  # Trainer.test returns what goes to its loggers alone
             self.log("step", float(self._steps_trained if counts_steps(self.trainer) else self._epochs_trained))
