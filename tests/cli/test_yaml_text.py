@@ -40,6 +40,8 @@ def exploding(anchor: str = "[1, 1, 1, 1, 1, 1, 1, 1, 1]") -> str:
         (b"# nothing\n", "is empty"),
         (b"- 1\n- 2\n", "holds a list, not settings"),
         (b"3\n", "holds a single value, not settings"),
+        (b"1: {init_args: 3}\n", "1 is no name of a setting"),
+        (b"? \n: {a: 3}\n", "None is no name of a setting"),
         (b"hello\n", "holds a text, not settings"),
         (b"a: 1\n---\nb: 2\n", "line 2: a second document begins"),
         (b"a: 1\nb: 2\na: 3\n", "line 3: 'a' is named twice"),

@@ -63,6 +63,9 @@ def read(path: str | Path) -> dict[str, Any]:
     if not isinstance(settings, dict):
         shown = "is empty" if settings is None else f"holds {_kind(settings)}, not settings such as `trainer:`"
         raise UserError(f"config: {path} {shown}")
+    for name in settings:
+        if not isinstance(name, str):
+            raise UserError(f"config: {path}: {name!r} is no name of a setting")
     return settings
 
 
