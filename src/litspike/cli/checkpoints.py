@@ -13,12 +13,13 @@ from typing import Any
 import torch
 import yaml
 from lightning.fabric.plugins import TorchCheckpointIO
-from torch import nn
+from torch import Tensor, nn
 
 from litspike.cli.contents import KEY, check, inside
 from litspike.cli.signature import Damaged, sign, verify
 from litspike.files import replacing
 from litspike.settings import UserError
+from litspike.tasks.targets import TargetScale
 
 
 class Checkpoint(dict[str, Any]):
@@ -108,11 +109,13 @@ def compare(path: Path, checkpoint: dict[str, Any], model: nn.Module) -> None:
     Raises:
         UserError: if they differ in name or shape from the model's.
     """
+    # weights from before targets were standardised have no scale of them
+    free = {f"{name}._extra_state" for name, module in model.named_modules() if isinstance(module, TargetScale)}
     theirs, ours = (
-        {name: list(value.shape) for name, value in state.items() if not name.endswith("_extra_state")}
+        {name: list(value.shape) if isinstance(value, Tensor) else None for name, value in state.items()}
         for state in (checkpoint["state_dict"], model.state_dict())
-    )  # what a module keeps beside its weights is its own affair: weights from before it kept anything have none
-    for name in [*ours, *theirs]:
+    )
+    for name in [name for name in (*ours, *theirs) if name not in free]:
         if theirs.get(name) != ours.get(name):
             raise UserError(
                 f"{path} belongs to another network: {name} is {theirs.get(name, 'missing')} there and "
