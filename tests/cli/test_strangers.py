@@ -218,3 +218,21 @@ def test_files_out_of_the_checkpoints_folder_are_never_deleted(cli: Cli, here: P
     (folder / "run.json").write_text(json.dumps({"status": "running"}))
     assert cli(f"fit --ckpt_path {path} --trainer.max_epochs 3").status == 0
     assert (here / "thesis.tex").read_text() == "mine"
+
+
+@pytest.mark.parametrize("other", [torch.zeros(1), torch.zeros(10**6), "text", torch.zeros(10, 2).to_sparse()])
+def test_an_optimizers_state_of_another_size_never_reaches_its_kernel(cli: Cli, here: Path, trained: Path, other: Any):
+    """A fused kernel of torch's looks at no size: it would write beyond the memory that it got."""
+    content = torch.load(trained, weights_only=True)
+    content["optimizer_states"][0]["state"][0]["exp_avg"] = other
+    path = write_unsigned(content, here / "some.ckpt")
+    line = cli(f"fit --ckpt_path {path} --trainer.max_epochs 2 --pictures.every 0").error_line
+    assert "the optimizer's exp_avg is" in line or "was not made by you, and fails" in line
+
+
+@pytest.mark.parametrize("other", ["text", 1, (torch.zeros(3),), ((torch.zeros(3),),), ((torch.zeros(10, 7),),)])
+def test_a_carried_state_of_another_size_is_one_line(cli: Cli, here: Path, other: Any):
+    assert cli(f"fit -c configs/article.yaml {QUICK} --data.val_points 50").status == 0
+    content = torch.load(best(runs(here, "article")[0]), weights_only=True)
+    path = write_unsigned({**content, "carried": other}, here / "some.ckpt")
+    assert cli(f"test --ckpt_path {path}").error_line

@@ -130,9 +130,16 @@ def check_optimizers(path: Path | str | None, optimizers: Iterable[Optimizer]) -
         for parameter, state in optimizer.state.items():
             for name in _SHAPED & state.keys():
                 value = state[name]
-                if value is not None and not (isinstance(value, Tensor) and value.shape == parameter.shape):
+                if value is not None and not _fits(value, parameter):
                     found = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
-                    raise UserError(f"{path} doesn't fit: {name} of the optimizer is {found}, not {parameter.shape}")
+                    raise UserError(
+                        f"{path} is damaged (the optimizer's {name} is {found}, not {list(parameter.shape)}): "
+                        "name another with --ckpt_path, or train again"
+                    )
+
+
+def _fits(value: object, parameter: Tensor) -> bool:
+    return isinstance(value, Tensor) and value.shape == parameter.shape and value.layout == parameter.layout
 
 
 def inside(state: dict[str, Any], folder: Path) -> None:

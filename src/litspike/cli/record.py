@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard.summary import hparams
 
 from litspike.callbacks.together import at_the_first
-from litspike.cli.contents import KEY
+from litspike.cli.contents import KEY, check_optimizers
 from litspike.cli.messages import named_settings
 from litspike.cli.runs import Run
 from litspike.files import free_name, replace_text
@@ -76,6 +76,7 @@ class RunRecord(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Go on in the random state of the checkpoint, once everything that draws has drawn, and as was asked anew."""
         self._first_step = trainer.global_step
+        check_optimizers(trainer.ckpt_path, trainer.optimizers)
         rank = trainer.global_rank
         if rank < len(self._rng):
             torch.set_rng_state(self._rng[rank]["cpu"])
