@@ -131,3 +131,23 @@ def test_without_a_gradient_there_is_no_window_and_with_the_same_one_everywhere_
 def test_surrogates_are_values():
     assert Sigmoid(3.0) == Sigmoid(3.0) != Sigmoid(4.0)
     assert len({Triangle(), Triangle(1.0), Rectangle()}) == 2
+
+
+KINDS = [ArcTan, Sigmoid, FastSigmoid, Triangle, Rectangle, Gaussian]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("value", [1e-18, 1e-10, 1e-3, 1.0, 1e3, 1e10, 1e18])
+def test_a_derivative_is_finite_at_every_distance(kind, value):
+    far = [0.0, 1e-45, 1e-38, 1e-20, 1e-10, 1.0, 30.0, 1e6, 1e12, 1e20, 1e30, 3e38, math.inf]
+    v = torch.tensor(far)
+    derivative = kind(value).derivative(torch.cat([v, -v]))
+    assert derivative.isfinite().all()
+    assert (derivative >= 0).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("value", [5e-324, 1e-46, 1e-19, 1e19, 1e39, 1e300])
+def test_a_number_that_single_precision_cannot_square_is_refused(kind, value):
+    with pytest.raises(SettingError, match=r"is outside \[1e-18, 1e18\]"):
+        kind(value)

@@ -19,6 +19,12 @@ from litspike.engine import exp
 from litspike.settings import number
 
 
+def _check(setting: str, value: float) -> None:
+    """Refuse what is not above 0, and what single precision can't square."""
+    number(setting, value, "(0, inf)")
+    number(setting, value, "[1e-18, 1e18]")
+
+
 class Surrogate(ABC):
     """A stand-in for the derivative of a spike. Instances are immutable and compare by value."""
 
@@ -52,7 +58,7 @@ class ArcTan(Surrogate):
     alpha: float = 2.0
 
     def __post_init__(self) -> None:
-        number("alpha", self.alpha, "(0, inf)")
+        _check("alpha", self.alpha)
 
     def derivative(self, v: Tensor) -> Tensor:
         """See :class:`Surrogate`."""
@@ -77,7 +83,7 @@ class Sigmoid(Surrogate):
     slope: float = 4.0
 
     def __post_init__(self) -> None:
-        number("slope", self.slope, "(0, inf)")
+        _check("slope", self.slope)
 
     def derivative(self, v: Tensor) -> Tensor:
         """See :class:`Surrogate`."""
@@ -102,7 +108,7 @@ class FastSigmoid(Surrogate):
     slope: float = 10.0
 
     def __post_init__(self) -> None:
-        number("slope", self.slope, "(0, inf)")
+        _check("slope", self.slope)
 
     def derivative(self, v: Tensor) -> Tensor:
         """See :class:`Surrogate`."""
@@ -128,8 +134,8 @@ class Triangle(Surrogate):
     height: float = 1.0
 
     def __post_init__(self) -> None:
-        number("width", self.width, "(0, inf)")
-        number("height", self.height, "(0, inf)")
+        _check("width", self.width)
+        _check("height", self.height)
 
     def derivative(self, v: Tensor) -> Tensor:
         """See :class:`Surrogate`."""
@@ -153,7 +159,7 @@ class Rectangle(Surrogate):
     width: float = 1.0
 
     def __post_init__(self) -> None:
-        number("width", self.width, "(0, inf)")
+        _check("width", self.width)
 
     def derivative(self, v: Tensor) -> Tensor:
         """See :class:`Surrogate`."""
@@ -177,7 +183,7 @@ class Gaussian(Surrogate):
     width: float = 0.5
 
     def __post_init__(self) -> None:
-        number("width", self.width, "(0, inf)")
+        _check("width", self.width)
 
     def derivative(self, v: Tensor) -> Tensor:
         """See :class:`Surrogate`."""

@@ -11,6 +11,7 @@ import torch
 from litspike import neurons
 from litspike.neurons import LIF, AdaptiveExponential, Neuron, RefractoryLIF, SynapticLIF, param
 from litspike.settings import SettingError, UserError
+from litspike.surrogates import ArcTan
 
 X = torch.rand(30, 4, 5, generator=torch.Generator().manual_seed(0))
 
@@ -231,3 +232,19 @@ def test_every_learnable_parameter_of_every_model_takes_effect(model):
             more = {} if entry.default is not None else {name: 0.5}
             more |= {"reset": "value"} if name == "reset_value" and entry.default is None else {}
             model(**more, learn={name: "layer"})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"surrogate": "ArcTan"}, "surrogate: 'ArcTan' is no Surrogate"),
+        ({"surrogate": None}, "surrogate: None is no Surrogate"),
+        ({"surrogate": ArcTan}, "surrogate: <class 'litspike.surrogates.ArcTan'> is no Surrogate"),
+        ({"detach_reset": 1}, "detach_reset: 1 is none of True, False"),
+        ({"detach_reset": "yes"}, "detach_reset: 'yes' is none of True, False"),
+    ],
+)
+def test_an_option_of_another_type_is_refused(settings, message):
+    with pytest.raises(SettingError) as problem:
+        LIF(**settings)
+    assert str(problem.value) == message

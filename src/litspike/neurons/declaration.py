@@ -251,6 +251,9 @@ def _checked(name: str, value: Any, entry: Param | Option, hint: Any) -> Any:
     if isinstance(entry, Param):
         return number(name, value, entry.inside)
     allowed = (True, False) if hint is bool else get_args(hint) if get_origin(hint) is Literal else None
-    if allowed is not None and value not in allowed:
+    if allowed is not None and (value not in allowed or (hint is bool and not isinstance(value, bool))):
         raise SettingError(name, value, f"is none of {', '.join(map(str, allowed))}")
+    named = isinstance(hint, type) and hint.__module__ not in ("builtins", "typing")  # an integer passes for a float
+    if named and not isinstance(value, hint):
+        raise SettingError(name, value, f"is no {hint.__name__}")
     return value
