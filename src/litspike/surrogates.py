@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from litspike.engine import exp
+from litspike.engine.modes import apply
 from litspike.settings import number
 
 
@@ -214,7 +215,7 @@ class ZeroGradient(Surrogate):
 
 
 class _Spike(torch.autograd.Function):
-    """Heaviside step forward, surrogate in the derivative, whichever way that is taken."""
+    """Heaviside step forward, surrogate backward."""
 
     generate_vmap_rule = True
 
@@ -232,6 +233,10 @@ class _Spike(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None, None]:
         (v,) = ctx.saved_tensors
         return grads[0] * ctx.surrogate.derivative(v), None, None
+
+
+class _SpikeForwards(_Spike):
+    """The same in forward-mode differentiation."""
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Tensor:
@@ -251,5 +256,4 @@ def spike(v: Tensor, surrogate: Surrogate, fires: Literal["at", "above"] = "at")
     Returns:
         Spikes, 0 or 1, in the shape and dtype of ``v``.
     """
-    spikes: Tensor = _Spike.apply(v, surrogate, fires)  # type: ignore[no-untyped-call]  # torch leaves apply untyped
-    return spikes
+    return apply(_Spike, _SpikeForwards, v, surrogate, fires)

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from litspike.engine.modes import apply
+
 # 2^x for whole numbers x in the exponents of normal numbers, by moving x into the exponent's bits. An operation of
 # its own, so that a trace sees one name instead of arithmetic on bits.
 _library = torch.library.Library("litspike", "DEF")  # type: ignore[no-untyped-call]
@@ -66,7 +68,11 @@ class _Exp(torch.autograd.Function):
         product: Tensor = grads[0] * result
         return product
 
-    jvp = backward
+
+class _ExpForwards(_Exp):
+    """The same in forward-mode differentiation."""
+
+    jvp = _Exp.backward
 
 
 def exp(x: Tensor) -> Tensor:
@@ -79,8 +85,7 @@ def exp(x: Tensor) -> Tensor:
 
     Source: Cody and Waite 1980, "Software Manual for the Elementary Functions", chapter 6.
     """
-    result: Tensor = _Exp.apply(x)  # type: ignore[no-untyped-call]  # torch leaves apply untyped
-    return result
+    return apply(_Exp, _ExpForwards, x)
 
 
 def sigmoid(x: Tensor) -> Tensor:

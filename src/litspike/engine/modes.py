@@ -1,12 +1,13 @@
-"""Whether torch runs operations as they are, or a mode, a transform or a tracer wants to see each of them."""
+"""What torch is doing around a call: running operations, or transforming, tracing or compiling them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import forward_ad
+from torch.autograd import Function, forward_ad
 from torch.overrides import _get_current_function_mode_stack
 from torch.utils._device import DeviceContext
 
@@ -37,3 +38,21 @@ def ordinary(tensors: Sequence[Tensor | float]) -> bool:
         or (type(tensor) in _ORDINARY and tensor.layout is torch.strided and not tensor.is_neg())
         for tensor in tensors
     )
+
+
+def apply(function: type[Function], forwards: type[Function], x: Tensor, *rest: Any) -> Tensor:
+    """A function with a derivative of its own: ``function.apply(x, *rest)`` as what is going on around wants it.
+
+    Args:
+        function: it, with its derivative backwards.
+        forwards: the same, with its derivative forwards as well, which no graph that torch compiles may hold.
+    """
+    if torch.compiler.is_compiling():
+        kind = function
+    elif torch._C._get_tracing_state() is not None and not (x.requires_grad and torch.is_grad_enabled()):
+        plain: Tensor = function.forward(x, *rest)  # torch.jit saves no function of Python
+        return plain
+    else:
+        kind = forwards if forward_ad._current_level >= 0 else function
+    result: Tensor = kind.apply(x, *rest)  # type: ignore[no-untyped-call]  # torch leaves apply untyped
+    return result

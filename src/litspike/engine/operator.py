@@ -6,10 +6,9 @@ and loaded elsewhere has all that it needs, and needs litspike to be imported.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,10 +18,9 @@ from litspike.engine.cpu.kernel import CpuKernel
 from litspike.engine.ir.numbers import trace_with_numbers
 from litspike.engine.ir.schedule import SEGMENT
 from litspike.engine.ir.surroundings import Surroundings
-from litspike.engine.ir.trace import Node, Program
+from litspike.engine.ir.text import from_text, to_text
 from litspike.engine.rule import Rule
-
-_DTYPES = {str(dtype): dtype for dtype in (torch.float32, torch.float64)}
+from litspike.settings import UserError
 
 
 def text_of(rule: Rule, states: int, letters: str, dtype: torch.dtype) -> tuple[str, list[float]]:
@@ -36,7 +34,7 @@ def text_of(rule: Rule, states: int, letters: str, dtype: torch.dtype) -> tuple[
             program, numbers = trace_with_numbers(rule.step, states, letters, dtype)
     except Exception:  # the reference runs, and shows what is wrong
         return "", []
-    return json.dumps([str(dtype), *program[1:]]), numbers
+    return to_text(program), numbers
 
 
 # What torch.compiler.assume_constant_result does, without importing torch's compiler, which takes seconds.
@@ -45,10 +43,7 @@ text_of._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 @cache
 def _kernel(text: str, letters: str) -> CpuKernel:
-    dtype, states, constants, nodes, outputs, gradients = json.loads(text)
-    made = tuple(Node(operation, tuple(operands), literal) for operation, operands, literal in nodes)
-    program = Program(_DTYPES[dtype], states, constants, made, tuple(outputs), tuple(gradients))
-    return CpuKernel(program, letters.lower(), [letter.isupper() for letter in letters])
+    return CpuKernel(from_text(text, letters), letters.lower(), [letter.isupper() for letter in letters])
 
 
 def in_graph(
@@ -66,10 +61,49 @@ def in_graph(
     return results[:-1]
 
 
-def _leaves(letters: str, tensors: Sequence[Tensor], numbers: Sequence[float]) -> list[Tensor | float]:
-    """States and constants in their order: numbers where the letter says so, tensors elsewhere."""
-    each_tensor, each_number = iter(tensors), iter(numbers)
-    return [next(each_number) if letter == "n" else next(each_tensor) for letter in letters[1:]]
+class _Arguments(NamedTuple):
+    """What a kernel takes, once it is known that it holds what the kernel reads."""
+
+    kernel: CpuKernel
+    memory: Tensor
+    leaves: list[Tensor | float]
+    batch: Sequence[int]
+
+    @classmethod
+    def checked(
+        cls, current: Tensor, tensors: Sequence[Tensor], numbers: Sequence[float], text: str, letters: str, steps: int
+    ) -> _Arguments:
+        """The arguments of the operators; a graph from a file may hold anything.
+
+        Raises:
+            UserError: if they don't fit each other.
+        """
+        kernel = _kernel(text, letters)
+        held = letters[0] in "lL"
+        batch = current.shape if held else current.shape[1:]
+        _check(steps >= 1 and len(batch) >= 1 and (held or current.shape[:1] == (steps,)), "the input's shape", current)
+        counts = letters[1:].count("n"), len(letters[1:]) - letters[1:].count("n")
+        _check((len(numbers), len(tensors)) == counts, f"{len(tensors)} tensors and {len(numbers)} numbers", current)
+        each_tensor, each_number = iter(tensors), iter(numbers)
+        leaves: list[Tensor | float] = []
+        for letter in letters[1:]:
+            shape = () if letter in "sS" else batch
+            leaves.append(next(each_number) if letter == "n" else _plain(next(each_tensor), kernel.dtype, shape))
+        memory, _, _ = rows(_plain(current, kernel.dtype, current.shape), steps if held else None)
+        return cls(kernel, memory, leaves, batch)
+
+
+def _plain(tensor: Tensor, dtype: torch.dtype, shape: Sequence[int]) -> Tensor:
+    """A tensor's values laid out as a kernel reads them."""
+    fits = tensor.dtype == dtype and tensor.device.type == "cpu" and tensor.layout == torch.strided
+    _check(fits and tensor.shape == torch.Size(shape), f"{list(shape)} in {dtype} is asked for", tensor)
+    return tensor.resolve_neg().contiguous()
+
+
+def _check(right: bool, what: str, got: Tensor) -> None:
+    if not right:
+        got_text = f"{list(got.shape)} in {got.dtype} on {got.device}"
+        raise UserError(f"litspike::run: the arguments don't fit the step ({what}; got {got_text})")
 
 
 @torch.library.custom_op("litspike::run", mutates_args=())
@@ -77,17 +111,16 @@ def forward(
     current: Tensor, tensors: Sequence[Tensor], numbers: Sequence[float], text: str, letters: str, steps: int
 ) -> list[Tensor]:
     """Output, last states, and the states kept for the way back."""
-    kernel = _kernel(text, letters)
-    memory, steps, batch = rows(current, steps if letters[0] in "lL" else None)
+    kernel, memory, leaves, batch = _Arguments.checked(current, tensors, numbers, text, letters, steps)
     kept = current.new_empty((steps - 1) // SEGMENT, kernel.states, *batch)
-    return [*kernel.run(memory, steps, batch, _leaves(letters, tensors, numbers), kept), kept]
+    return [*kernel.run(memory, steps, batch, leaves, kept), kept]
 
 
 @forward.register_fake
 def _(
     current: Tensor, tensors: Sequence[Tensor], numbers: Sequence[float], text: str, letters: str, steps: int
 ) -> list[Tensor]:
-    states = json.loads(text)[1]
+    states = from_text(text, letters).states
     batch = current.shape if letters[0] in "lL" else current.shape[1:]
     lasts = [current.new_empty(batch) for _ in range(states)]
     return [current.new_empty(steps, *batch), *lasts, current.new_empty((steps - 1) // SEGMENT, states, *batch)]
@@ -105,9 +138,12 @@ def backward(
     steps: int,
 ) -> list[Tensor]:
     """The gradients that capitals among the letters ask for."""
-    memory, steps, batch = rows(current, steps if letters[0] in "lL" else None)
-    kernel = _kernel(text, letters)
-    gradients = kernel.adjoint(memory, steps, batch, _leaves(letters, tensors, numbers), kept, grads)
+    kernel, memory, leaves, batch = _Arguments.checked(current, tensors, numbers, text, letters, steps)
+    _check(kernel.learns and len(grads) == 1 + kernel.states, f"{len(grads)} gradients", current)
+    kept = _plain(kept, kernel.dtype, ((steps - 1) // SEGMENT, kernel.states, *batch))
+    upstream, *lasts = grads
+    grads = [_plain(upstream, kernel.dtype, (steps, *batch)), *(_plain(g, kernel.dtype, batch) for g in lasts)]
+    gradients = kernel.adjoint(memory, steps, batch, leaves, kept, grads)
     return [gradient for gradient in gradients if gradient is not None]
 
 

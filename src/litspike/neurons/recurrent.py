@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import _register_namedtuple
 
 from litspike.engine import run
 from litspike.neurons.base import Neuron
@@ -24,6 +25,9 @@ class RecurrentState(NamedTuple):
     def detach(self) -> RecurrentState:
         """The same state, cut off the graph that made it."""
         return RecurrentState(self.neuron.detach(), self.output.detach())
+
+
+_register_namedtuple(RecurrentState, serialized_type_name=f"{__name__}.RecurrentState")  # to be exported and saved
 
 
 class Recurrent(NeuronLayer):

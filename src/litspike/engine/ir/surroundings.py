@@ -142,6 +142,8 @@ class Surroundings:
         module = function.__module__ or ""
         if module.partition(".")[0] == "torch":
             return None if module in _TORCH else "which is no operation on tensors"
+        if module == "litspike.engine.modes":
+            return None  # it asks what torch is doing, and gives the same values whatever that is
         self._space(vars(function), not _ours(module))
         self._queue += [(part, function.__name__, "") for part in (function.__defaults__, function.__kwdefaults__)]
         cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
