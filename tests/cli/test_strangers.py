@@ -236,3 +236,15 @@ def test_a_carried_state_of_another_size_is_one_line(cli: Cli, here: Path, other
     content = torch.load(best(runs(here, "article")[0]), weights_only=True)
     path = write_unsigned({**content, "carried": other}, here / "some.ckpt")
     assert cli(f"test --ckpt_path {path}").error_line
+
+
+@pytest.mark.parametrize("link", ["logs/default/theirs/pictures", "some.litspike"])
+def test_a_link_never_leads_what_is_written_somewhere_else(cli: Cli, here: Path, trained: Path, link: str):
+    (here / "mine").mkdir()
+    path = here / ("logs/default/theirs/checkpoints/last.ckpt" if link.startswith("logs") else "some.ckpt")
+    of_a_stranger(trained, path, lambda config: None)
+    if link.startswith("logs"):
+        (path.parent.parent / "run.json").write_text('{"status": "finished"}')
+    (here / link).symlink_to(here / "mine")
+    assert "is a link" in cli(f"picture --ckpt_path {path}").error_line
+    assert list((here / "mine").iterdir()) == []

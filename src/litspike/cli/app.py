@@ -37,7 +37,7 @@ from litspike.cli.record import RunRecord
 from litspike.cli.resume import Resumption, check_left
 from litspike.cli.runs import BEST, LAST, Run, logs_folder, results_beside
 from litspike.cli.schedules import take_chains
-from litspike.cli.stranger import limited, strangers
+from litspike.cli.stranger import check_folder, limited, strangers
 from litspike.cli.suitable import Suitable
 from litspike.cli.trust import Trust, denied, limited_imports
 from litspike.seeding import seed_in_range
@@ -153,6 +153,7 @@ class LitspikeCLI(LightningCLI):
             return config
         assert self.ckpt_path is not None
         trust = Trust.of(self.call, files)
+        check_folder(self.run.folder if self.run else results_beside(self.ckpt_path))
         self._limits.enter_context(strangers(self.ckpt_path))
         self._limits.enter_context(limited_imports(trust))
         return limited(config, self.ckpt_path, trust)

@@ -76,6 +76,17 @@ def limited(config: dict[str, Any], checkpoint: Path, trust: Trust) -> dict[str,
     return taken
 
 
+def check_folder(folder: Path) -> None:
+    """Refuse links in the folder of a stranger's run: they would lead what is written somewhere else.
+
+    Raises:
+        UserError: if there is one.
+    """
+    for path in (folder, folder / "checkpoints", folder / "pictures"):
+        if path.is_symlink():
+            raise UserError(f"{path} is a link, in a folder that you didn't make: remove it, or copy the checkpoint")
+
+
 def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, (bool, int, float)) or (isinstance(value, str) and len(value) < 40)
 
