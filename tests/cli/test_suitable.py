@@ -70,6 +70,21 @@ class Late(LightningDataModule):
 
     def val_dataloader(self):
         return DataLoader(Samples(self.wrong == "val"), 10)
+
+
+class Alone(LightningDataModule):
+    def __init__(self, of: str):
+        super().__init__()
+        self.of = of
+
+    def train_dataloader(self):
+        if self.of == "several":
+            return {"a": DataLoader(Samples(False), 10)}
+        if self.of == "three":
+            return DataLoader([(torch.zeros(2), torch.tensor(0.0), 1)] * 4, 2)
+        if self.of == "doubles":
+            return DataLoader([(torch.zeros(2, dtype=torch.float64), torch.tensor(0.0))] * 4, 2)
+        return DataLoader([] if self.of == "nothing" else Samples(False), 10)
 """
 
 
@@ -235,3 +250,16 @@ def test_no_batch_is_checked_again_where_all_labels_were_seen(cli: Cli, files: P
     checks.clear()
     assert cli(f"fit {QUICK} --data data_of_my_own.Late --data.wrong nowhere --trainer.max_epochs 2").status == 0
     assert checks == [1, 1, *[10] * 8]
+
+
+@pytest.mark.parametrize(
+    ("of", "line"),
+    [
+        ("doubles", "model.network: layers.0 (Linear) has weights of float32 and gets float64"),
+        ("nothing", "trainer: nothing was trained"),
+        ("several", "data: a batch is a dict of 1; a task takes (x, y)"),
+        ("three", "data: a batch is a list of 3; a task takes (x, y)"),
+    ],
+)
+def test_data_of_ones_own_without_validation(cli: Cli, files: Path, of: str, line: str):
+    assert cli(f"fit {QUICK} --data data_of_my_own.Alone --data.of {of}").error_line.startswith(line)

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Size, Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.utils.data import IterableDataset, TensorDataset
@@ -56,8 +57,11 @@ class Suitable(Callback):
         if not isinstance(task, Task):
             return
         with isolated(), torch.no_grad(), _as_evaluated(task):
+            data: Any = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it from afar
             for part in _PARTS[stage]:
-                loader = getattr(trainer.datamodule, f"{part}_dataloader")()  # type: ignore[attr-defined]  # set from afar
+                if not is_overridden(f"{part}_dataloader", data):
+                    continue  # Lightning says what it needs
+                loader = getattr(data, f"{part}_dataloader")()
                 batch = _one(loader)
                 if batch is not None:
                     x, y = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))

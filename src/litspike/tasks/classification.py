@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from litspike.tasks.figures import Figures, Score
 from litspike.tasks.losses import BinaryCrossEntropy, ClassificationLoss
 from litspike.tasks.regularisers import RateBand
-from litspike.tasks.task import Batch, Task, adam
+from litspike.tasks.task import Batch, Task, adam, pair
 
 MOST_INPUTS = 16
 """Samples of more inputs than this are left out of the predictions, which show their labels alone."""
@@ -70,7 +70,7 @@ class Classification(Task):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Sample (where it is small), label, predicted class and probabilities, each with first dimension B."""
-        x, y = batch
+        x, y = pair(batch)
         logits = self(x)
         sample = {"x": x} if x[0].numel() <= MOST_INPUTS else {}
         classes = {"class": self.loss.predictions(logits).int()}

@@ -15,7 +15,7 @@ from litspike.tasks.figures import Figures, Score
 from litspike.tasks.losses import Loss, MeanSquaredError
 from litspike.tasks.regularisers import RateBand
 from litspike.tasks.targets import TargetScale, training_batches
-from litspike.tasks.task import Batch, Task, adam
+from litspike.tasks.task import Batch, Task, adam, pair
 
 
 class Regression(Task):
@@ -101,7 +101,7 @@ class Regression(Task):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Target and predicted value, each with first dimension B."""
-        x, y = batch
+        x, y = pair(batch)
         return {"target": y, "value": self(x)}
 
 

@@ -219,7 +219,7 @@ class Task(LightningModule):
         self._log_figures("test")
 
     def _shared_step(self, stage: str, batch: Batch, last: bool = False) -> Tensor:
-        x, y = batch
+        x, y = pair(batch)
         values, outputs = self.answer(x)
         if stage not in self.checked:
             self.loss.check(values.shape, y)
@@ -264,6 +264,14 @@ class Task(LightningModule):
         if stage == "train":
             when = f"at step {self.trainer.fit_loop.epoch_loop.total_batch_idx + 1 - error.batches_ago}, {when}"
         raise UserError(f"the {stage} loss became {error.value} {when}: lower the learning rate or look at the data")
+
+
+def pair(batch: Any) -> Batch:
+    """A batch, which must be samples and targets; raises :class:`UserError` where it is anything else."""
+    if isinstance(batch, (tuple, list)) and len(batch) == 2 and isinstance(batch[0], Tensor):
+        return batch[0], batch[1]
+    kind = f"{type(batch).__name__} of {len(batch)}" if isinstance(batch, (tuple, list, dict)) else type(batch).__name__
+    raise UserError(f"data: a batch is a {kind}; a task takes (x, y), samples and their targets as tensors")
 
 
 def adam(parameters: Iterable[Any]) -> Optimizer:
