@@ -224,6 +224,10 @@ class _Spike(torch.autograd.Function):
         return (v >= 0 if fires == "at" else v > 0).to(v.dtype)
 
     @staticmethod
+    def derivative(v: Tensor, surrogate: Surrogate, fires: Literal["at", "above"]) -> Tensor:
+        return surrogate.derivative(v)
+
+    @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         v, ctx.surrogate, _ = inputs
         ctx.save_for_backward(v)

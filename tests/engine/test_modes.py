@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from litspike.engine import Rule, call, run
 from litspike.engine.cpu import jit
-from litspike.neurons import LIF, AdaptiveLIF, Recurrent
+from litspike.neurons import LIF, AdaptiveExponential, AdaptiveLIF, Izhikevich, Recurrent
 from litspike.surrogates import ArcTan
 
 from .steps import leaky
@@ -126,6 +126,22 @@ def test_gradients_of_transforms_are_those_of_autograd():
     torch.testing.assert_close(jvp(loss, (X,), (X,))[1], (x.grad * X).sum())
     torch.testing.assert_close(jacfwd(loss)(X), x.grad)
     torch.testing.assert_close(jacrev(loss)(X), x.grad)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("model", [LIF, AdaptiveExponential, Izhikevich])
+@pytest.mark.parametrize("engine", ["auto", "reference"])
+def test_what_jit_traced_is_saved_and_has_the_results_and_gradients_of_the_layer(model, engine, tmp_path):
+    layer = model(engine=engine)
+    torch.jit.save(torch.jit.trace(layer, (X,), strict=False), tmp_path / "layer.pt")
+    found = []
+    for module in (layer, torch.jit.load(tmp_path / "layer.pt")):
+        x = (X * 20).requires_grad_()
+        output, states = module(x)
+        (output.sum() + states[0].square().sum()).backward()
+        found.append((output.detach(), x.grad))
+    assert torch.equal(found[0][0], found[1][0])
+    torch.testing.assert_close(*(gradient for _, gradient in found))
 
 
 @pytest.mark.parametrize("layer", [AdaptiveLIF(), Recurrent(LIF()).shaped(4)], ids=["adaptive", "recurrent"])

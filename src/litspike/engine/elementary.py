@@ -57,6 +57,8 @@ class _Exp(torch.autograd.Function):
         result = result * torch.ops.litspike.power_of_two(half) * torch.ops.litspike.power_of_two(n - half)
         return result  # type: ignore[no-any-return]
 
+    derivative = forward
+
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         ctx.save_for_backward(output)

@@ -44,15 +44,18 @@ def apply(function: type[Function], forwards: type[Function], x: Tensor, *rest: 
     """A function with a derivative of its own: ``function.apply(x, *rest)`` as what is going on around wants it.
 
     Args:
-        function: it, with its derivative backwards.
+        function: it, with its derivative backwards, and that derivative as ``function.derivative(x, *rest)``.
         forwards: the same, with its derivative forwards as well, which no graph that torch compiles may hold.
     """
-    if torch.compiler.is_compiling():
-        kind = function
-    elif torch._C._get_tracing_state() is not None and not (x.requires_grad and torch.is_grad_enabled()):
-        plain: Tensor = function.forward(x, *rest)  # torch.jit saves no function of Python
-        return plain
-    else:
-        kind = forwards if forward_ad._current_level >= 0 else function
-    result: Tensor = kind.apply(x, *rest)  # type: ignore[no-untyped-call]  # torch leaves apply untyped
+    result: Tensor
+    if torch.compiler.is_compiling() or (torch._C._get_tracing_state() is None and forward_ad._current_level < 0):
+        result = function.apply(x, *rest)  # type: ignore[no-untyped-call]  # torch leaves apply untyped
+    elif torch._C._get_tracing_state() is None:
+        result = forwards.apply(x, *rest)  # type: ignore[no-untyped-call]
+    else:  # torch.jit saves no function of Python, but a sum with 0 that has the derivative
+        result = function.forward(x, *rest).detach()
+        if not torch.onnx.is_in_onnx_export():
+            slope = torch.nan_to_num(function.derivative(x, *rest).detach())  # type: ignore[attr-defined]
+            finite = torch.nan_to_num(x)
+            result = result + (finite - finite.detach()) * slope
     return result
