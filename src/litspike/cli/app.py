@@ -32,11 +32,12 @@ from litspike.cli.monitors import MonitorCheck, check_monitors
 from litspike.cli.origin import origin_of
 from litspike.cli.parser import Parser, ParserExit
 from litspike.cli.picture import DrawingTrainer, picture_files
-from litspike.cli.processes import SameEverywhere, check, end_the_others, place
+from litspike.cli.processes import SameEverywhere, check, end_the_others, end_together, place, stop_at_once
 from litspike.cli.record import RunRecord
 from litspike.cli.resume import Resumption, check_left
 from litspike.cli.runs import BEST, LAST, Run, logs_folder, results_beside
 from litspike.cli.schedules import take_chains
+from litspike.cli.signals import Stopped
 from litspike.cli.stranger import check_folder, limited, strangers
 from litspike.cli.suitable import Suitable
 from litspike.cli.trust import Trust, denied, limited_imports
@@ -214,6 +215,7 @@ class LitspikeCLI(LightningCLI):
         except (ValueError, RuntimeError) as error:  # the latter where SLURM's variables contradict each other
             raise UserError(f"trainer: {error}") from error
         check(trainer)
+        stop_at_once(trainer)
         drop_empty_hooks(trainer, self.model)
         return trainer
 
@@ -272,6 +274,7 @@ class LitspikeCLI(LightningCLI):
             print(f"checkpoint: {self.ckpt_path}")
         try:
             super()._run_subcommand(subcommand)
+            end_together(self.trainer)
         except BaseException:
             if subcommand == "fit" and self.run is not None and not self._record.has_trained(self.trainer):
                 self.run.discard()
@@ -286,7 +289,7 @@ class LitspikeCLI(LightningCLI):
         if self.ckpt_path is not None:
             check_left(self.ckpt_path, self.checkpoint, self.trainer)
         if self.run is None:
-            self.trainer.fit(**kwargs)
+            self._fit_along(**kwargs)
             return
         parameters = sum(parameter.numel() for parameter in self.model.parameters())
         print(f"run: {self.run.folder} ({parameters} parameters, {self._devices()})", flush=True)
@@ -297,9 +300,8 @@ class LitspikeCLI(LightningCLI):
                 if self._record.noted:
                     with suppress(UserError):  # a full disk, which has its own message
                         run.note(status=self.trainer.state.status.value)
-                if isinstance(error, SystemExit):  # Lightning's answer to Ctrl-C
-                    signal.signal(signal.SIGINT, signal.default_int_handler)
-                    raise Interrupted(run) from None
+                if (interrupted := Interrupted.by(error, run)) is not None:
+                    raise interrupted from None
                 raise
             if not self._record.has_trained(self.trainer):
                 raise UserError("trainer: nothing was trained: allow it an epoch, a step and a batch at least")
@@ -307,6 +309,13 @@ class LitspikeCLI(LightningCLI):
         self._note_figures()
         if run.checkpoint(BEST).is_file():
             print(f"best checkpoint: {run.checkpoint(BEST)}")
+
+    def _fit_along(self, **kwargs: Any) -> None:
+        """Train in a process that has no run's folder: the first one has it."""
+        try:
+            self.trainer.fit(**kwargs)
+        except Stopped as stopped:
+            raise Interrupted(stopped, None) from None
 
     def _devices(self) -> str:
         processes = f", {self.trainer.world_size} processes" if self.trainer.world_size > 1 else ""
@@ -353,14 +362,24 @@ class LitspikeCLI(LightningCLI):
 
 
 class Interrupted(UserError):
-    """A fit that was stopped by Ctrl-C."""
+    """A fit that was asked to end.
 
-    status = 130
+    Args:
+        stopped: by what.
+        run: the fit's; None in a process that knows none.
+    """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, stopped: Stopped, run: Run | None) -> None:
         onward = "go on with `python main.py fit --ckpt_path last`"
-        kept = onward if run.checkpoint(LAST).is_file() else "no epoch was complete, nothing is kept"
-        super().__init__(f"interrupted: {kept}")
+        kept = onward if run is None or run.checkpoint(LAST).is_file() else "no epoch was complete, nothing is kept"
+        super().__init__(f"{stopped.words}: {kept}")
+        self.status = stopped.status
+
+    @classmethod
+    def by(cls, error: BaseException, run: Run) -> Interrupted | None:
+        """What an error says of an interruption: it may be Lightning's answer to a KeyboardInterrupt, an exit."""
+        stopped = Stopped(signal.SIGINT) if isinstance(error, SystemExit) else error
+        return cls(stopped, run) if isinstance(stopped, Stopped) else None
 
 
 def _check_accelerator(accelerator: Any) -> None:

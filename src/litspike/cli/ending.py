@@ -8,10 +8,12 @@ import sysconfig
 import traceback
 import unicodedata
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 import litspike
+from litspike.cli.signals import Stopped
 from litspike.settings import UserError
 
 MOST_CHARACTERS = 1000
@@ -36,7 +38,9 @@ def one_line(text: str) -> str:
 
 def say(line: str) -> None:
     """Print what went wrong."""
-    print(f"litspike: {one_line(line)}", file=sys.stderr, flush=True)
+    with suppress(OSError):  # nobody reads it
+        sys.stderr.write(f"litspike: {one_line(line)}\n")
+        sys.stderr.flush()
 
 
 def answered(run: Callable[[], int], say: Callable[[str], None] = say) -> int:
@@ -62,6 +66,9 @@ def answered(run: Callable[[], int], say: Callable[[str], None] = say) -> int:
     except KeyboardInterrupt:
         say("interrupted")
         return 130
+    except Stopped as stopped:
+        say(stopped.words)
+        return stopped.status
     except Exception as error:
         line = expected(error)
         if line is None:
@@ -94,6 +101,8 @@ def expected(error: BaseException) -> str | None:
             return text
         if isinstance(cause, ImportError) and (missing := _missing(cause)):
             return f"{missing} is not installed: pip install '{missing}'"
+        if isinstance(cause, BrokenPipeError):
+            return "standard output was closed: what was complete before is kept"
         if isinstance(cause, OSError) and cause.strerror:
             where = f"{cause.filename}: " if cause.filename else ""
             return f"{where}{cause.strerror}: what was complete before is kept"

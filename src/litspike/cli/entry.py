@@ -7,6 +7,8 @@ from pathlib import Path
 
 from litspike.cli.compare import compare
 from litspike.cli.ending import answered
+from litspike.cli.signals import stoppable, undisturbed
+from litspike.cli.streams import standard_streams, written_out
 from litspike.settings import UserError
 
 
@@ -19,9 +21,12 @@ def main(args: list[str] | None = None, home: Path | None = None) -> int:
 
     Returns:
         The exit status: 0 for success, 1 for a mistake that a line on standard error explains, 2 for arguments that
-        can't be parsed, 130 after Ctrl-C.
+        can't be parsed, 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP, 141 where standard output was closed.
     """
-    return answered(lambda: _run(sys.argv[1:] if args is None else args, home))
+    with standard_streams(), stoppable():
+        status = answered(lambda: _run(sys.argv[1:] if args is None else args, home))
+        undisturbed()
+        return written_out(status)
 
 
 def _run(args: list[str], home: Path | None) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,10 +25,13 @@ from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher, _Su
 from lightning.pytorch.trainer.connectors.signal_connector import _get_sigkill_signal
 from torch import distributed
 
+from litspike.cli.signals import PARENT
 from litspike.settings import UserError
 
 SECONDS = 5
 """How long a process that ends waits for what the others have to say."""
+PATIENCE = 60
+"""How long the first process waits for the end of those that have nothing left to do."""
 _LEFT, _SAID, _HEARD = "litspike/left", "litspike/said", "litspike/heard/"
 
 
@@ -119,11 +123,36 @@ class SameEverywhere(Callback):
             )
 
 
+def stop_at_once(trainer: Trainer) -> None:
+    """Leave SIGTERM to :mod:`~litspike.cli.signals`.
+
+    Lightning's own handler asks the other processes something while it handles the signal, and waits for ever where
+    they do something else. What it does for SLURM is kept.
+    """
+    trainer._signal_connector._sigterm_notifier_fn = lambda *_: None  # type: ignore[method-assign]
+
+
+def end_together(trainer: Trainer) -> None:
+    """Leave the other processes when all of them have said everything: gloo aborts one that is spoken to no more."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return
+    trainer.strategy.barrier("end")
+    distributed.destroy_process_group()
+    launcher = trainer.strategy.launcher
+    if isinstance(launcher, _SubprocessScriptLauncher):
+        for process in launcher.procs:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(PATIENCE)
+        end_the_others(trainer)
+
+
 def end_the_others(trainer: Trainer) -> None:
     """End the processes that Lightning started from this one, after an error here that they would wait to hear of."""
     launcher = trainer.strategy.launcher
     if isinstance(launcher, _SubprocessScriptLauncher):
         launcher.kill(_get_sigkill_signal())
+        for process in launcher.procs:
+            process.wait()
         launcher.procs.clear()  # Lightning watches this list, and would kill this process after them
 
 
@@ -178,6 +207,8 @@ def repeatable(args: list[str]) -> Iterator[None]:
     command starts processes of its own.
     """
     argv, environment = sys.argv, dict(os.environ)
+    if place().first_here:
+        os.environ[PARENT] = str(os.getpid())
     sys.argv = [argv[0], *args]
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # of a lost process torch tells its stack, beside the error
     try:

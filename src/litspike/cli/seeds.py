@@ -58,7 +58,12 @@ def run_seeds(call: Call, home: Path, command: Command, start: str = "spawn") ->
             context: Any = multiprocessing.get_context(start)
             process = context.Process(target=_one_seed, args=(arguments, group / str(seed), seed, home, command))
             process.start()
-            process.join()
+            try:
+                process.join()
+            except BaseException:  # it keeps what it has, and then so does this one
+                process.terminate()
+                process.join()
+                raise
     records = {seed: run.record() for seed in range(count) if (run := tested(group / str(seed)))}
     results = {seed: {**record["figures"], **record["best"]} for seed, record in records.items()}
     return _report(results, count, group)
