@@ -36,14 +36,17 @@ def generator(seed: int, *purpose: int, device: torch.device | str = "cpu") -> t
 
 
 @contextmanager
-def isolated() -> Iterator[None]:
+def isolated(cuda: bool = True) -> Iterator[None]:
     """Leave the global random states of torch, NumPy and Python as they were, also after an exception.
 
     Lightning's ``isolate_rng`` does it where none is raised.
+
+    Args:
+        cuda: whether those of the GPUs are meant too, which are woken for it.
     """
     from lightning.pytorch.utilities.seed import isolate_rng  # Lightning takes seconds to import
 
-    states = isolate_rng()
+    states = isolate_rng(cuda)
     states.__enter__()
     try:
         yield

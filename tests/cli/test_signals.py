@@ -20,11 +20,12 @@ from litspike.cli.ending import answered
 from litspike.cli.signals import Stopped, stoppable
 from tests.conftest import PROJECT, Cli, runs
 
-LIMIT = 240
+LIMIT = 150
 """Seconds after which a command that hangs is killed with all that it started. Alone, none takes a tenth of it."""
 QUICK = "--data.train_points 200"
 DDP = f"{QUICK} --trainer.devices 2 --trainer.strategy ddp"
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "0", "--"]
+# as README has it, on a port that is free
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "--"]
 
 
 @contextmanager
@@ -33,15 +34,15 @@ def started(command: list[str], folder: Path) -> Iterator[subprocess.Popen[str]]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, start_new_session=True
     )
-    watchdog = threading.Timer(LIMIT, os.killpg, (process.pid, signal.SIGKILL))
+    watchdog = threading.Timer(LIMIT, os.killpg, (process.pid, signal.SIGTERM))  # torchrun's own have other groups
     watchdog.start()
     try:
         yield process
     finally:
         watchdog.cancel()
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(60)
 
 
 def main_py(arguments: str, home: Path) -> list[str]:

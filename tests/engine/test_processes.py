@@ -25,6 +25,7 @@ def half(rank, folder):
     loss(model(X[:, 4 * rank : 4 * rank + 4])[0]).backward()
     if rank == 0:
         torch.save([p.grad for p in model.parameters()], f"{folder}/gradients.pt")
+    distributed.barrier()  # gloo aborts a process that leaves while the other still speaks to it
     distributed.destroy_process_group()
 
 if __name__ == "__main__":

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 
 from lightning import Callback, LightningModule, Trainer
-from rich.console import Console as Terminal
 from rich.table import Table
 
 from litspike.figure_text import interval, written
 from litspike.metrics import wilson_interval
+from litspike.terminal import Terminal
 
 STAGES = ("train", "val", "test")
 

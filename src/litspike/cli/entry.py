@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from litspike.cli.compare import compare
@@ -34,10 +36,22 @@ def _run(args: list[str], home: Path | None) -> int:
         current = Path.cwd()
     except FileNotFoundError:
         raise UserError("the current folder is gone: change into another one") from None
-    if str(current) not in sys.path:
-        sys.path.append(str(current))  # where a user's own classes lie
     if args[:1] == ["compare"]:
         return compare(args[1:], home or current)
     from litspike.cli.training import train  # Lightning takes seconds to import, and comparing needs none
 
-    return train(args, home or current, main)
+    with importable(str(current)):
+        return train(args, home or current, main)
+
+
+@contextmanager
+def importable(folder: str) -> Iterator[None]:
+    """Let a user's own classes be found in a folder."""
+    there = folder in sys.path
+    if not there:
+        sys.path.append(folder)
+    try:
+        yield
+    finally:
+        if not there and folder in sys.path:
+            sys.path.remove(folder)

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import logging
 import re
-import sys
-import threading
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from jsonargparse import Namespace
 
 from litspike.cli.ending import being_made, chain, expected, raised_by_a_library
-from litspike.settings import LitspikeWarning, SettingError, UserError
+from litspike.settings import SettingError, UserError
 
 _KEY = re.compile(r'(?:Parser key|Key) "([^"]+)"')
 _UNKNOWN = re.compile(r"(?:[Oo]ption '|unrecognized arguments: )([^' =]+)")
@@ -167,61 +163,3 @@ def namespaces(config: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
     elif isinstance(config, list):
         for index, value in enumerate(config):
             yield from namespaces(value, f"{path}[{index}]")
-
-
-class Spoken(logging.Handler):
-    """Prints what litspike's log says, as it is: to standard output, or standard error from a warning on."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Print the message."""
-        print(record.getMessage(), file=sys.stderr if record.levelno >= logging.WARNING else sys.stdout, flush=True)
-
-
-def speak(speaks: bool) -> None:
-    """Let the user see what litspike's log says, from INFO on.
-
-    Args:
-        speaks: whether this process says it: of several that train together one does.
-    """
-    log = logging.getLogger("litspike")
-    log.setLevel(logging.INFO if speaks else logging.CRITICAL)
-    if not any(isinstance(handler, Spoken) for handler in log.handlers):
-        log.addHandler(Spoken())
-
-
-_formats: list[Callable[..., str]] = []  # how others' warnings look
-
-
-def _in_a_line(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> str:
-    """A warning of litspike's without the place in the code that it comes from."""
-    ours = issubclass(category, LitspikeWarning)
-    return f"litspike: {message}\n" if ours else _formats[-1](message, category, *where, **more)
-
-
-def quieten(speaks: bool) -> None:
-    """Silence what Lightning says at every start and asks nothing of the user, and TensorBoard's thread on a full disk.
-
-    The thread's error is raised once more where the run next writes to it. Litspike's own warnings are shown in a line.
-
-    Args:
-        speaks: whether this process warns at all: of several that train together one does.
-    """
-    if not speaks:
-        warnings.simplefilter("ignore")
-    if warnings.formatwarning is not _in_a_line:
-        _formats.append(warnings.formatwarning)
-        warnings.formatwarning = _in_a_line
-    threading.excepthook = lambda told: None if isinstance(told.exc_value, OSError) else threading.__excepthook__(told)
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for message in (
-        r".*isinstance\(treespec, LeafSpec\)",
-        r".*Checkpoint directory .* exists and is not empty",
-        r"The dirpath has changed from",  # another --logs: what is best there is found anew
-        r".*when using `ckpt_path`, callbacks used to create the checkpoint need to be provided",
-        r".*is smaller than the logging interval",  # figures are logged once an epoch
-        r".*Couldn't infer the batch indices fetched",
-        r".*recommended to use `self\.log\(.*sync_dist=True",  # what is logged is of all processes already
-        r".*does not have many workers",  # it names num_workers, not the setting of the data that it means
-    ):
-        warnings.filterwarnings("ignore", message=message)

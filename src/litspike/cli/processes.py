@@ -217,5 +217,6 @@ def repeatable(args: list[str]) -> Iterator[None]:
         if distributed.is_available() and distributed.is_initialized():
             distributed.destroy_process_group()
         sys.argv = argv
-        os.environ.clear()
+        for name in os.environ.keys() - environment.keys():
+            del os.environ[name]
         os.environ.update(environment)

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console as Terminal
 from rich.table import Table
 
 from litspike.cli.call import Call
@@ -23,6 +22,7 @@ from litspike.figure_text import interval, written
 from litspike.files import replace_text
 from litspike.metrics import mean_interval, most_of
 from litspike.settings import SettingError, UserError, whole
+from litspike.terminal import Terminal
 
 Command = Callable[[list[str], Path], int]
 """Runs one command line in a home, and returns its exit status."""

@@ -127,6 +127,8 @@ def _starter() -> int | None:
     """The process that this one is a part of; None where it stands by itself."""
     if (parent := multiprocessing.parent_process()) is not None:
         return parent.pid
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return os.getppid()
     started = os.environ.get(PARENT)
     return int(started) if started and os.environ.get("LOCAL_RANK", "0") != "0" else None
 

@@ -9,9 +9,9 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from litspike.cli.app import LitspikeCLI
 from litspike.cli.call import Call
 from litspike.cli.ending import answered, say
-from litspike.cli.messages import quieten, speak
 from litspike.cli.processes import loss_of_another, place, repeatable, to_say
 from litspike.cli.seeds import Command, run_seeds
+from litspike.cli.surroundings import one_voice, restored
 from litspike.settings import UserError
 
 
@@ -26,14 +26,13 @@ def train(args: list[str], home: Path, command: Command) -> int:
     Returns:
         The exit status.
     """
-    with repeatable(args):
+    first = place().first
+    with repeatable(args), restored(), one_voice(first):
         return answered(lambda: _run(args, home, command), _say)
 
 
 def _run(args: list[str], home: Path, command: Command) -> int:
     try:
-        quieten(place().first)
-        speak(place().first)
         call = Call(args)
         if call.subcommand == "fit" and call.option("--seeds") is not None and not call.asks_for_help:
             return run_seeds(call, home, command)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NoReturn
 
 from rich.cells import cell_len
-from rich.console import Console as Terminal
 from rich.markup import escape
 from rich.table import Table
 
@@ -17,6 +16,7 @@ from litspike.cli.compare.subjects import Subject, find
 from litspike.cli.messages import ParseError
 from litspike.files import replace_text
 from litspike.settings import UserError
+from litspike.terminal import Terminal
 
 PAGE = "comparison.html"
 ABOUT = "Shows runs side by side, and on a page with their curves."
