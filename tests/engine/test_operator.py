@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from litspike.networks import Perceptron
+from litspike.networks import ConvNet, Perceptron, SpikingSequential
 from litspike.neurons import LIF, AdaptiveLIF, Recurrent
 
 X = torch.randn(20, 3, 7, generator=torch.Generator().manual_seed(0)) * 2
@@ -72,6 +72,33 @@ def test_an_exported_layer_takes_another_batch(name, strict):
     program = torch.export.export(LAYERS[name], (X,), dynamic_shapes=({1: torch.export.Dim("batch")},), strict=strict)
     other = torch.randn(20, 5, 7)
     for a, b in zip(flat(program.module()(other)), flat(LAYERS[name](other)), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+CONVOLUTIONS = ConvNet([1, 8, 8], [4, "pool"], [5, 3], LIF()).eval()
+RECURRENT = SpikingSequential([torch.nn.Linear(7, 3), Recurrent(LIF()).shaped(3), torch.nn.Linear(3, 1)])
+NETWORKS = {  # with sizes that it may be exported with, and another input
+    "convolutional": (CONVOLUTIONS, {1: torch.export.Dim("batch")}, (4, 3, 1, 8, 8), (4, 5, 1, 8, 8)),
+    "recurrent": (RECURRENT, {1: torch.export.Dim("batch")}, (4, 3, 7), (4, 5, 7)),
+    "any length": (
+        LAYERS["perceptron"],
+        {0: torch.export.Dim("T"), 1: torch.export.Dim("batch")},
+        (4, 3, 7),
+        (9, 5, 7),
+    ),
+}
+
+
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_an_exported_network_is_saved_and_takes_other_sizes(name, strict, tmp_path):
+    network, free, shape, other = NETWORKS[name]
+    program = torch.export.export(network, (torch.rand(shape),), dynamic_shapes=(free,), strict=strict)
+    torch.export.save(program, tmp_path / "network.pt2")
+    x = torch.rand(other) * 3
+    found, wanted = flat(torch.export.load(tmp_path / "network.pt2").module()(x)), flat(network(x))
+    assert len(found) == len(wanted)
+    for a, b in zip(found, wanted, strict=True):
         torch.testing.assert_close(a, b)
 
 

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from litspike.neurons import NeuronLayer
@@ -25,6 +26,9 @@ def over_time(layer: nn.Module, x: Tensor) -> Tensor:
     if isinstance(layer, nn.Linear) and x.dim() == 3:
         y: Tensor = layer(x)  # takes any number of dimensions before its own, and does the same with them
         return y
+    if torch.compiler.is_compiling() and isinstance(layer, nn.Flatten) and layer.start_dim > 0:
+        # Taken apart again, the flat samples would fix the batch of a graph that is exported without strict.
+        return x.flatten(1 + layer.start_dim, layer.end_dim + (layer.end_dim > 0))
     y = layer(x.flatten(0, 1))
     return y.view(*x.shape[:2], *y.shape[1:])
 
