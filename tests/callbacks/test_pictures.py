@@ -127,6 +127,18 @@ def test_the_way_of_a_sample_is_the_networks_own():
     assert ((trace.distance >= 0) == (trace.spikes == 1)).all()
 
 
+@pytest.mark.parametrize("steps", [1, 4, 120])
+def test_the_answer_of_a_sample_is_the_readouts_after_each_step(steps: int):
+    task = binary(ConstantCurrent(steps))
+    with at_rest(task):
+        seen = way(task, torch.randn(1, 2))
+    assert seen.places[-1] == steps
+    assert len(seen.places) == len(seen.answers) <= 50
+    means = seen.outputs.cumsum(0) / np.arange(1, steps + 1)[:, None]
+    np.testing.assert_allclose(seen.answers, means[np.array(seen.places) - 1], rtol=1e-4, atol=1e-5)
+    assert seen.answers[-1] == pytest.approx(seen.value[0].numpy(), rel=1e-5)
+
+
 class Noisy(nn.Module):
     """An encoder that draws from torch's global generator, in evaluation too."""
 

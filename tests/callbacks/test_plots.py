@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from litspike.callbacks import plots, plots_activity, plots_results
+from litspike.callbacks.looking import Activity, liveliest
 from litspike.callbacks.plots_activity import Passage, Trace
 from litspike.callbacks.plots_results import Learned
 
@@ -108,12 +110,12 @@ def three_neurons(steps: int = 6) -> Trace:
     return Trace("layer 1", spikes, distance)
 
 
-def test_a_trace_shows_potential_threshold_and_spikes_of_busiest_middle_and_quietest_neuron():
+def test_a_trace_shows_potential_threshold_and_spikes_of_liveliest_middle_and_quietest_neuron():
     figure = plots_activity.membrane_traces([three_neurons()], "membranes")
     assert figure is not None
     titles = [axes.get_title().splitlines()[-1] for axes in figure.axes]
-    assert titles == ["neuron 2, 6 spikes", "neuron 0, 1 spike", "neuron 1, 0 spikes"]
-    middle = lines(figure.axes[1])
+    assert titles == ["neuron 0, 1 spike", "neuron 2, 6 spikes", "neuron 1, 0 spikes"]
+    middle = lines(figure.axes[0])
     assert middle["membrane potential"].tolist() == [[1, 0.5], *([step, -0.25] for step in range(2, 7))]
     assert set(middle["threshold"][:, 1]) == {0}
     assert middle["spike"][:, 0].tolist() == [1]
@@ -144,6 +146,64 @@ def test_a_trace_of_nothing_finite_or_of_one_step_can_be_drawn(distance: np.ndar
     assert figure is not None
     assert plots.pixels(figure).std() > 5
     assert all(np.isfinite(axes.get_ylim()).all() for axes in figure.axes)
+
+
+LONG = "layer 12 (Recurrent AdaptiveExponential, 128×16×16), epoch 12345, validation accuracy 0.123, and " * 2
+
+
+@pytest.mark.parametrize("title", ["short", LONG], ids=["short", "long"])
+def test_no_text_leaves_its_figure(title: str):
+    trace = replace(three_neurons(), name=title[:60])
+    sample = Passage(np.ones((6, 60)), [trace], np.ones((6, 1)), ["output 0"])
+    learned = [Learned(title[:60], "decay", np.linspace(0.1, 0.9, 30), 0.8)] * 3
+    many = replace(trace, spikes=np.ones((6, 20_000)), distance=np.linspace(-4e5, 1e5, 120_000).reshape(6, -1))
+    large = Passage(np.ones((6, 2)) * 1e-7, [many], np.full((6, 1), -123456.7), ["output 0"])
+    figures = [
+        plots_activity.membrane_traces([many, many], title),
+        plots_activity.passage(large, title),
+        raster(np.ones((4, 2, 100)), [0, 1], size=20_000),
+        plots_results.decision_boundary(np.eye(9), 12345.0, np.zeros((2, 2)), np.array([0, 1]), title),
+        plots_activity.membrane_traces([trace, trace], title),
+        plots_activity.passage(sample, title),
+        plots_results.learned_parameters(learned, title),
+        plots_results.decision_boundary(np.eye(9), 1.0, np.zeros((2, 2)), np.array([0, 1]), title),
+        plots_results.confusion_matrix(np.eye(3, dtype=int), title),
+        raster(np.ones((4, 2, 3)), [0, 1]),
+    ]
+    for figure in figures:
+        assert figure is not None
+        plots.pixels(figure)
+        width, height = figure.canvas.get_width_height()
+        outside = {label for axes in figure.axes for label in axes.get_xticklabels() + axes.get_yticklabels()}
+        for text in figure.findobj(Text):
+            if text.get_text() and text not in outside:  # a tick beyond the axis isn't drawn
+                box = text.get_window_extent()
+                assert box.x0 >= 0, text
+                assert box.x1 <= width, text
+                assert box.y0 >= 0, text
+                assert box.y1 <= height, text
+
+
+def test_a_legend_covers_no_point_of_the_plane():
+    figure = plots_results.decision_boundary(np.eye(9), 1.0, np.zeros((2, 2)), np.array([0, 1]), "epoch 3")
+    plots.pixels(figure)
+    (legend,) = figure.legends
+    assert figure.axes[0].get_legend() is None
+    assert not legend.get_window_extent().overlaps(figure.axes[0].get_window_extent())
+
+
+def test_the_axis_of_what_is_never_below_0_does_not_begin_below_it():
+    figure = plots_results.learned_parameters([Learned("layer 1", "tau", np.array([0.01, 20.0, 90.0]), 10.0)], "t")
+    assert figure.axes[0].get_xlim()[0] >= 0
+
+
+def test_the_sample_in_which_most_happens_is_the_one_that_is_shown():
+    spikes = np.zeros((6, 3, 4))
+    spikes[:, 0], spikes[::2, 1], spikes[3, 2] = 1, 1, 1  # always, every other step, once
+    layer = Activity("layer 1", "layer 1 (LIF, 4)", spikes, np.arange(4), 4, 0.5)
+    assert liveliest([layer]) == 1
+    assert liveliest([]) == 0
+    assert liveliest([replace(layer, spikes=spikes[:1])]) == 0
 
 
 def test_a_sample_goes_from_input_through_hidden_spikes_to_output():

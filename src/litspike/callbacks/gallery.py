@@ -40,20 +40,21 @@ def gallery(module: Any, kept: Kept, most_layers: int | None, about: str) -> Ite
     """
     x, y = kept.batch()
     with at_rest(module):
-        way = looking.way(module, x[:1])
-        count = min(max(MOST_STEPS // len(way.current), 1), len(x))
+        count = min(max(MOST_STEPS // len(module.encoder(x[:1])), 1), len(x))
         chosen = y[:count].argsort(stable=True) if kept.grouped else torch.arange(count)
         layers = looking.activities(module, x[chosen], most_layers)
+        one = int(chosen[looking.liveliest(layers)])
+        way = looking.way(module, x[one : one + 1])
     classes = [int(label) for label in y[chosen]] if kept.grouped else None
     for layer in layers:
         yield f"spikes/{layer.key}", partial(_raster, layer, classes, about)
-    of_one, names = _of_one(module, kept, way, y[0])
+    of_one, names = _of_one(module, kept, way, y[one])
     yield "membrane potential", lambda: membrane_traces(way.layers, f"membrane potentials, {of_one}\n{about}")
-    sample = Passage(way.current, way.layers, way.outputs, names)
+    sample = Passage(way.current, way.layers, way.answers, names, places=way.places, what=way.what)
     if not kept.grouped:
-        answer, target = _each_step(way, array(way.value)), _each_step(way, array(y[0]))
-        at_every_step = answer is not None and len(answer) > 1
-        sample = replace(sample, target=target, **({"outputs": answer} if at_every_step else {"answer": answer}))
+        answer = _each_step(way, array(way.value))
+        last = answer if answer is not None and len(answer) == 1 else None
+        sample = replace(sample, target=_each_step(way, array(y[one])), answer=last)
     yield "one sample", lambda: passage(sample, f"{of_one}\n{about}")
     if kept.confusion is not None:
         counts = kept.confusion
@@ -71,7 +72,7 @@ def _raster(layer: Activity, classes: list[int] | None, about: str) -> Figure:
 
 def _of_one(module: Any, kept: Kept, way: Way, y: Tensor) -> tuple[str, list[str]]:
     """What the sample is that is shown by itself, and what each output of the network stands for."""
-    outputs = way.outputs.shape[1]
+    outputs = way.answers.shape[1]
     if not kept.grouped:
         return "a validation sample", [f"output {index}" for index in range(outputs)]
     predicted = int(module.loss.predictions(way.value)[0])
@@ -81,7 +82,7 @@ def _of_one(module: Any, kept: Kept, way: Way, y: Tensor) -> tuple[str, list[str
 
 def _each_step(way: Way, values: Any) -> Any:
     """Targets or answers of every step [T, D], or after the last one [1, D]; None where they don't fit the outputs."""
-    steps, outputs = way.outputs.shape
+    steps, outputs = way.answers.shape
     flat = values.reshape(-1, outputs) if values.size % outputs == 0 else []
     return flat if len(flat) in (1, steps) else None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from litspike.callbacks.anytime import looked_at
 from litspike.networks.watch import Seen, watched
 from litspike.neurons import NeuronLayer
 from litspike.seeding import isolated
@@ -149,6 +150,12 @@ class Way:
     outputs: Spikes
     value: Tensor
     """What the readout made of it, [1, *]."""
+    answers: Spikes
+    """What the readout makes of the steps until some of them, or of each, [K, D]."""
+    places: list[int]
+    """These steps, from 1."""
+    what: str
+    """What the answers are, in words."""
 
 
 def way(module: Any, x: Tensor) -> Way:
@@ -169,7 +176,28 @@ def way(module: Any, x: Tensor) -> Way:
     current = module.encoder(x)
     with watched(module.network, see):
         outputs, _ = module.network(current, None)
-    return Way(array(current[:, 0].flatten(1)), layers, order, array(outputs[:, 0].flatten(1)), module.read(outputs))
+    value, own = module.read(outputs), array(outputs[:, 0].flatten(1))
+    return Way(array(current[:, 0].flatten(1)), layers, order, own, value, *_answers(module, outputs, value))
+
+
+def _answers(module: Any, outputs: Tensor, value: Tensor) -> tuple[Spikes, list[int], str]:
+    """What the readout makes of the outputs [T, 1, *] of one sample step by step; ``value`` is that of all of them."""
+    steps = len(outputs)
+    if value.dim() == 3 and value.shape[1] == steps:
+        return array(value[0]), [*range(1, steps + 1)], "answer at each step"
+    places = looked_at(steps)
+    try:
+        answers = torch.stack([module.read(outputs[:place]).reshape(-1) for place in places])
+    except Exception:  # a readout for sequences of one length
+        return array(outputs[:, 0].flatten(1)), [*range(1, steps + 1)], "output of the network"
+    return array(answers), places, "answer of the readout after each step"
+
+
+def liveliest(layers: Sequence[Activity]) -> int:
+    """The sample whose neurons begin and end firing most often; the first where none does."""
+    fired = [np.nan_to_num(layer.spikes) > 0 for layer in layers]
+    changes = [(spikes[1:] != spikes[:-1]).sum(0).mean(-1) for spikes in fired]
+    return int(np.sum(changes, axis=0).argmax()) if changes else 0
 
 
 def is_spikes(output: Tensor) -> bool:

@@ -11,7 +11,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 from numpy.typing import NDArray
 
 from litspike.callbacks.anytime import Curve
@@ -36,7 +36,7 @@ TITLE, LABEL, TICK = 12, 11, 9
 def sheet(width: float, height: float, title: str) -> Figure:
     """An empty figure of a size in inches, with text above it. Panels are placed by hand: a layout engine is slow."""
     figure = Figure(figsize=(width, height), dpi=DPI)
-    figure.suptitle(title, fontsize=TITLE, y=1 - 0.08 / height)
+    figure.suptitle(title, fontsize=fitting(title, TITLE, width - 0.3), y=1 - 0.08 / height)
     return figure
 
 
@@ -45,18 +45,28 @@ def panel(figure: Figure, left: float, bottom: float, right: float, top: float, 
     width, height = figure.get_size_inches()
     box = (left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height)
     axes: Axes = figure.add_axes(box, sharex=sharex)
+    axes.ticklabel_format(scilimits=(-3, 4))  # longer numbers would push the axis's name out of the figure
     return axes
+
+
+def fitting(text: str, size: float, width: float) -> float:
+    """The size of type, at most ``size``, at which the longest line is no wider than so many inches."""
+    longest = max(map(len, text.split("\n")))
+    return min(size, width * 72 / (0.62 * max(longest, 1)))  # a letter is 0.6 as wide as it is high, or less
 
 
 def heading(axes: Axes, text: str, size: float, where: Literal["left", "center"] = "center") -> None:
     """Text above a panel, right above it: to look for room, matplotlib would lay out every tick twice."""
-    axes.set_title(text, fontsize=size, loc=where, y=1.0, pad=3)
+    width = float(axes.get_window_extent().width) / DPI
+    axes.set_title(text, fontsize=fitting(text, size, width + 0.4), loc=where, y=1.0, pad=3)
 
 
 def whole_ticks(axes: Axes, x: bool = True, y: bool = True, most: int = 5) -> None:
     """Ticks at a few whole numbers, and nowhere else."""
     for axis in [axes.xaxis] * x + [axes.yaxis] * y:
         axis.set_major_locator(MaxNLocator(most, integer=True))
+        axis.set_major_formatter(ScalarFormatter(useOffset=False))
+        axis.get_major_formatter().set_scientific(False)  # type: ignore[attr-defined]  # it is the one set above
 
 
 def spread(count: int, most: int) -> NDArray[np.intp]:

@@ -115,7 +115,7 @@ def _name_samples(axes: Axes, steps: int, samples: int, classes: Sequence[int] |
 
 
 def membrane_traces(layers: Sequence[Trace], title: str) -> Figure | None:
-    """The membrane potential of three neurons of each layer over time: the busiest, the middle one and the quietest.
+    """The membrane potential of three neurons of each layer over time: the liveliest, the middle one, the quietest.
 
     Args:
         layers: where there are more than two, the first and the last of them are drawn.
@@ -131,7 +131,7 @@ def membrane_traces(layers: Sequence[Trace], title: str) -> Figure | None:
     columns = [_three(layer.spikes) for layer in shown]
     rows, wide = max(map(len, columns)), 7.2
     first = f", the first {STEPS} steps" if len(shown[0].spikes) > STEPS else ""
-    figure = sheet(wide, 1.7 + 1.25 * rows, f"{title}\nbusiest, middle and quietest neuron of a layer{first}")
+    figure = sheet(wide, 1.7 + 1.25 * rows, f"{title}\nliveliest, middle and quietest neuron of a layer{first}")
     each = (wide - 0.75 - 0.15) / len(shown)
     for column, (layer, neurons) in enumerate(zip(shown, columns, strict=True)):
         for row, neuron in enumerate(neurons):
@@ -153,9 +153,10 @@ def membrane_traces(layers: Sequence[Trace], title: str) -> Figure | None:
 
 
 def _three(spikes: Array) -> list[int]:
-    """The busiest neuron, the middle one of those that fire, and the quietest."""
-    rates = np.nan_to_num(spikes).mean(0)
-    order = np.argsort(-rates, kind="stable")
+    """The neuron that begins and ends firing most often, the middle one of those that fire, and the quietest."""
+    fired = np.nan_to_num(spikes) > 0
+    rates, changes = fired.mean(0), (fired[1:] != fired[:-1]).sum(0)
+    order = np.lexsort((-rates, -changes))
     firing = max(int((rates > 0).sum()), 1)
     return [int(neuron) for neuron in dict.fromkeys((order[0], order[firing // 2], order[-1]))]
 
@@ -181,10 +182,12 @@ class Passage:
     Args:
         current: what goes into the network, [T, N].
         layers: what the layers of neurons did.
-        outputs: what comes out of the network, or what a readout made of every step, [T, D].
+        outputs: what the readout makes of the steps until then, or of every step, [K, D].
         names: what each output is, D of them.
         target: what should have come out at every step, [T, D], or after the last, [1, D]; None for a class.
         answer: what the readout made of the outputs after the last step, [1, D]; None where they say it themselves.
+        places: the time steps of the outputs, from 1; all where None.
+        what: what to call the outputs.
     """
 
     current: Array
@@ -193,6 +196,8 @@ class Passage:
     names: Sequence[str]
     target: Array | None = None
     answer: Array | None = None
+    places: Sequence[int] | None = None
+    what: str = "output"
 
 
 def passage(sample: Passage, title: str) -> Figure:
@@ -253,7 +258,7 @@ def _layer(axes: Axes, layer: Trace) -> None:
     marks(axes, step + 1, shown[row], min(steps, 2 * COLUMNS), gap, size - 1 + 1.2 * gap)
     axes.set_ylabel("neuron", fontsize=LABEL)
     whole_ticks(axes, x=False, most=3)
-    part = "" if len(shown) == size else f": {len(shown)} of them, evenly spaced"
+    part = "" if len(shown) == size else f": {len(shown)} neurons, evenly spaced"
     heading(axes, f"spikes of {layer.name}{part}", LABEL, "left")
     rate = np.nan_to_num(layer.spikes).mean()
     axes.text(
@@ -263,11 +268,14 @@ def _layer(axes: Axes, layer: Trace) -> None:
 
 def _output(axes: Axes, sample: Passage) -> None:
     steps, outputs = sample.outputs.shape
-    time = np.arange(1, steps + 1)
+    time = np.arange(1, steps + 1) if sample.places is None else np.asarray(sample.places)
     highest = np.argsort(-np.nan_to_num(sample.outputs).mean(0), kind="stable")[:OUTPUTS]
     for place, index in enumerate(highest):
         colour = PALETTE[place]
-        axes.plot(time, sample.outputs[:, index], color=colour, linestyle=DASHES[place], label=sample.names[index])
+        axes.plot(
+            time, sample.outputs[:, index], color=colour, linestyle=DASHES[place], label=sample.names[index],
+            marker="." if len(time) == 1 else "",
+        )  # fmt: skip
         for values, name, marker in ((sample.answer, "answer", "o"), (sample.target, "target", "x")):
             if values is None:
                 continue
@@ -281,5 +289,5 @@ def _output(axes: Axes, sample: Passage) -> None:
     axes.axhline(0, color="0.8", linewidth=0.8, zorder=0)
     axes.locator_params(axis="y", nbins=4)
     some = f", the highest {len(highest)} of {outputs}" if outputs > len(highest) else ""
-    heading(axes, f"output{some}", LABEL, "left")
+    heading(axes, f"{sample.what}{some}", LABEL, "left")
     legend(axes, (1.02, 1.0))

@@ -49,10 +49,11 @@ def decision_boundary(grid: Array, extent: float, points: Array, labels: Array, 
     boundary = axes.contour(ticks, ticks, grid, levels=[0.5], colors="black", linewidths=1.8)
     _points(axes, points, labels, ["o", "^"], [ORANGE, BLUE])
     handles, names = axes.get_legend_handles_labels()
-    axes.legend(
-        [*handles, *boundary.legend_elements()[0]], [*names, "decision boundary"], loc="lower left", fontsize=TICK
-    )
-    beside = panel(figure, 5.0, 0.6, 0.85, 0.75)
+    figure.legend(
+        [*handles, *boundary.legend_elements()[0]], [*names, "decision boundary"], loc="lower center", ncol=3,
+        fontsize=TICK, frameon=False, borderaxespad=0.2,
+    )  # fmt: skip
+    beside = panel(figure, 5.1, 0.85, 0.85, 0.75)
     figure.colorbar(shades, cax=beside, ticks=[0, 0.5, 1]).set_label("probability of class 1", fontsize=LABEL)
     return figure
 
@@ -84,9 +85,10 @@ def decision_regions(grid: NDArray[np.integer], extent: float, points: Array, la
 
 
 def _plane(extent: float, points: int, title: str) -> tuple[Figure, Axes]:
-    figure = sheet(6.0, 5.4, f"{title}\nfrom rest, with {points} validation points")
-    axes = panel(figure, 0.7, 0.6, 1.25, 0.75)
+    figure = sheet(6.1, 5.65, f"{title}\nfrom rest, with {points} validation points")
+    axes = panel(figure, 0.8, 0.85, 1.25, 0.75)
     axes.set(xlim=(-extent, extent), ylim=(-extent, extent), aspect="equal")
+    axes.locator_params(nbins=6)
     axes.set_xlabel("input 0", fontsize=LABEL)
     axes.set_ylabel("input 1", fontsize=LABEL)
     return figure, axes
@@ -169,6 +171,8 @@ def learned_parameters(learned: Sequence[Learned], title: str) -> Figure:
 def _parameter(axes: Axes, parameter: Learned) -> None:
     values = parameter.values[np.isfinite(parameter.values)]
     low, high = limits(values, np.array([parameter.initial]))
+    if parameter.initial >= 0 and (values >= 0).all():
+        low = max(low, 0.0)  # a time constant is none below 0, and neither is its axis
     if len(parameter.values) > 1:
         bins = np.linspace(low, high, 25)
         axes.stairs(np.histogram(values, bins)[0], bins, fill=True, color=BLUE)
