@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from litspike.cli import yaml_text
-from litspike.cli.ending import expected, users_code
+from litspike.cli.ending import expected, one_line, users_code
 from litspike.cli.messages import setting_name
 from litspike.cli.processes import loss_of_another
 from litspike.cli.trust import Trust, not_trusted
@@ -30,8 +31,8 @@ TRAINER = (
     *("precision", "reload_dataloaders_every_n_epochs", "use_distributed_sampler", "detect_anomaly"),
 )
 _ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
-_WRITTEN = ("root", "cache")
-"""Folders of event data, in which archives are unpacked and binned recordings kept."""
+_LEFT = ("root", "cache", "workers")
+"""Of event data: the folders that archives are unpacked in and binned recordings kept, and the number of processes."""
 _FILES = tuple(f"data.init_args.{name}" for name in ("path", "val_path", "test_path"))
 """Files that are read, as data alone."""
 _OF_A_CLASS = {"class_path", "init_args", "dict_kwargs"}
@@ -50,29 +51,28 @@ def limited(config: dict[str, Any], checkpoint: Path, trust: Trust) -> dict[str,
         UserError: if it names a class that is not allowed, or hides something in a text.
     """
     taken = {name: config[name] for name in (*SECTIONS, "model", "data") if name in config}
-    trainer = config.get("trainer")
-    if isinstance(trainer, dict):
+    left = []
+    if isinstance(trainer := config.get("trainer"), dict):
         kept = {name for name in TRAINER if name in trainer and _is_plain(trainer[name])}
         kept |= {"accelerator"} if trainer.get("accelerator") in _ACCELERATORS else set()
         taken["trainer"] = {name: value for name, value in trainer.items() if name in kept}
-        left = [f"trainer.{name}" for name, value in trainer.items() if name not in kept and value not in _NOTHING]
-    else:
-        left = []
-    data = taken.get("data")
-    settings = data.get("init_args") if isinstance(data, dict) else None
-    if isinstance(settings, dict):
-        for name in _WRITTEN:
-            if settings.pop(name, None) is not None:
-                left.append(f"data.{name}")
+        left += [f"trainer.{name}" for name, value in trainer.items() if name not in kept and value not in _NOTHING]
+    threads = taken.get("threads")
+    if isinstance(threads, int) and threads > (os.cpu_count() or 1):
+        del taken["threads"]
+        left.append("threads")
+    data: list[dict[str, Any]] = [taken["data"]] if isinstance(taken.get("data"), dict) else []
+    data += [settings for holder in data if isinstance(settings := holder.get("init_args"), dict)]
+    left += [f"data.{name}" for name in _LEFT for settings in data if settings.pop(name, None)]
     try:
         _check(taken, "", trust)
     except UserError as error:
         raise UserError(f"{checkpoint.name}: {error}") from None
-    if left:
-        log.warning("litspike: %s was not made by you: not taken over: %s", checkpoint.name, ", ".join(left))
     names = [name.rsplit(".", 1)[1] for name in _FILES]
-    if isinstance(settings, dict) and (read := [str(settings[name]) for name in names if settings.get(name)]):
-        log.warning("litspike: %s was not made by you: its data are read from %s", checkpoint.name, ", ".join(read))
+    read = [str(settings[name]) for name in names for settings in data if settings.get(name)]
+    for said, what in (("not taken over", left), ("its data are read from", read)):
+        if what:
+            log.warning("litspike: %s", one_line(f"{checkpoint.name} was not made by you: {said}: {', '.join(what)}"))
     return taken
 
 
