@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from lightning import Trainer
+from lightning import Callback, Trainer
 from lightning.pytorch.loggers import CSVLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
@@ -37,7 +37,15 @@ class Notes(CSVLogger):
     def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
         for name, value in metrics.items():
             self.notes.setdefault(name, []).append((step, float(value)))
-            print(f"logged {name} in epoch {step}: {float(value):.6f}")
+            sys.stdout.write(f"logged {name} in epoch {step}: {float(value):.6f}\n")  # in one piece: others print too
+            sys.stdout.flush()
+
+
+class TogetherToTheEnd(Callback):
+    """No process leaves while another one still speaks to it, which gloo would abort."""
+
+    def teardown(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
+        trainer.strategy.barrier()
 
 
 def perceptron(surrogate: Surrogate, hidden: int = 1) -> Perceptron:
@@ -51,7 +59,9 @@ def fit(folder: Path, network: nn.Module, task: type[Classification] = Classific
     data = settings.pop("data", None)
     module = task(network, ConstantCurrent(8), MeanOverTime(), optimizer=lambda p: torch.optim.SGD(p, lr=0.0))
     quiet = {"enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu", "max_epochs": 3}
-    trainer = Trainer(callbacks=[callback], default_root_dir=folder, logger=notes, **{**quiet, **settings})
+    trainer = Trainer(
+        callbacks=[callback, TogetherToTheEnd()], default_root_dir=folder, logger=notes, **{**quiet, **settings}
+    )
     trainer.fit(
         module,
         **data or {"datamodule": HalfPlane(train_points=200, val_points=300, batch_size=batch, eval_batch_size=100)},
@@ -249,7 +259,7 @@ def test_several_processes_add_up_their_counts_and_one_speaks(tmp_path: Path):
             "check-up",
             "logged validation firing rate",
             "logged validation silent neurons",
-            "logged val potentials",
+            "logged validation potentials",
         )
         return [line for line in done.stdout.splitlines() if line.startswith(starts)]
 

@@ -66,7 +66,7 @@ def wait_for_epochs(process: subprocess.Popen[str], epochs: int) -> None:
 
 def by_interrupt(process: subprocess.Popen[str]) -> None:
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 130
     assert err.strip() == "litspike: interrupted: go on with `python main.py fit --ckpt_path last`"
 

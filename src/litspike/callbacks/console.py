@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 from lightning import Callback, LightningModule, Trainer
@@ -89,7 +90,8 @@ def say(trainer: Trainer, line: str) -> None:
     if trainer.is_global_zero:
         bar = trainer.progress_bar_callback
         if bar is None:
-            print(line, flush=True)  # whoever reads it through a pipe sees it now
+            sys.stdout.write(f"{line}\n")  # in one piece, and whoever reads it through a pipe sees it now
+            sys.stdout.flush()
         else:
             bar.print(line)
 
