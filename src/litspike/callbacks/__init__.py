@@ -7,6 +7,7 @@ from litspike.callbacks.pictures import PictureFiles, Pictures
 from litspike.callbacks.predictions import PredictionFile
 from litspike.callbacks.progress import FitProgress
 from litspike.callbacks.receipt import Receipt
+from litspike.callbacks.steps import StepLog
 
 __all__ = [
     "Calibration",
@@ -17,4 +18,5 @@ __all__ = [
     "Pictures",
     "PredictionFile",
     "Receipt",
+    "StepLog",
 ]

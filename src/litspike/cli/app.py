@@ -16,7 +16,7 @@ from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from litspike.callbacks import Calibration, CheckUp, Console, Pictures, PredictionFile, Receipt
+from litspike.callbacks import Calibration, CheckUp, Console, Pictures, PredictionFile, Receipt, StepLog
 from litspike.callbacks.console import STAGES, logged
 from litspike.cli import checkpoints, yaml_text
 from litspike.cli.bars import choose_bar
@@ -40,6 +40,7 @@ from litspike.cli.schedules import take_chains
 from litspike.cli.signals import Stopped
 from litspike.cli.stranger import check_folder, limited, strangers
 from litspike.cli.suitable import Suitable
+from litspike.cli.switches import check_switches, into_file, keep_rows
 from litspike.cli.trust import Trust, denied, limited_imports
 from litspike.seeding import seed_in_range
 from litspike.settings import LitspikeWarning, UserError, whole
@@ -191,6 +192,7 @@ class LitspikeCLI(LightningCLI):
         if self.ckpt_path is not None:
             checkpoints.compare(self.ckpt_path, self.checkpoint, self.model)
         settings = {**self._get(self.config_init, "trainer"), **kwargs}
+        check_switches(settings)
         _check_accelerator(settings["accelerator"])
         same = SameEverywhere(self.ckpt_path)
         callbacks = [same, Suitable(), self._get(self.config_init, "console"), *self._callbacks(settings)]
@@ -207,8 +209,13 @@ class LitspikeCLI(LightningCLI):
                 # every process has one, as callbacks ask for it; only the first one's writes
                 folder = self.run.folder if self.run else self.home
                 settings["logger"] = board(folder, name="", version="", default_hp_metric=False)
+        if self.first:
+            keep_rows(settings["logger"])
         callbacks += choose_bar(settings)
-        settings["profiler"] = settings["profiler"] or NoProfiler()
+        if settings["log_every_n_steps"] is not None:
+            callbacks.append(StepLog(settings["log_every_n_steps"]))
+        reports = self.run.folder if self.run else self.home
+        settings["profiler"] = into_file(settings["profiler"], reports) if settings["profiler"] else NoProfiler()
         settings["enable_model_summary"] = settings["enable_model_summary"] or False  # the console says it in a line
         try:
             trainer = self._instantiate_trainer(settings, callbacks)
@@ -254,9 +261,7 @@ class LitspikeCLI(LightningCLI):
         self._record = RunRecord(self.run, text, self.config_dump)
         return [
             *(self._get(self.config_init, name) for name in ("calibrate", "checkup", "pictures")),
-            MonitorCheck(chosen.monitor),
-            best,
-            last,
+            *([MonitorCheck(chosen.monitor), best, last] if settings["enable_checkpointing"] is not False else []),
             self._record,
             Resumption(*(config.get("model", {}).get("init_args", {}) for config in (before, self.config_dump))),
         ]

@@ -74,6 +74,7 @@ def one_voice(speaks: bool) -> Iterator[None]:
             logs["litspike"].setLevel(logging.INFO if speaks else logging.CRITICAL)
             for name in ("lightning.pytorch", "lightning.fabric"):
                 logs[name].setLevel(logging.WARNING)
+            logging.getLogger("lightning.pytorch.callbacks.model_summary").setLevel(logging.INFO)  # it was asked for
             if not speaks:
                 warnings.simplefilter("ignore")
             for message in _SILENT:

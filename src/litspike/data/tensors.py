@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from lightning import LightningDataModule
 from torch import Tensor
-from torch.utils.data import TensorDataset
+from torch.utils.data import SequentialSampler, TensorDataset
 
 from litspike.data.labels import Binary, Labels
 from litspike.data.shares import ALL, Share
@@ -51,9 +51,9 @@ class Batches:
     """There is none; Lightning asks."""
 
     @property
-    def sampler(self) -> Batches:
-        """Itself: where Lightning looks for ``set_epoch``."""
-        return self
+    def sampler(self) -> Batches | SequentialSampler:
+        """Itself: where Lightning looks for ``set_epoch``; one of torch's that says so, where nothing is shuffled."""
+        return self if self.seed is not None else SequentialSampler(self.dataset)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order of this epoch, so that a resumed run sees the batches of one never interrupted."""
@@ -153,8 +153,10 @@ class TensorDataModule(LightningDataModule):
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def train_dataloader(self) -> Batches:
-        """Shuffled batches of the training part, varied."""
-        return Batches(self.dataset("train"), self.batch_size, self.seed, self.form, Share.of(self), self.vary)
+        """Shuffled batches of the training part, varied; the same in every epoch where some are to be overfitted."""
+        trainer: Any = self.trainer
+        seed = None if trainer is not None and trainer.overfit_batches else self.seed
+        return Batches(self.dataset("train"), self.batch_size, seed, self.form, Share.of(self), self.vary)
 
     def val_dataloader(self) -> Batches:
         """The validation part, in order."""

@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from litspike.networks.watch import watched
 from litspike.settings import UserError
+from litspike.tasks.accumulation import group_weight
 from litspike.tasks.axis import counts_steps, log_at, position
 from litspike.tasks.figures import Figures, NonFiniteLoss
 from litspike.tasks.losses import Loss
@@ -174,6 +175,8 @@ class Task(LightningModule):
             with watched(self.network, lambda seen: spikes.append(seen.output)):
                 loss = self._shared_step("train", batch, last)
             loss = loss + self.regulariser(spikes)
+        if self.trainer.accumulate_grad_batches > 1:
+            loss = loss * group_weight(self.trainer, batch_idx, len(batch[1]))
         return loss * self._weight(len(batch[1])) if last and self.trainer.world_size > 1 else loss
 
     def _weight(self, samples: int) -> Tensor:

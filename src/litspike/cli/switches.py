@@ -1,0 +1,121 @@
+"""Lightning's switches: what of the Trainer's arguments and callbacks is refused before anything runs, and why."""
+
+from __future__ import annotations
+
+import csv
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lightning import Callback
+from lightning.pytorch import callbacks as of_lightning
+from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.profilers import AdvancedProfiler, Profiler, PyTorchProfiler, SimpleProfiler
+
+from litspike.settings import SettingError, UserError
+
+_AVERAGE = "use lightning.pytorch.callbacks.WeightAveraging, whose average is validated and kept"
+_TRIALS = "can't be used: it trains for a trial, and every run here starts from its seed; try several values of"
+
+REFUSED_CALLBACKS: dict[type[Callback], str] = {
+    of_lightning.StochasticWeightAveraging: f"can't be kept: its average comes after the last checkpoint; {_AVERAGE}",
+    of_lightning.LearningRateFinder: f"{_TRIALS} model.optimizer.lr",
+    of_lightning.BatchSizeFinder: f"{_TRIALS} data.batch_size",
+    of_lightning.ModelPruning: "can't be kept: it renames the weights, so that no checkpoint belongs to the network",
+    of_lightning.Timer: "can't be written into the run's configuration: trainer.max_time does the same",
+    of_lightning.BackboneFinetuning: "needs a part called backbone, which a task of litspike's hasn't",
+}
+"""Callbacks of Lightning's that would change nothing, or what no checkpoint would show."""
+
+
+def _above(limit: float) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and value > limit
+
+
+_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "accumulate_grad_batches": (_above(0), "is not at least 1"),
+    "check_val_every_n_epoch": (_above(0), "is not at least 1; null validates by val_check_interval alone"),
+    "log_every_n_steps": (_above(0), "is not at least 1; null logs once an epoch"),
+    "gradient_clip_val": (_above(0), "is not above 0; null clips nothing"),
+    "reload_dataloaders_every_n_epochs": (_above(-1), "is below 0"),
+    "min_epochs": (_above(-1), "is below 0"),
+    "min_steps": (_above(-1), "is below 0"),
+    "num_nodes": (_above(0), "is not at least 1"),
+    "num_sanity_val_steps": (_above(-2), "is below -1"),
+    "barebones": (lambda value: not value, "can't be: a run has a logger, metrics and checkpoints; unset it"),
+    "default_root_dir": (lambda value: False, "has no effect: --logs says where runs are filed"),
+    "model_registry": (lambda value: False, "has no effect: a run is named by its folder"),
+}
+"""Argument of the Trainer → whether a value that isn't null will do, and what is said where it won't."""
+
+
+def check_switches(settings: dict[str, Any]) -> None:
+    """Refuse arguments of the Trainer that would be without effect, or end in an error later.
+
+    Args:
+        settings: the Trainer's arguments.
+
+    Raises:
+        UserError: with the argument's name.
+    """
+    for name, (allowed, reason) in _CHECKS.items():
+        value = settings.get(name)
+        if value is not None and not allowed(value):
+            raise SettingError(f"trainer.{name}", value, reason)
+    for callback in callbacks_of(settings):
+        for kind, reason in REFUSED_CALLBACKS.items():
+            if isinstance(callback, kind):
+                raise UserError(f"trainer.callbacks: {type(callback).__name__} {reason}")
+
+
+def callbacks_of(settings: dict[str, Any]) -> list[Callback]:
+    """The callbacks of the user's own."""
+    callbacks = settings.get("callbacks") or []
+    return callbacks if isinstance(callbacks, list) else [callbacks]
+
+
+def into_file(profiler: Profiler | str, folder: Path) -> Profiler:
+    """A profiler that writes its report into a folder, where it was not told another place.
+
+    Args:
+        profiler: one, or ``simple``, ``advanced``, ``pytorch``.
+        folder: the run's.
+
+    Raises:
+        SettingError: if there is no such profiler.
+    """
+    if isinstance(profiler, str):
+        kinds: dict[str, Callable[[], Profiler]] = {
+            "simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler,
+        }  # fmt: skip
+        if profiler not in kinds:
+            raise SettingError("trainer.profiler", profiler, f"is none of {', '.join(kinds)}")
+        profiler = kinds[profiler]()
+    profiler.dirpath = profiler.dirpath or folder
+    profiler.filename = profiler.filename or "profile"
+    return profiler
+
+
+def keep_rows(logger: Any) -> None:
+    """Let Lightning's CSV loggers go on with the rows that are there: they would begin by deleting them.
+
+    Args:
+        logger: the Trainer's: one, several or none.
+    """
+    for one in logger if isinstance(logger, (list, tuple)) else [logger]:
+        if not isinstance(one, CSVLogger):
+            continue
+        path = Path(one.log_dir) / "metrics.csv"
+        if not path.is_file():
+            continue
+        aside = path.with_name("metrics.csv.kept")
+        path.rename(aside)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that the folder isn't empty
+                writer = one.experiment
+        finally:
+            aside.rename(path)
+        with path.open(encoding="utf-8", newline="") as file:
+            writer.metrics_keys = next(csv.reader(file), [])

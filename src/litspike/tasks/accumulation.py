@@ -1,0 +1,32 @@
+"""What a batch counts among those whose gradients are accumulated to one step of the optimizer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning import Trainer
+
+
+def group_weight(trainer: Trainer, index: int, samples: int) -> float:
+    """The factor of a batch's loss with which the gradient of its group is the mean over the group's samples.
+
+    Lightning divides every loss by the batches of a whole group; the last group of an epoch may have fewer, and its
+    last batch fewer samples.
+
+    Args:
+        trainer: in a fit.
+        index: the batch's number in the epoch, from 0.
+        samples: in the batch.
+    """
+    group, batches = trainer.accumulate_grad_batches, trainer.num_training_batches
+    first = index - index % group
+    if first + group < batches or batches == float("inf"):
+        return 1.0
+    here = int(batches) - first
+    loader: Any = trainer.train_dataloader
+    size, total = getattr(loader, "batch_size", None), len(getattr(loader, "dataset", ()))
+    if trainer.world_size > 1 or not size or not total:
+        return group / here
+    last: int = min(size, total - (int(batches) - 1) * size)
+    whole: int = (here - 1) * size + last
+    return samples * group / whole
