@@ -98,6 +98,7 @@ def test_a_line_is_bounded_and_has_no_control_characters():
         ("--trainer.logger WandbLogger", "wandb>=0.12.10 is not installed: pip install"),
         ("--model.network.sizes [2,10000000000,1]", "model.network.sizes[1]: 10000000000 is above 2147483647"),
         ("--data.batch_size 1000000000000000000000000", "data.batch_size: 1000000000000000000000000 is above 2147"),
+        ("--model.optimizer torch.optim.SparseAdam", "model.optimizer: SparseAdam does not support dense gradients"),
         ("--threads 100000000000", "threads: 100000000000 is above 1024"),
         ("--seed_everything 4294967296", "seed_everything: 4294967296 is above 4294967295"),
         ("--data litspike.data.Arrays --data.path fifo.npz", "data.path: 'fifo.npz' is no file"),

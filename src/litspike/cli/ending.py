@@ -19,6 +19,7 @@ from litspike.settings import UserError
 MOST_CHARACTERS = 1000
 _OURS = Path(litspike.__file__).parent
 _LIBRARIES = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+_OPTIMIZERS = Path(sysconfig.get_path("platlib"), "torch", "optim")
 _NO_MEMORY = re.compile(
     r"can't allocate memory|out of memory|unable to allocate|cannot allocate memory|size calculation overflowed"
     r"|integer multiplication overflow|array is too big|maximum allowed (size|dimension)",
@@ -107,7 +108,17 @@ def expected(error: BaseException) -> str | None:
             where = f"{cause.filename}: " if cause.filename else ""
             return f"{where}{cause.strerror}: what was complete before is kept"
         cause = cause.__cause__  # and not what was being handled by the way
-    return None
+    return _optimizers(error)
+
+
+def _optimizers(error: BaseException) -> str | None:
+    """The line for what an optimizer or a scheduler of PyTorch's raises in a step; None for any other error."""
+    places = list(_places(error.__traceback__))
+    file = Path(places[-1][0]) if places else Path()
+    if file.parent != _OPTIMIZERS:
+        return None
+    setting = "scheduler" if file.name == "lr_scheduler.py" else "optimizer"
+    return f"model.{setting}: {str(error) or type(error).__name__}"
 
 
 def origin(error: BaseException) -> str:
