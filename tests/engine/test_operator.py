@@ -75,6 +75,20 @@ def test_an_exported_layer_takes_another_batch(name, strict):
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dynamo", [True, False])
+@pytest.mark.parametrize("name", ["lif", "perceptron", "recurrent", "reference"])
+def test_an_onnx_file_gives_what_the_layer_gives(name, dynamo, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
+    from onnx.reference import ReferenceEvaluator
+
+    torch.onnx.export(LAYERS[name], (X,), tmp_path / "layer.onnx", dynamo=dynamo)
+    model = onnx.load(tmp_path / "layer.onnx")
+    found = ReferenceEvaluator(model).run(None, {model.graph.input[0].name: X.numpy()})[0]
+    torch.testing.assert_close(torch.from_numpy(found), LAYERS[name](X)[0].detach())
+
+
 CONVOLUTIONS = ConvNet([1, 8, 8], [4, "pool"], [5, 3], LIF()).eval()
 RECURRENT = SpikingSequential([torch.nn.Linear(7, 3), Recurrent(LIF()).shaped(3), torch.nn.Linear(3, 1)])
 NETWORKS = {  # with sizes that it may be exported with, and another input
