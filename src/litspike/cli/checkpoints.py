@@ -141,6 +141,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
             raise UserError(f"{target} can't be written ({reason}): the checkpoint before it is kept") from error
 
+    def remove_checkpoint(self, path: Any) -> None:
+        """Remove a file, and never a folder, as Lightning's own would with all that is in it."""
+        if Path(path).is_file():
+            Path(path).unlink()
+
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Read, as :func:`read` does."""
         return read(Path(path))

@@ -91,6 +91,10 @@ class Run:
             raise UserError(f"{self.folder} is being written by another process") from None
         except OSError as error:
             raise UserError(f"{self.folder} can't be written ({error.strerror})") from None
+        hparams = self.folder / "hparams.yaml"  # which Lightning would write, and wait for a pipe
+        if os.path.lexists(hparams) and not os.path.isfile(hparams):
+            self._lock.release()
+            raise UserError(f"{hparams} can't be written: something is there that is no file")
         for folder in (self.folder, self.checkpoint(LAST).parent):
             remove_abandoned(folder, _WRITTEN_BY_THE_FIT)
         return self

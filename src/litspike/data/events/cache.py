@@ -7,6 +7,7 @@ of all recordings one after another, and the place where each recording begins.
 from __future__ import annotations
 
 import logging
+import re
 import struct
 import time
 import zlib
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from litspike.data.events.binning import CELL, Cells
 from litspike.data.events.progress import shown
-from litspike.files import replacing
+from litspike.files import remove_abandoned, replacing
 from litspike.settings import LitspikeWarning
 
 FORMAT = 1
@@ -132,8 +133,7 @@ def _open_or_build(path: Path, key: bytes, binned: Binned) -> CacheFile:
 
 
 def _build(path: Path, key: bytes, binned: Binned) -> None:
-    for abandoned in path.parent.glob(f".{path.name}.*"):  # drafts of processes that were killed: we hold the lock
-        abandoned.unlink(missing_ok=True)
+    remove_abandoned(path.parent, re.compile(re.escape(path.name)))
     _log.info("binning %d recordings into %s, once: later runs read that file", len(binned), path)
     began = time.monotonic()
     with replacing(path) as draft, draft.open("wb") as file:
