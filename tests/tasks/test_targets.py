@@ -103,8 +103,8 @@ def test_targets_at_every_step_are_learned_far_from_one():
     y = 1e5 + 1e4 * x[:, :, :1]
     torch.manual_seed(1)
     model = Regression(Perceptron([3, 32, 1], LIF()), TimeFirst(), EveryStep())
-    figures = fit(model, x, y, 30).callback_metrics
-    assert float(figures["train/rmse"]) < 0.8 * float(y.std())
+    figures = fit(model, x, y, 12).callback_metrics
+    assert float(figures["train/rmse"]) < 0.9 * float(y.std())
 
 
 def test_several_processes_have_the_scale_of_all_their_targets(monkeypatch: pytest.MonkeyPatch):
@@ -192,10 +192,10 @@ data:
   class_path: litspike.data.Arrays
   init_args: {{path: {home}/house.csv, task: regression, label: price}}
 """)
-    assert cli(f"fit -c {home}/house.yaml --trainer.max_epochs 20").status == 0
-    assert cli(f"fit -c {home}/house.yaml --trainer.max_epochs 10").status == 0
+    assert cli(f"fit -c {home}/house.yaml --trainer.max_epochs 8").status == 0
+    assert cli(f"fit -c {home}/house.yaml --trainer.max_epochs 4").status == 0
     whole, parts = runs(home, "house")
-    assert cli(f"fit -c {home}/house.yaml --trainer.max_epochs 20 --ckpt_path last").status == 0
+    assert cli(f"fit -c {home}/house.yaml --trainer.max_epochs 8 --ckpt_path last").status == 0
     one, other = (checkpoints.read(run / "checkpoints" / "last.ckpt")["state_dict"] for run in (whole, parts))
     assert float(one["targets._extra_state"][1]) == pytest.approx(table[:, 3].std(), rel=0.2)
     assert all(torch.equal(one[name], other[name]) for name in one)
