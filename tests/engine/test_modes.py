@@ -1,6 +1,7 @@
 """What goes wrong, or is asked for, around one call is not remembered against the step."""
 
 import logging
+import warnings
 
 import pytest
 import torch
@@ -237,3 +238,12 @@ def test_a_step_that_returns_something_else_is_refused_in_one_line(step, engine)
         run(step, Rule(step, (step,)), X, (0.0,), (), engine, "Mine")
     assert "return" in str(problem.value) or engine == "fused"
     assert "\n" not in str(problem.value)
+
+
+def test_a_search_for_nan_in_gradients_is_no_part_of_a_step(caplog):
+    neuron, x = LIF(decay=0.9), X.clone().requires_grad_()
+    with warnings.catch_warnings(), torch.autograd.set_detect_anomaly(True):
+        warnings.simplefilter("ignore")
+        neuron(x)[0].sum().backward()
+    assert call._kernels
+    assert "reference" not in caplog.text

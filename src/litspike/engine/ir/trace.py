@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd import set_detect_anomaly
 from torch.autograd.graph import _engine_run_backward, saved_tensors_hooks
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -134,7 +135,7 @@ def _gradients(
     if reached and asked:
         outputs, upstream = zip(*reached, strict=True)
         # torch.autograd.grad itself would hide from the modes what it calls, and import all of sympy.
-        with _Asked(recorder):
+        with _Asked(recorder), set_detect_anomaly(False):  # which looks for NaN in what is being traced
             found = _engine_run_backward(outputs, upstream, False, False, tuple(asked), True, accumulate_grad=False)
     each = iter(found)
     gradients: list[Value | None] = []
