@@ -24,7 +24,7 @@ ARGUMENTS: dict[str, str | None] = {
     "strategy": None,
     "devices": None,
     "num_nodes": "0",
-    "precision": None,
+    "precision": "16-true",
     "logger": None,
     "callbacks": None,
     "fast_dev_run": None,
@@ -193,3 +193,10 @@ def test_the_rows_of_a_csv_are_kept_by_a_fit_that_goes_on_and_by_a_test(cli: Cli
         rows = list(csv.DictReader(file))
     assert [row["step"] for row in rows if row["train/loss"]] == ["1", "2", "3", "4"]
     assert any(row["test/loss"] for row in rows)
+
+
+@pytest.mark.parametrize("precision", ["bf16-true", "bf16-mixed"])
+def test_metrics_are_added_up_in_full_in_half_precision_too(cli: Cli, home: Path, precision: str):
+    cli(f"fit {QUICK} --trainer.precision {precision} --data.train_points 1000 --trainer.max_epochs 1")
+    (accuracy,) = [value for _, value in scalars(runs(home)[0], "train/accuracy")]
+    assert accuracy * 1000 == pytest.approx(round(accuracy * 1000), abs=1e-3)

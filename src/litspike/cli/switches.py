@@ -43,6 +43,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "min_steps": (_above(-1), "is below 0"),
     "num_nodes": (_above(0), "is not at least 1"),
     "num_sanity_val_steps": (_above(-2), "is below -1"),
+    "precision": (lambda value: value != "16-true", "holds no value as small as Adam's: set bf16-true or 16-mixed"),
     "barebones": (lambda value: not value, "can't be: a run has a logger, metrics and checkpoints; unset it"),
     "default_root_dir": (lambda value: False, "has no effect: --logs says where runs are filed"),
     "model_registry": (lambda value: False, "has no effect: a run is named by its folder"),

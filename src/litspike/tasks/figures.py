@@ -84,9 +84,10 @@ class Figures(Metric):
         if not bool(losses.isfinite().all()):
             first = int(losses.isfinite().logical_not().nonzero()[0])
             raise NonFiniteLoss(losses[first].item(), len(losses) - 1 - first)
-        weights = losses.new_tensor(sizes)
-        scores = [score.of_samples(values, targets).sum() for score in self.scores]
-        self.sums += torch.stack([(losses * weights).sum(), *scores, weights.sum()])
+        weights = torch.tensor(sizes, dtype=torch.float64, device=losses.device)
+        scores = [score.of_samples(values, targets).double().sum() for score in self.scores]
+        added = torch.stack([part.double() for part in ((losses.double() * weights).sum(), *scores, weights.sum())])
+        self.sums = self.sums.double() + added  # a task in half precision has halved the zeros that they begin with
 
     def compute(self) -> Tensor:
         """The sums over all processes."""
@@ -104,7 +105,7 @@ class Figures(Metric):
         if state is not None and not (
             distributed.is_available() and distributed.is_initialized() and distributed.get_rank() > 0
         ):
-            self.sums += state.to(self.sums)
+            self.sums = state.to(self.sums.device)
 
     def close(self) -> tuple[dict[str, Tensor], int]:
         """End the epoch: its loss and scores over all processes, and the number of samples; none where it has none."""
