@@ -24,8 +24,8 @@ from typing import Any, cast
 
 from litspike.cli.app import LitspikeCLI
 from litspike.cli.call import Call
-from litspike.cli.messages import quieten
 from litspike.cli.seeds import group_folder, run_seeds
+from litspike.cli.surroundings import one_voice
 from litspike.data import TensorDataModule
 from litspike.tasks import Regression
 
@@ -62,15 +62,15 @@ def noted(args: list[str], home: Path) -> int:
 
     A fit that goes on from a checkpoint gets no seconds: its beginning was another process's.
     """
-    quieten(True)
-    sys.path.append(str(PROJECT))  # where benchmarks.baselines lies
-    began = time.perf_counter()
-    cli = LitspikeCLI(args, home)
-    seconds = {} if cli.ckpt_path else {"fit/seconds": time.perf_counter() - began}
-    more = measured(cli) if args[0] == "test" else seconds
-    assert cli.run is not None
-    cli.run.note(figures={**cli.run.record()["figures"], **more})
-    return 0
+    with one_voice(True):
+        sys.path.append(str(PROJECT))  # where benchmarks.baselines lies
+        began = time.perf_counter()
+        cli = LitspikeCLI(args, home)
+        seconds = {} if cli.ckpt_path else {"fit/seconds": time.perf_counter() - began}
+        more = measured(cli) if args[0] == "test" else seconds
+        assert cli.run is not None
+        cli.run.note(figures={**cli.run.record()["figures"], **more})
+        return 0
 
 
 def measured(cli: LitspikeCLI) -> dict[str, float]:

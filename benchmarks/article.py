@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from litspike.cli.app import LitspikeCLI
-from litspike.cli.messages import quieten
+from litspike.cli.surroundings import one_voice
 
 PROJECT = Path(__file__).resolve().parent.parent
 SILENT = ["--console.epochs", "false", "--console.table", "false", "--pictures.every", "0"]
@@ -67,5 +67,5 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=200)
     options = parser.parse_args()
-    quieten(True)
-    report(options.seeds, options.epochs)
+    with one_voice(True):
+        report(options.seeds, options.epochs)

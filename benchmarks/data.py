@@ -26,7 +26,7 @@ import numpy as np
 from lightning import Callback, LightningModule, Trainer
 
 from litspike.cli.app import LitspikeCLI
-from litspike.cli.messages import quieten
+from litspike.cli.surroundings import one_voice
 from litspike.data import EventDataModule
 from litspike.data.events.binning import Events, Sensor
 
@@ -97,8 +97,7 @@ class Clock(Callback):
 
 def run_job(name: str, epochs: int) -> None:
     """What the process of one set does: fit, then its loader alone."""
-    quieten(True)
-    with tempfile.TemporaryDirectory() as folder:
+    with one_voice(True), tempfile.TemporaryDirectory() as folder:
         arguments = f"fit {QUIET} {SETS[name]} --trainer.callbacks __main__.Clock --trainer.max_epochs {epochs}"
         cache = ["--data.cache", folder] if "Words" in arguments else []
         cli = LitspikeCLI([*arguments.split(), *cache, "--logs", folder], PROJECT)

@@ -47,7 +47,7 @@ EVERY = [surrogate for surrogate, _ in SMOOTHED_STEPS]
 ids = repr
 
 
-@pytest.mark.parametrize(("surrogate", "smoothed"), SMOOTHED_STEPS, ids=ids)
+@pytest.mark.parametrize(("surrogate", "smoothed"), SMOOTHED_STEPS, ids=[repr(surrogate) for surrogate in EVERY])
 def test_derivative_is_the_slope_of_the_smoothed_step(surrogate, smoothed):
     v = np.linspace(-3.01, 3.03, 400)  # off the kinks
     h = 1e-6

@@ -100,7 +100,7 @@ NAMES = {signal.SIGINT: "interrupted", signal.SIGTERM: "stopped by SIGTERM", sig
 PLACES = ["setup", "on_train_batch_end", "on_validation_batch_start", "on_train_epoch_end"]
 
 
-@pytest.mark.parametrize(("number", "place"), zip([*NAMES, signal.SIGTERM], PLACES, strict=True))
+@pytest.mark.parametrize(("number", "place"), list(zip([*NAMES, signal.SIGTERM], PLACES, strict=True)))
 def test_a_fit_ends_by_any_signal_at_any_place(
     cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, place: str
 ):
@@ -114,7 +114,8 @@ def test_a_fit_ends_by_any_signal_at_any_place(
 
 
 @pytest.mark.parametrize(
-    ("number", "command"), zip([*NAMES, signal.SIGTERM], ["test", "validate", "predict", "picture"], strict=True)
+    ("number", "command"),
+    list(zip([*NAMES, signal.SIGTERM], ["test", "validate", "predict", "picture"], strict=True)),
 )
 def test_every_other_command_ends_by_any_signal(
     cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, command: str
