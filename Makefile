@@ -13,7 +13,7 @@ fit: $(VENV)/installed
 
 test: $(VENV)/installed
 	@$(MAKE) --no-print-directory events || echo 'requirements-events.lock: not installed, the tests of event data are skipped' >&2
-	$(PY) -m pytest
+	$(PY) -m pytest -n auto --dist loadfile
 
 events: $(VENV)/installed-events
 

@@ -108,8 +108,8 @@ SICK: dict[str, tuple[Callable[[], nn.Module], str]] = {
         "the gradient of layers.0 (Linear, 20×2) and layers.2 (Linear, 20×20) has exploded in epoch 2: ",
     ),
     "not finite": (  # it leaves weights that are no numbers, with which no neuron fires
-        lambda: perceptron(Triangle(height=1e38), hidden=2),
-        "the gradient of layers.0 (Linear, 20×2) and layers.2 (Linear, 20×20) is not finite in epoch 2; lower the",
+        lambda: perceptron(Triangle(height=1e18), hidden=3),
+        "of layers.0 (Linear, 20×2), layers.2 (Linear, 20×20) and layers.4 (Linear, 20×20) is not finite in epoch 2; lower",
     ),
     "the same": (
         lambda: with_bias(perceptron(ArcTan()), 0.0, torch.tensor([1.2, -0.2] * 10)),

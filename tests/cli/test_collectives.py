@@ -28,8 +28,14 @@ from tests.conftest import Cli
 
 QUICK = "--data.train_points 40 --data.val_points 10 --data.test_points 10"
 FIT = f"fit {QUICK} --trainer.max_epochs 2 --calibrate.min_layers 1"
+STEPS = f"{FIT} --trainer.log_every_n_steps 2"
 ON = "fit --ckpt_path last --trainer.max_epochs"
-COMMANDS = [(FIT, FIT), (f"{ON} 3", f"{ON} 4"), *((name, name) for name in ("validate", "test", "predict", "picture"))]
+COMMANDS = [
+    (STEPS, STEPS),
+    (FIT, FIT),
+    (f"{ON} 3", f"{ON} 4"),
+    *((name, name) for name in ("validate", "test", "predict", "picture")),
+]
 """Of the first process and of the second, which goes on with what the first one did."""
 
 

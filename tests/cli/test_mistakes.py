@@ -13,6 +13,7 @@ import torch
 from lightning import LightningModule, Trainer
 
 from litspike.callbacks import Console
+from litspike.cli.surroundings import one_voice
 from litspike.settings import LitspikeWarning
 from tests.conftest import Cli, runs
 
@@ -99,11 +100,12 @@ def test_nothing_in_a_fit_is_decided_by_the_test_data(cli: Cli, home: Path, sett
     assert (result.status, result.err) == (0, "")
 
 
-def test_a_scheduler_that_needs_a_figure_and_names_none_gets_one_line(cli: Cli, home: Path):
-    line = cli(f"fit {QUICK} --model.scheduler torch.optim.lr_scheduler.ReduceLROnPlateau").error_line
-    assert line.startswith("model.scheduler: ")
-    assert "lightning.pytorch.cli.ReduceLROnPlateau" in line
-    assert runs(home) == []
+def test_a_scheduler_that_follows_a_metric_that_is_not_there_gets_one_line(cli: Cli, home: Path):
+    plateau = "--model.scheduler torch.optim.lr_scheduler.ReduceLROnPlateau"
+    assert cli(f"fit {QUICK} {plateau}").status == 0  # it follows val/loss
+    line = cli(f"fit {QUICK} {plateau} --model.scheduler_monitor val/los").error_line
+    assert "val/los" in line
+    assert "val/loss" in line.replace("val/los ", "")
 
 
 def test_early_stopping_by_a_figure_that_is_not_there_gets_one_line(cli: Cli, home: Path):
@@ -244,7 +246,8 @@ def test_a_warning_of_litspikes_is_one_line(cli: Cli, home: Path, monkeypatch: p
     with pytest.warns(LitspikeWarning) as told:
         assert cli(f"fit {QUICK}").status == 0
     message = next(warning for warning in told if warning.category is LitspikeWarning)  # others warn once a process
-    shown = warnings.formatwarning(message.message, message.category, message.filename, message.lineno)  # type: ignore[arg-type]
+    with one_voice(True):
+        shown = warnings.formatwarning(message.message, message.category, message.filename, message.lineno)  # type: ignore[arg-type]
     assert shown == "litspike: no further check-up: RuntimeError: no matter why\n"
 
 

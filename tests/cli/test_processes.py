@@ -61,7 +61,7 @@ def test_two_processes_train_and_predict_as_one_with_the_doubled_batch(pair: Cli
         torch.testing.assert_close(ours["state_dict"][name], value, rtol=1e-4, atol=1e-6)
     assert figures(two).keys() == figures(one).keys()
     for name, values in figures(one).items():
-        if name.startswith("val potentials"):
+        if name.startswith("validation potentials"):
             continue  # of some samples of each process: two look at twice as many
         assert figures(two)[name] == pytest.approx(values, rel=1e-5)
 
