@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from pathlib import Path
+from typing import Any
+
 import pytest
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import LambdaCallback
 
 from litspike import LIF, ConstantCurrent, MeanOverTime, Perceptron
-from litspike.cli.lean import STEP_HOOKS, EpochCheckpoint, NoProfiler, drop_empty_hooks
+from litspike.cli.lean import STEP_HOOKS, EmptyHooks, EpochCheckpoint, NoProfiler
 from litspike.data import HalfPlane
 from litspike.tasks import Classification
+from tests.cli.test_own_modules import Net
+from tests.conftest import Cli
+
+KEPT: list[Any] = []
+"""Modules and callbacks that outlive their command, as in a notebook, and copies that were made in training."""
 
 
 def counting(base: type, hooks: tuple[str, ...], calls: list[str]) -> type:
@@ -24,10 +34,9 @@ def counting(base: type, hooks: tuple[str, ...], calls: list[str]) -> type:
 def fit(callbacks: list[Callback], model: Classification) -> Trainer:
     trainer = Trainer(
         max_epochs=1, limit_train_batches=3, limit_val_batches=0, logger=False, enable_progress_bar=False,
-        enable_checkpointing=False, enable_model_summary=False, callbacks=callbacks, profiler=NoProfiler(),
-        accelerator="cpu",
+        enable_checkpointing=False, enable_model_summary=False, callbacks=[EmptyHooks(), *callbacks],
+        profiler=NoProfiler(), accelerator="cpu",
     )  # fmt: skip
-    drop_empty_hooks(trainer, model)
     trainer.fit(model, HalfPlane())
     return trainer
 
@@ -54,8 +63,52 @@ def test_a_hook_that_was_put_on_one_callback_is_called():
 def test_empty_hooks_are_not_called():
     empty = Callback()
     fit([empty], Classification(*parts()))
-    assert all(getattr(empty, hook) is None for hook in STEP_HOOKS)
+    assert not any(callable(getattr(empty, hook)) for hook in STEP_HOOKS)
 
 
 def test_a_checkpoint_of_epochs_has_nothing_to_do_in_a_step():
     assert EpochCheckpoint.on_train_batch_end is Callback.on_train_batch_end
+
+
+class Kept(Net):
+    def __init__(self, fails: bool = False) -> None:
+        super().__init__()
+        self.fails = fails
+        KEPT.append(self)
+
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        if self.fails and batch_idx == 1:
+            raise ValueError("it fails")
+        return super().training_step(batch, batch_idx)
+
+
+class Copying(Callback):
+    """Keeps the model of the first step, as some do that of the best."""
+
+    def __init__(self) -> None:
+        KEPT.append(self)
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if batch_idx == 0:
+            KEPT.extend([copy.deepcopy(pl_module), pickle.loads(pickle.dumps(pl_module))])
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_outlives_a_command_has_all_its_hooks(cli: Cli, home: Path, fails: bool):
+    KEPT.clear()
+    (home / "mine.yaml").write_text(f"""
+model: {{class_path: {__name__}.Kept, init_args: {{fails: {str(fails).lower()}}}}}
+data: {{class_path: tests.cli.test_own_modules.Points}}
+trainer:
+  max_epochs: 1
+  callbacks:
+    - class_path: {__name__}.Copying
+    - class_path: lightning.pytorch.callbacks.WeightAveraging
+""")
+    assert (cli(f"fit -c {home}/mine.yaml --checkpoint.monitor val_loss").status != 0) == fails
+    model, callback, *copies = KEPT
+    assert len(copies) == 2
+    for thing in (model, callback):
+        assert not [hook for hook in STEP_HOOKS if hook in vars(thing)]
+    for made in copies:
+        assert made.on_train_batch_start(None, 0) is None

@@ -26,7 +26,7 @@ from litspike.cli.compare import ABOUT
 from litspike.cli.explain import explain
 from litspike.cli.finding import find
 from litspike.cli.form import check_form
-from litspike.cli.lean import BestCheckpoint, LastCheckpoint, NoProfiler, drop_empty_hooks
+from litspike.cli.lean import BestCheckpoint, EmptyHooks, LastCheckpoint, NoProfiler
 from litspike.cli.messages import ParseError, named_settings, parser_message, users_mistake
 from litspike.cli.monitors import MonitorCheck, check_monitors
 from litspike.cli.origin import origin_of
@@ -223,7 +223,6 @@ class LitspikeCLI(LightningCLI):
             raise UserError(f"trainer: {error}") from error
         check(trainer)
         stop_at_once(trainer)
-        drop_empty_hooks(trainer, self.model)
         return trainer
 
     def _callbacks(self, settings: dict[str, Any]) -> list[Callback]:
@@ -258,8 +257,10 @@ class LitspikeCLI(LightningCLI):
             self.config_dump.pop(name, None)  # of this call, not of the run
         text = yaml.safe_dump(self.config_dump, sort_keys=False)
         before = checkpoints.configuration(self.checkpoint) if self.ckpt_path is not None else {}
-        self._record = RunRecord(self.run, text, self.config_dump)
+        self._record, empty = RunRecord(self.run, text, self.config_dump), EmptyHooks()
+        self._limits.callback(empty.put_back)
         return [
+            empty,
             *(self._get(self.config_init, name) for name in ("calibrate", "checkup", "pictures")),
             *([MonitorCheck(chosen.monitor), best, last] if settings["enable_checkpointing"] is not False else []),
             self._record,
