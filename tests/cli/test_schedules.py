@@ -10,6 +10,7 @@ import torch
 import yaml
 from torch.optim import lr_scheduler as schedules
 
+from tests.cli.checkpoints import write_unsigned
 from tests.cli.test_inside_epochs import last, same, scalars
 from tests.conftest import Cli, runs
 
@@ -161,3 +162,24 @@ def test_a_setting_typed_to_go_on_holds_for_what_follows(cli: Cli, home: Path, t
 def test_a_schedule_that_can_not_be_followed_is_refused_before_training(cli: Cli, home: Path, typed: str, said: str):
     assert said in cli(f"fit {QUICK} --model.scheduler {TORCH}.{typed}").error_line
     assert runs(home) == []
+
+
+@pytest.mark.parametrize("interval", ["step", "epoch"])
+def test_a_schedule_is_not_gone_through_as_far_as_a_checkpoint_claims_to_be(cli: Cli, home: Path, interval: str):
+    cli(f"fit {QUICK} {settings(home)} --trainer.max_epochs 1")
+    content, far = last(runs(home, "mine")[0]), 10**18
+    content["global_step"] = far
+    for counter in content["loops"]["fit_loop"]["epoch_progress"]["current"]:
+        content["loops"]["fit_loop"]["epoch_progress"]["current"][counter] = far
+    path = write_unsigned(content, home / "far.ckpt")
+    new = f"--model.scheduler {TORCH}.StepLR --model.scheduler.step_size 9 --model.scheduler_interval {interval}"
+    line = cli(f"fit --ckpt_path {path} --trainer.max_epochs -1 {new}").error_line
+    assert line.startswith(f"model.scheduler: the checkpoint is {far} changes from the beginning of a schedule")
+
+
+@pytest.mark.parametrize("command", ["fit", "test"])
+@pytest.mark.parametrize("counter", ["global_step", "epoch"])
+def test_a_counter_that_no_training_reaches_is_refused(cli: Cli, home: Path, command: str, counter: str):
+    cli(f"fit {QUICK} {settings(home)} --trainer.max_epochs 1")
+    path = write_unsigned({**last(runs(home, "mine")[0]), counter: 10**30}, home / "far.ckpt")
+    assert f"is damaged ({counter} is {10**30})" in cli(f"{command} --ckpt_path {path}").error_line

@@ -22,6 +22,9 @@ process, ``figures``, the metrics of the newest validation, and ``complete``, wh
 DEPTH = 100
 """How deep what a checkpoint holds may be nested; a fit's is ten deep."""
 
+MOST = 2**63
+"""What the counters of a training stay below: TensorBoard has no place for a larger one."""
+
 _PARTS = {
     "state_dict": dict,
     "epoch": int,
@@ -52,7 +55,7 @@ def check(checkpoint: Any) -> None:
             _of(checkpoint, name, kind)
     _check_weights(checkpoint["state_dict"])
     for name in ("epoch", "global_step"):
-        if isinstance(checkpoint[name], bool) or checkpoint[name] < 0:
+        if isinstance(checkpoint[name], bool) or not 0 <= checkpoint[name] < MOST:
             raise Damaged(f"{name} is {checkpoint[name]!r}")
     for state in checkpoint.get("optimizer_states", []):
         _check_optimizer_state(state)

@@ -15,6 +15,9 @@ _SCHEDULE = ("scheduler", "scheduler_interval", "scheduler_frequency")
 _COUNTED = ("best", "cooldown_counter", "num_bad_epochs", "last_epoch", "_last_lr")
 """What ReduceLROnPlateau has counted; the rest of its state are its settings."""
 
+MOST_CHANGES = 10_000_000
+"""Changes that a schedule is gone through, which takes minutes: what a checkpoint says of itself may be wrong."""
+
 
 def renew(checkpoint: dict[str, Any], trainer: Trainer, before: dict[str, Any], now: dict[str, Any]) -> None:
     """Put into a checkpoint what its run would have come to with other settings, before Lightning restores it.
@@ -30,7 +33,7 @@ def renew(checkpoint: dict[str, Any], trainer: Trainer, before: dict[str, Any], 
         now: those of this fit.
 
     Raises:
-        UserError: if the new schedule is over before the checkpoint is reached.
+        UserError: if the new schedule is over before the checkpoint is reached, or the checkpoint too far to reach.
     """
     if len(trainer.optimizers) != 1 or all(before.get(name) == now.get(name) for name in ("optimizer", *_SCHEDULE)):
         return
@@ -65,10 +68,16 @@ def _replay(checkpoint: dict[str, Any], trainer: Trainer) -> bool:
         if config.reduce_on_plateau:
             continue
         replayed, schedule = True, config.scheduler
+        changes = (steps if config.interval == "step" else epochs) // frequency
+        if changes > MOST_CHANGES:
+            raise UserError(
+                f"model.scheduler: the checkpoint is {changes} changes from the beginning of a schedule, and at most "
+                f"{MOST_CHANGES} are gone through again: leave optimizer and scheduler as they were"
+            )
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # torch wants an optimizer's step before each of a schedule's
-                for _ in range((steps if config.interval == "step" else epochs) // frequency):
+                for _ in range(changes):
                     schedule.step()  # type: ignore[call-arg]  # it is none that follows a metric
         except ValueError as error:
             raise UserError(f"model.scheduler: {error}") from error
