@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
 
+from litspike.callbacks.loggers import boards
 from litspike.callbacks.looking import Kept
 from litspike.callbacks.together import as_the_first, at_the_first
 from litspike.files import replacing
@@ -152,7 +152,7 @@ class Pictures(Drawing):
         """Every so many epochs of a fit."""
         if not self.every or trainer.sanity_checking or trainer.state.fn != "fit":
             return False
-        if not isinstance(trainer.logger, TensorBoardLogger):
+        if not boards(trainer):
             return False
         epoch, last = self.epoch(trainer), trainer.max_epochs
         near = last is not None and 0 < last - epoch < self.every / 2
@@ -166,8 +166,8 @@ class Pictures(Drawing):
         """Show a picture in TensorBoard."""
         from litspike.callbacks.plots import pixels
 
-        logger: Any = trainer.logger
-        logger.experiment.add_image(name, pixels(figure), position(trainer), dataformats="HWC")
+        for board in boards(trainer):
+            board.experiment.add_image(name, pixels(figure), position(trainer), dataformats="HWC")
 
 
 class PictureFiles(Drawing):

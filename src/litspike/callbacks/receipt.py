@@ -9,20 +9,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from litspike.callbacks.anytime import Curve
 from litspike.callbacks.gathering import Gathering
 from litspike.callbacks.latency import latency
+from litspike.callbacks.loggers import boards
 from litspike.callbacks.measured import anytime, connections, energies, figures, layers, parameters
 from litspike.callbacks.provenance import Origin, file_hash, machine, text_hash, versions
 from litspike.callbacks.receipt_text import readable
 from litspike.files import read_text, replace_text, replacing
 from litspike.settings import LitspikeWarning
 from litspike.tasks.task import Task
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class Receipt(Callback):
@@ -137,22 +140,27 @@ class Receipt(Callback):
         (bar.print if bar is not None else print)(f"receipt: {folder / 'receipt.md'}")
 
     def _draw(self, trainer: Trainer, curve: Curve, epoch: int) -> None:
-        from litspike.callbacks.plots import anytime_curve, pixels  # matplotlib is slow to import
+        from litspike.callbacks.plots import anytime_curve  # matplotlib is slow to import
 
         folder, figure = self._origin.folder, anytime_curve(curve)
         replace_text(folder / "anytime.csv", curve.csv())
         with replacing(folder / "anytime.png") as draft:
             figure.savefig(draft, format="png")
-        if not isinstance(trainer.logger, TensorBoardLogger):
-            return
-        board = trainer.logger.experiment
-        for index, (step, value) in enumerate(zip(curve.steps, curve.values, strict=True)):
-            board.add_scalar(f"test/over time/{curve.score} by time step", value, step)
-            if curve.macs:
-                board.add_scalar(
-                    f"test/over time/{curve.score} by synaptic operations", value, round(curve.operations[index])
-                )
-        board.add_image("anytime", pixels(figure), epoch, dataformats="HWC")
+        for board in boards(trainer):
+            _show(board.experiment, curve, figure, epoch)
+
+
+def _show(writer: Any, curve: Curve, figure: Figure, epoch: int) -> None:
+    """Give TensorBoard the curve, as numbers and as a picture."""
+    from litspike.callbacks.plots import pixels
+
+    for index, (step, value) in enumerate(zip(curve.steps, curve.values, strict=True)):
+        writer.add_scalar(f"test/over time/{curve.score} by time step", value, step)
+        if curve.macs:
+            writer.add_scalar(
+                f"test/over time/{curve.score} by synaptic operations", value, round(curve.operations[index])
+            )
+    writer.add_image("anytime", pixels(figure), epoch, dataformats="HWC")
 
 
 def _has_curve(receipt: Path) -> bool:

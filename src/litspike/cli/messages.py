@@ -36,6 +36,8 @@ _CLASSES = (
     (re.compile(r"Type \S+? expects a function or a callable class"), "{value} is no class"),
     (re.compile(r"(No module named '.*?'|module '.*?' has no attribute '.*?')"), "{0}"),
 )
+_CLASS_PATH = re.compile(r"^\W*class_path\W+([\w.]+)")
+_ANOTHER_KIND = "does not correspond to a subclass of"
 _NOISE = (
     "Given value",
     "Expected a path but",
@@ -91,8 +93,9 @@ def parser_message(message: str, mentioned: Iterable[str], known: Iterable[str])
     allowed = list(dict.fromkeys(_plain(name) for name in _TYPE.findall(cause)))
     value = _VALUE.search(cause)
     given = value[1].strip() if value else "what is given"
-    about_a_class = _about_a_class(cause, given)
-    if about_a_class and not any(name in _BASIC for name in allowed):
+    path = _CLASS_PATH.search(given)
+    about_a_class = _about_a_class(cause, path[1] if path else given)
+    if about_a_class and (_ANOTHER_KIND in cause or not any(name in _BASIC for name in allowed)):
         cause = about_a_class
     elif allowed and value and "import path" not in cause.split("Errors:")[0]:
         cause = f"{value[1].strip()!r} is not {' or '.join(allowed)}"

@@ -9,6 +9,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard.summary import hparams
 
+from litspike.callbacks.loggers import boards
 from litspike.callbacks.together import at_the_first
 from litspike.cli.contents import KEY, check_optimizers
 from litspike.cli.messages import named_settings
@@ -52,13 +53,13 @@ class RunRecord(Callback):
         replace_text(path, self.config)
         self.run.note(status="running")
         self.noted = True
-        if isinstance(trainer.logger, TensorBoardLogger):
-            self._show_hyperparameters(trainer.logger)
+        for board in boards(trainer):
+            self._show_hyperparameters(board)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Tell the HParams tab that the run came to its end."""
-        if trainer.is_global_zero and isinstance(trainer.logger, TensorBoardLogger):
-            trainer.logger.experiment.file_writer.add_summary(self._session_end)
+        for board in boards(trainer) if self.run is not None else []:
+            board.experiment.file_writer.add_summary(self._session_end)
 
     def _show_hyperparameters(self, logger: TensorBoardLogger) -> None:
         """Give TensorBoard's HParams tab what the result depends on."""
