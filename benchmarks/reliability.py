@@ -59,9 +59,10 @@ class Section:
 
 def sections() -> list[Section]:
     """All sections there are. A new one is added here."""
-    from benchmarks import reliability_checkpoints, reliability_inputs, reliability_strangers
+    from benchmarks import reliability_checkpoints, reliability_inputs, reliability_runs, reliability_strangers
 
-    return [*reliability_inputs.SECTIONS, *reliability_checkpoints.SECTIONS, *reliability_strangers.SECTIONS]
+    parts = (reliability_inputs, reliability_checkpoints, reliability_strangers, reliability_runs)
+    return [section for part in parts for section in part.SECTIONS]
 
 
 def run(chosen: Iterable[Section], times: int | None = None) -> bool:
