@@ -28,6 +28,7 @@ import torch
 from layer_run import DECAY, Outcome, Times, outcome
 from torch import Tensor
 
+from litspike.engine import spikes
 from litspike.neurons import LIF
 from litspike.surrogates import ArcTan, FastSigmoid, Gaussian
 
@@ -91,7 +92,13 @@ def problem(neurons: int) -> Problem:
 
 def ours(given: Problem, settings: dict[str, Any], repeats: int, seconds: float) -> Outcome:
     neuron = LIF(decay=DECAY, engine="fused", **settings)
-    return outcome(lambda x: neuron(x)[0], *given.tensors(), repeats, seconds)
+    return outcome(
+        lambda x: neuron(x)[0],
+        *given.tensors(),
+        repeats,
+        seconds,
+        lambda x, w: torch.nn.functional.linear(spikes(x), w),
+    )
 
 
 def theirs(peer: str, python: str, given: Problem, repeats: int, seconds: float) -> tuple[Outcome, str]:

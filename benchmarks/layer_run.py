@@ -163,7 +163,15 @@ class Outcome(NamedTuple):
     gradient: np.ndarray
 
 
-def outcome(neurons: Forward, x: Tensor, weight: Tensor, upstream: Tensor, repeats: int, seconds: float) -> Outcome:
+def outcome(
+    neurons: Forward,
+    x: Tensor,
+    weight: Tensor,
+    upstream: Tensor,
+    repeats: int,
+    seconds: float,
+    product: Callable[[Tensor, Tensor], Tensor] = torch.nn.functional.linear,
+) -> Outcome:
     """Time Linear and neurons, then the neurons alone.
 
     Args:
@@ -173,11 +181,10 @@ def outcome(neurons: Forward, x: Tensor, weight: Tensor, upstream: Tensor, repea
         upstream: gradient of the loss by the spikes, [T, B, N].
         repeats: runs of each measurement.
         seconds: after which no run of a measurement is begun.
+        product: of the input and the weight.
     """
     weight = weight.clone().requires_grad_()
-    layer, spikes, gradient = pass_times(
-        lambda: neurons(torch.nn.functional.linear(x, weight)), weight, upstream, repeats, seconds
-    )
+    layer, spikes, gradient = pass_times(lambda: neurons(product(x, weight)), weight, upstream, repeats, seconds)
     current = torch.nn.functional.linear(x, weight).detach().requires_grad_()
     alone, _, _ = pass_times(lambda: neurons(current), current, upstream, repeats, seconds)
     return Outcome(layer, alone, spikes.numpy().astype(bool), gradient.numpy())

@@ -2,7 +2,8 @@
 
 from litspike.engine.call import Engine, run
 from litspike.engine.elementary import exp, sigmoid, tanh
+from litspike.engine.events.spikes import Spikes, spikes
 from litspike.engine.ir.surroundings import Untraceable
 from litspike.engine.rule import Rule
 
-__all__ = ["Engine", "Rule", "Untraceable", "exp", "run", "sigmoid", "tanh"]
+__all__ = ["Engine", "Rule", "Spikes", "Untraceable", "exp", "run", "sigmoid", "spikes", "tanh"]

@@ -163,9 +163,14 @@ class Fused(torch.autograd.Function):
         with torch.no_grad() if again else nullcontext():
             gradients: list[Tensor | None] = kernel.adjoint(current, steps, batch, leaves, kept, grads)
         if again:
-            guard: Any = _FirstOrder.apply
-            gradients = [None if grad is None else guard(grad, current, *tensors) for grad in gradients]
+            gradients = first_order(gradients, current, *tensors)
         return None, None, None, gradients[0], *[gradients[1 + index] for index in kernel.tensors]
+
+
+def first_order(gradients: Sequence[Tensor | None], *inputs: Tensor) -> list[Tensor | None]:
+    """The same gradients, of the inputs, which refuse to be differentiated in turn."""
+    guard: Any = _FirstOrder.apply
+    return [None if grad is None else guard(grad, *inputs) for grad in gradients]
 
 
 class _FirstOrder(torch.autograd.Function):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from torch import Tensor
 from litspike.engine import operator
 from litspike.engine.autograd import Kernel
 from litspike.engine.cpu.kernel import CpuKernel
+from litspike.engine.events.spikes import plain
 from litspike.engine.gpu.kernel import GpuKernel
 from litspike.engine.ir.numbers import trace_with_numbers
 from litspike.engine.ir.surroundings import Surroundings, Untraceable
@@ -21,21 +22,21 @@ from litspike.settings import UserError
 
 Engine = Literal["auto", "reference", "fused"]
 
-_HALF = (torch.bfloat16, torch.float16)
+HALF = (torch.bfloat16, torch.float16)
 
 _log = logging.getLogger("litspike")
 _KERNELS: dict[str, type[Kernel]] = {"cpu": CpuKernel, "cuda": GpuKernel}
 
 
 class _Made(NamedTuple):
-    kernel: Kernel
+    kernel: Any
     surroundings: Surroundings
 
 
 _kernels: dict[Hashable, _Made | Untraceable] = {}
 _logged: set[Hashable] = set()
 """Calls and reasons that are not kept, and that a line was written for."""
-_compiled: dict[Hashable, Kernel] = {}
+_compiled: dict[Hashable, Any] = {}
 """One for all declarations that differ in their numbers alone."""
 
 
@@ -73,10 +74,11 @@ def run(
             constant doesn't broadcast to it, or either has another dtype or device than the input; if ``engine`` is
             ``fused`` and the step is not made of operations that a fused engine knows.
     """
-    if current.dtype in _HALF:
+    current = plain(current)
+    if current.dtype in HALF:
         output, lasts = run(step, key, current.float(), states, constants, engine, name, steps)
         return output if _autocast(current) else output.to(current.dtype), lasts
-    leaves, letters = _checked(name, current, states, constants, steps)
+    leaves, letters = checked(name, current, states, constants, steps)
     if engine != "reference":
         many = current.shape[0] if steps is None else steps
         results: Sequence[Tensor] | None
@@ -109,9 +111,10 @@ def _fused(
 ) -> Sequence[Tensor] | None:
     """Output and last states, or None where no kernel can run the step and the reference may."""
     if ordinary([current, *leaves]):
-        kernel = _kernel(step, key, current, letters, states, name)
+        kernel = kernel_for(step, key, current, letters, states, name, _KERNELS)
         if not isinstance(kernel, Untraceable):
-            return kernel(current, leaves, steps)
+            results: Sequence[Tensor] = kernel(current, leaves, steps)
+            return results
         problem = f"can't run {kernel}"
     else:
         problem = "can't run under a transform, tracer or mode of torch"
@@ -120,22 +123,37 @@ def _fused(
     return None
 
 
-def _kernel(step: Step, key: Hashable, current: Tensor, letters: str, states: int, name: str) -> Kernel | Untraceable:
+def kernel_for(
+    step: Step,
+    key: Hashable,
+    current: Tensor,
+    letters: str,
+    states: int,
+    name: str,
+    kinds: Mapping[str, Any] = _KERNELS,
+) -> Any | Untraceable:
     """The kernel for a call; where there can't be one, the reason, which is logged once.
 
     Only a reason that lies in the step itself is kept: what else went wrong may go right the next time.
+
+    Args:
+        step: as in :func:`run`, as are key, current and name.
+        letters: where each leaf is found, a capital where its gradient is wanted.
+        states: number of states.
+        kinds: the class of kernels for each type of device.
     """
-    full = (key, current.dtype, letters, current.device)
+    make = kinds.get(current.device.type)
+    full = (make, key, current.dtype, letters, current.device)
     made = _kernels.get(full)
     if isinstance(made, Untraceable):
         return made
     if made is not None and made.surroundings.same():
         return made.kernel
     try:
-        if current.device.type not in _KERNELS:
+        if make is None:
             raise Untraceable(f"on {current.device}")
         with Surroundings(step) as surroundings:
-            kernel = _made(step, current, letters, states)
+            kernel = _made(make, step, current, letters, states)
         _kernels[full] = _Made(kernel, surroundings)
         return kernel
     except ImportError as missing:
@@ -151,8 +169,8 @@ def _kernel(step: Step, key: Hashable, current: Tensor, letters: str, states: in
     return reason
 
 
-def _made(step: Step, current: Tensor, letters: str, states: int) -> Kernel:
-    make, wanted = _KERNELS[current.device.type], [letter.isupper() for letter in letters]
+def _made(make: Any, step: Step, current: Tensor, letters: str, states: int) -> Any:
+    wanted = [letter.isupper() for letter in letters]
     program, numbers = trace_with_numbers(step, states, letters, current.dtype)
     letters += "n" * len(numbers)
     one = (make, program, letters)
@@ -161,7 +179,7 @@ def _made(step: Step, current: Tensor, letters: str, states: int) -> Kernel:
     return _compiled[one].with_numbers(numbers)
 
 
-def _checked(
+def checked(
     name: str,
     current: Tensor,
     states: Sequence[Tensor | float],
@@ -200,7 +218,7 @@ def _checked(
 def _placed(name: str, leaf: Tensor, current: Tensor, batch: Sequence[int], state: bool) -> tuple[Tensor, str]:
     """A state or constant as the kernels read it, and the letter for where it is found."""
     if leaf.dtype is not current.dtype or leaf.device != current.device:
-        if leaf.device != current.device or current.dtype is not torch.float32 or leaf.dtype not in _HALF:
+        if leaf.device != current.device or current.dtype is not torch.float32 or leaf.dtype not in HALF:
             raise UserError(
                 f"{name}: a state or parameter is {_short(leaf.dtype)} on {leaf.device}, "
                 f"the input {_short(current.dtype)} on {current.device}"

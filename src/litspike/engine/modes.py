@@ -33,11 +33,13 @@ def ordinary(tensors: Sequence[Tensor | float]) -> bool:
         for mode in _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
     ):
         return False
-    return all(
-        not isinstance(tensor, Tensor)
-        or (type(tensor) in _ORDINARY and tensor.layout is torch.strided and not tensor.is_neg())
-        for tensor in tensors
-    )
+    for tensor in tensors:  # every call of a layer comes by here
+        kind = type(tensor)
+        if kind is float or not isinstance(tensor, Tensor):
+            continue
+        if kind not in _ORDINARY or tensor.layout is not torch.strided or tensor.is_neg():
+            return False
+    return True
 
 
 def apply(function: type[Function], forwards: type[Function], x: Tensor, *rest: Any) -> Tensor:

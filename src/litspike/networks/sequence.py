@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from litspike.engine import spikes
 from litspike.neurons import NeuronLayer
 from litspike.settings import UserError
 
@@ -131,7 +132,7 @@ class SpikingNetwork(nn.Module):
     def forward(self, current: Tensor, state: tuple[Any, ...] | None = None) -> tuple[Tensor, tuple[Any, ...]]:
         """Run over a sequence [T, B, *]; returns the last layer's output [T, B, *] and the state after it."""
         apply = Pass(state)
-        output = self.through(current, apply)
+        output = self.through(spikes(current), apply)
         return output, apply.state()
 
 

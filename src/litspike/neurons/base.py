@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import _register_namedtuple
 
-from litspike.engine import Engine, Rule, run
+from litspike.engine import Engine, Rule, run, spikes
 from litspike.neurons.constants import Work, Worked, check_effects, check_names, tensor
 from litspike.neurons.declaration import OF_PARAMETERS, Declared, Option, option, params_of
 from litspike.neurons.layer import NeuronLayer
@@ -204,7 +204,7 @@ class Neuron(Declared, NeuronLayer):
         output, states = run(
             rule.step, rule, current, start, self.values("constants"), self.engine, type(self).__name__, steps
         )
-        return output, self.State._make(states)
+        return spikes(output), self.State._make(states)
 
     @torch.no_grad()
     def distance(self, current: Tensor, state: Any = None, steps: int | None = None) -> Tensor | None:

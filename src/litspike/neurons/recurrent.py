@@ -8,9 +8,11 @@ from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules import module
 from torch.utils._pytree import _register_namedtuple
 
-from litspike.engine import run
+from litspike.engine import run, spikes
+from litspike.engine.recurrent import run_recurrent
 from litspike.neurons.base import Neuron
 from litspike.neurons.layer import NeuronLayer
 from litspike.settings import UserError, whole
@@ -38,7 +40,8 @@ class Recurrent(NeuronLayer):
 
     The weights W [N, N] join all N neurons of a sample; ``shaped(*sample_shape)`` makes them, with PyTorch's initial
     values of a Linear. Called on a current [T, B, \*], it returns the output [T, B, \*] and the ``RecurrentState``.
-    It runs step by step, since a step needs the whole layer's step before.
+    It runs as one kernel over time on a CPU, and step by step elsewhere and where somebody listens to the layer of its
+    connections by a hook.
 
     Args:
         neuron: the model of the neurons.
@@ -80,10 +83,30 @@ class Recurrent(NeuronLayer):
         if current.shape[2:].numel() != size:
             problem = f"connections for {size} neurons, not for samples of shape {list(current.shape[2:])}"
             raise UserError(f"Recurrent has {problem}")
-        output, (last, *after) = run(
-            self._step, None, current, (last, *neuron), self.neuron.values("constants"), "reference", "Recurrent"
-        )
-        return output, RecurrentState(self.neuron.State(*after), last)
+        constants = self.neuron.values("constants")
+        results = self._fused(current, last, neuron, constants)
+        if results is None:
+            output, (last, *after) = run(
+                self._step, None, current, (last, *neuron), constants, "reference", "Recurrent"
+            )
+        else:
+            output, last, *after = results
+        return spikes(output), RecurrentState(self.neuron.State(*after), last)
+
+    def _fused(self, current: Tensor, last: Tensor | float, states: Any, constants: Any) -> Any:
+        """Output, last output and states by one kernel over time; None where the reference has to run."""
+        engine, weights = self.neuron.engine, self.connections
+        assert weights is not None
+        results = None
+        if engine != "reference" and _plain(weights):
+            first = last if isinstance(last, Tensor) else current.new_full(current.shape[1:], last)
+            rule = self.neuron._rule
+            results = run_recurrent(
+                rule.step, rule, current, first, weights.weight, weights.bias, states, constants, "Recurrent"
+            )
+        if results is None and engine == "fused":
+            raise UserError("Recurrent: engine: 'fused' can't run here; use 'auto'")
+        return results
 
     @torch.no_grad()
     def distance(self, current: Tensor, state: Any = None, steps: int | None = None) -> Tensor | None:
@@ -104,3 +127,10 @@ class Recurrent(NeuronLayer):
     def _step(self, x: Tensor, last: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
         output, *states = self.neuron.step(x + self._fed_back(last), *rest)
         return output, output, *states
+
+
+def _plain(layer: nn.Linear) -> bool:
+    """Whether a layer is called for its product alone: nobody waits for its call, to see or to change it."""
+    waiting = (layer._forward_hooks, layer._forward_pre_hooks, layer._backward_hooks, layer._backward_pre_hooks)
+    any_of_all: bool = module._has_any_global_hook()  # type: ignore[no-untyped-call]  # torch's
+    return type(layer).forward is nn.Linear.forward and not any(waiting) and not any_of_all

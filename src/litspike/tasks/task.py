@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from litspike.engine import spikes
 from litspike.networks.watch import watched
 from litspike.settings import UserError
 from litspike.tasks.accumulation import group_weight
@@ -90,7 +91,7 @@ class Task(LightningModule):
         Returns:
             The readout's values [B, *], the network's outputs [T, B, *] and its state afterwards.
         """
-        outputs, state = self.network(self.encoder(x), state)
+        outputs, state = self.network(spikes(self.encoder(x)), state)
         return self.readout(outputs), outputs, state
 
     def in_unit(self, values: Tensor) -> Tensor:

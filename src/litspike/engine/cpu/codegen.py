@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import partial, reduce
 from typing import Any
 
 import torch
 from llvmlite import ir
 
+from litspike.engine.cpu.builder import Vectors, least, loop
+from litspike.engine.cpu.feedback import FeedbackWriter
 from litspike.engine.ir.operations import Value
 from litspike.engine.ir.schedule import (
     Element,
     Evaluate,
+    Feedback,
+    FeedbackGradient,
     Given,
     If,
     Lanes,
+    Local,
     Nest,
     Over,
     Put,
@@ -79,16 +83,16 @@ def module_text(nest: Nest, program: Program, size: int) -> str:
     Args:
         nest: what is run on one block of neurons.
         program: the step and its adjoint.
-        size: neurons of a block.
+        size: neurons of a block; the nest's own argument of this name where it is a tile.
     """
     module = ir.Module(nest.name)
     block = _Block(module, nest, program, size)
     block.build()
-    _over_blocks(module, nest, block.function, _INTEGER(size))
+    _over_blocks(module, nest, block.function, size)
     return str(module)
 
 
-def _over_blocks(module: Any, nest: Nest, block: Any, size: Any) -> None:
+def _over_blocks(module: Any, nest: Nest, block: Any, neurons: int) -> None:
     """The public function, which unpacks its arguments and calls the private one for each block."""
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_POINTER, _INTEGER, _INTEGER]), nest.name)
     packed, first, last = function.args
@@ -97,9 +101,10 @@ def _over_blocks(module: Any, nest: Nest, block: Any, size: Any) -> None:
     for index, argument in enumerate(nest.arguments):
         place = builder.gep(packed, [_INTEGER(index)], source_etype=_INTEGER)
         values[argument.name] = builder.load(place, argument.name, typ=_TYPES.get(argument.type, _POINTER))
-    with _loop(builder, first, last, "block") as number:
+    size = values["size"] if nest.tile else _INTEGER(neurons)
+    with loop(builder, first, last, "block") as number:
         m0 = builder.mul(number, size)
-        n = _least(builder, builder.sub(values["M"], m0), size)
+        n = least(builder, builder.sub(values["M"], m0), size)
         builder.call(block, [*values.values(), m0, n])
     builder.ret_void()
 
@@ -108,7 +113,7 @@ class _Block:
     """The private function of one block of neurons, of which the first is number m0 and which has n."""
 
     def __init__(self, module: Any, nest: Nest, program: Program, size: int) -> None:
-        self.nest, self.program, self.size = nest, program, _INTEGER(size)
+        self.nest, self.program = nest, program
         self.real = ir.DoubleType() if program.dtype == torch.float64 else ir.FloatType()
         types = [_TYPES.get(argument.type, _POINTER) for argument in nest.arguments]
         kind = ir.FunctionType(ir.VoidType(), [*types, _INTEGER, _INTEGER])
@@ -123,8 +128,14 @@ class _Block:
                 argument.add_attribute("noalias")
         self.values: dict[str, Any] = dict(zip(names, self.function.args, strict=True))
         self.builder: Any = ir.IRBuilder(self.function.append_basic_block("entry"))
-        self.buffers = {local: self._alloca(self.real, size * local.slots) for local in nest.locals}
         self.fixed: dict[str, Any] = {}
+        if nest.tile:
+            self.size = self.values["size"]
+            self.buffers = self._room()
+            self.feedback = FeedbackWriter(Vectors(module, program.dtype, self.builder), self.values)
+        else:
+            self.size = _INTEGER(size)
+            self.buffers = {local: self._alloca(self.real, size * local.slots) for local in nest.locals}
 
     def build(self) -> None:
         for argument in self.nest.arguments:
@@ -136,6 +147,16 @@ class _Block:
         self._write(self.nest.body)
         self.builder.ret_void()
 
+    def _room(self) -> dict[Local, Any]:
+        """A place for each local of this tile, in the room for those of all."""
+        slots = sum(local.slots for local in self.nest.locals)
+        place = self.builder.mul(self.values["m0"], _INTEGER(slots))
+        buffers = {}
+        for local in self.nest.locals:
+            buffers[local] = self._pointer(self.values["room"], place)
+            place = self.builder.add(place, self.builder.mul(self.size, _INTEGER(local.slots)))
+        return buffers
+
     def _alloca(self, kind: Any, count: int) -> Any:
         place = self.builder.alloca(kind, count)
         place.align = 64
@@ -143,30 +164,37 @@ class _Block:
 
     def _write(self, body: Sequence[Statement]) -> None:
         for statement in body:
-            match statement:
-                case Over():
-                    with _loop(self.builder, _INTEGER(0), self._whole(statement.count), statement.name) as number:
-                        self.values[statement.name] = number
-                        self._write(statement.body)
-                case If():
-                    truths = [self._whole(condition) for condition in statement.conditions]
-                    both = truths[0]
-                    for truth in truths[1:]:
-                        both = self.builder.and_(both, truth)
-                    with self.builder.if_then(both):
-                        self._write(statement.body)
-                case Given():
-                    there = self.builder.icmp_unsigned(
-                        "!=", self.values[statement.argument], ir.Constant(_POINTER, None)
-                    )
-                    with self.builder.if_then(there):
-                        self._write(statement.body)
-                case Lanes():
-                    with _loop(self.builder, _INTEGER(0), self.values["n"], "m") as m:
-                        for line in statement.body:
-                            self._lane(line, m)
-                case Total():
-                    self._total(statement)
+            self._statement(statement)
+
+    def _statement(self, statement: Statement) -> None:
+        match statement:
+            case Over():
+                with loop(self.builder, _INTEGER(0), self._whole(statement.count), statement.name) as number:
+                    self.values[statement.name] = number
+                    self._write(statement.body)
+            case If():
+                truths = [self._whole(condition) for condition in statement.conditions]
+                with self.builder.if_then(reduce(self.builder.and_, truths)):
+                    self._write(statement.body)
+            case Given():
+                missing = ir.Constant(_POINTER, None)
+                with self.builder.if_then(self.builder.icmp_unsigned("!=", self.values[statement.argument], missing)):
+                    self._write(statement.body)
+            case Lanes():
+                with loop(self.builder, _INTEGER(0), self.values["n"], "m") as m:
+                    for line in statement.body:
+                        self._lane(line, m)
+            case Total():
+                self._total(statement)
+            case Feedback():
+                self.feedback.forward(self.buffers[statement.source], self.buffers[statement.target])
+            case FeedbackGradient():
+                self._feedback_gradient(statement)
+
+    def _feedback_gradient(self, statement: FeedbackGradient) -> None:
+        self.feedback.backward(
+            lambda index: self._pointer(*self._place(statement.source, index)), self.buffers[statement.target]
+        )
 
     def _whole(self, number: Whole) -> Any:
         operation, operands = number.operation, number.operands
@@ -176,7 +204,7 @@ class _Block:
             return _INTEGER(operands[0])
         a, b = (self._whole(operand) for operand in operands if isinstance(operand, Whole))
         if operation == "min":
-            return _least(self.builder, a, b)
+            return least(self.builder, a, b)
         if operation in _ARITHMETIC:
             return getattr(self.builder, _ARITHMETIC[operation])(a, b)
         return self.builder.icmp_signed(operation, a, b)
@@ -242,32 +270,10 @@ class _Block:
         with builder.goto_entry_block():
             place = builder.alloca(_DOUBLE)
         builder.store(ir.Constant(_DOUBLE, 0.0), place)
-        with _loop(builder, _INTEGER(0), self.values["n"], "m") as m:
+        with loop(builder, _INTEGER(0), self.values["n"], "m") as m:
             value = self._read(Slot(total.local), m)
             wide = value if self.real == _DOUBLE else builder.fpext(value, _DOUBLE)
             builder.store(builder.fadd(builder.load(place, typ=_DOUBLE), wide), place)
         index = builder.udiv(self.values["m0"], self.size)
         there = builder.gep(self.values[total.array], [index], inbounds=True, source_etype=_DOUBLE)
         builder.store(builder.load(place, typ=_DOUBLE), there)
-
-
-def _least(builder: Any, a: Any, b: Any) -> Any:
-    kind = ir.FunctionType(_INTEGER, [_INTEGER, _INTEGER])
-    return builder.call(builder.module.declare_intrinsic("llvm.smin", [_INTEGER], kind), [a, b])
-
-
-@contextmanager
-def _loop(builder: Any, first: Any, stop: Any, name: str) -> Iterator[Any]:
-    """A loop from ``first`` up to, and without, ``stop``; gives the running number."""
-    before = builder.block
-    head, body, after = (builder.append_basic_block(f"{name}.{part}") for part in ("head", "body", "exit"))
-    builder.branch(head)
-    builder.position_at_end(head)
-    number = builder.phi(_INTEGER, name)
-    number.add_incoming(first, before)
-    builder.cbranch(builder.icmp_signed("<", number, stop), body, after)
-    builder.position_at_end(body)
-    yield number
-    number.add_incoming(builder.add(number, _INTEGER(1), flags=("nuw", "nsw")), builder.block)
-    builder.branch(head)
-    builder.position_at_end(after)

@@ -16,6 +16,21 @@ from litspike.engine.ir.schedule import Nest
 from litspike.engine.ir.trace import Program
 
 
+def compiled(nest: Nest, program: Program, block: int) -> tuple[Function, Callable[..., bytes]]:
+    """A nest in machine code, and what packs its arguments.
+
+    Args:
+        nest: of the program's step, or its adjoint.
+        program: the step and its adjoint.
+        block: neurons of a block, where it is no tile.
+    """
+    from litspike.engine.cpu.codegen import module_text
+    from litspike.engine.cpu.jit import load
+
+    (address,) = load(module_text(nest, program, block), [nest.name])
+    return Function.at(address), Struct("".join("qd"[kind == "number"] for _, kind in nest.arguments)).pack
+
+
 class CpuKernel(Kernel):
     """A program compiled for this processor; see :class:`Kernel`. It needs llvmlite."""
 
@@ -24,18 +39,10 @@ class CpuKernel(Kernel):
     def __init__(self, program: Program, kinds: str, wanted: Sequence[bool]) -> None:
         super().__init__(program, kinds, wanted)
         leaves = [schedule.Leaf(schedule.Kind(kind), wants) for kind, wants in zip(kinds, wanted, strict=True)]
-        self.forward, self.pack_forward = self._compiled(schedule.forward_nest(program, leaves))
+        self.forward, self.pack_forward = compiled(schedule.forward_nest(program, leaves), program, self.block)
         if self.learns:
-            self.backward, self.pack_backward = self._compiled(schedule.backward_nest(program, leaves))
+            self.backward, self.pack_backward = compiled(schedule.backward_nest(program, leaves), program, self.block)
             self.returned = [index for index in range(len(kinds)) if wanted[index] or 1 <= index <= program.states]
-
-    def _compiled(self, nest: Nest) -> tuple[Function, Callable[..., bytes]]:
-        """A nest in machine code, and what packs its arguments."""
-        from litspike.engine.cpu.codegen import module_text
-        from litspike.engine.cpu.jit import load
-
-        (address,) = load(module_text(nest, self.program, self.block), [nest.name])
-        return Function.at(address), Struct("".join("qd"[kind == "number"] for _, kind in nest.arguments)).pack
 
     def _launch(
         self,

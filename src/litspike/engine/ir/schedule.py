@@ -7,7 +7,7 @@ statement: in the nearest cache on a CPU, in registers or in room that the launc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -191,16 +191,37 @@ class Total:
     array: str
 
 
-Statement = Lanes | Over | If | Given | Total
+@dataclass(frozen=True)
+class Feedback:
+    """For each sample of a tile: the bias plus the weight times what the source holds, into the target."""
+
+    source: Local
+    target: Local
+
+
+@dataclass(frozen=True)
+class FeedbackGradient:
+    """For each sample of a tile: the transposed weight times what stands in an array, into the target."""
+
+    source: Element
+    target: Local
+
+
+Statement = Lanes | Over | If | Given | Total | Feedback | FeedbackGradient
 
 
 class Nest(NamedTuple):
-    """A function: its arguments in order, what each neuron holds, and its statements."""
+    """A function: its arguments in order, what each neuron holds, and its statements.
+
+    Where ``tile`` is given, a block is a tile of samples with all their neurons: its arguments ``size`` (neurons of a
+    tile), ``N`` (of a sample) and ``room`` (for the locals of all tiles) say how large.
+    """
 
     name: str
     arguments: tuple[Argument, ...]
     locals: tuple[Local, ...]
     body: tuple[Statement, ...]
+    tile: bool = False
 
 
 def forward_nest(program: Program, leaves: Sequence[Leaf]) -> Nest:
@@ -215,10 +236,10 @@ def forward_nest(program: Program, leaves: Sequence[Leaf]) -> Nest:
     """
     names = range(program.states)
     now = [Local(f"u{index}") for index in names]
-    starts, constants = _sources(program, leaves)
+    starts, constants = sources_of(program, leaves)
     t = whole("t")
     segment = t // SEGMENT
-    keep = Lanes(tuple(Put(_kept(program, segment, index), Slot(now[index])) for index in names))
+    keep = Lanes(tuple(Put(kept_state(program, segment, index), Slot(now[index])) for index in names))
     step = Evaluate(
         program.outputs,
         (Element("x", t * whole("xs")), *map(Slot, now), *constants),
@@ -230,7 +251,7 @@ def forward_nest(program: Program, leaves: Sequence[Leaf]) -> Nest:
         Lanes(tuple(Put(Element(f"last{index}"), Slot(now[index])) for index in names)),
     )
     results = (Argument("out"), *(Argument(f"last{index}") for index in names), Argument("kept", "may_miss"))
-    return Nest("forward", (*_inputs(program, leaves), *results), tuple(now), body)
+    return Nest("forward", (*inputs_of(program, leaves), *results), tuple(now), body)
 
 
 def backward_nest(program: Program, leaves: Sequence[Leaf]) -> Nest:
@@ -241,6 +262,25 @@ def backward_nest(program: Program, leaves: Sequence[Leaf]) -> Nest:
     the first states, and of each constant that wants one. What has one value per neuron gets its gradient per neuron,
     summed over time; what has one for all, a double for each block.
     """
+    return backward_around(program, leaves, lambda t: ((), Element("gout", t * whole("gs"))))
+
+
+def backward_around(
+    program: Program,
+    leaves: Sequence[Leaf],
+    upstream: Callable[[Whole], tuple[tuple[Statement, ...], Read]],
+    further: Sequence[Argument] = (),
+    held: Sequence[Local] = (),
+) -> Nest:
+    """:func:`backward_nest`, for a gradient of the output that comes from elsewhere too.
+
+    Args:
+        program: the step and its adjoint.
+        leaves: the input, the states and the constants.
+        upstream: what comes before the adjoint of step t, and the gradient of the output then.
+        further: arguments that this needs.
+        held: locals that this needs.
+    """
     names = range(program.states)
     past = [Local(f"past{index}", SEGMENT) for index in names]
     adjoint = [Local(f"adjoint{index}") for index in names]
@@ -249,7 +289,7 @@ def backward_nest(program: Program, leaves: Sequence[Leaf]) -> Nest:
         for index, (leaf, gradient) in enumerate(zip(leaves, program.gradients, strict=True))
         if gradient is not None and leaf.kind is not Kind.PER_STEP and not 1 <= index <= program.states
     }
-    starts, constants = _sources(program, leaves)
+    starts, constants = sources_of(program, leaves)
     segments, done, j, back = (T + (SEGMENT - 1)) // SEGMENT, whole("done"), whole("j"), whole("back")
     segment = segments - 1 - done
     begin = segment * SEGMENT
@@ -259,15 +299,16 @@ def backward_nest(program: Program, leaves: Sequence[Leaf]) -> Nest:
         return (Element("x", t * whole("xs")), *(Slot(local, slot) for local in past), *constants)
 
     first = Lanes(tuple(Put(Slot(past[index]), starts[index]) for index in names))
-    later = Lanes(tuple(Put(Slot(past[index]), _kept(program, segment, index)) for index in names))
+    later = Lanes(tuple(Put(Slot(past[index]), kept_state(program, segment, index)) for index in names))
     again = Evaluate(program.outputs[1:], inputs(begin + j, j), tuple(Slot(local, j + 1) for local in past))
     slot = last - back
+    before, gradient = upstream(begin + slot)
     wanted = {index: value for index, value in enumerate(program.gradients) if value is not None}
     step = Evaluate(
         tuple(wanted.values()),
         (
             *inputs(begin + slot, slot),
-            Element("gout", (begin + slot) * whole("gs")),
+            gradient,
             *map(Slot, adjoint),
         ),
         tuple(
@@ -287,7 +328,7 @@ def backward_nest(program: Program, leaves: Sequence[Leaf]) -> Nest:
     body: tuple[Statement, ...] = (
         Lanes(tuple(Put(Slot(local), ZERO) for local in (*adjoint, *sums.values()))),
         *(_where(f"glast{index}", Slot(adjoint[index]), Element(f"glast{index}")) for index in names),
-        Over("done", segments, (*(recompute if past else ()), Over("back", last + 1, (Lanes((step,)),)))),
+        Over("done", segments, (*(recompute if past else ()), Over("back", last + 1, (*before, Lanes((step,)))))),
         *(_where(f"g{1 + index}", Element(f"g{1 + index}"), Slot(adjoint[index])) for index in names),
         *(
             Lanes((Put(Element(f"g{index}"), Slot(local)),))
@@ -297,7 +338,7 @@ def backward_nest(program: Program, leaves: Sequence[Leaf]) -> Nest:
         ),
     )
     arguments = (
-        *_inputs(program, leaves),
+        *inputs_of(program, leaves),
         *(Argument("kept", "may_miss"), Argument("gout"), Argument("gs", "integer")),
         *(Argument(f"glast{index}", "may_miss") for index in names),
         *(Argument("g0") for _ in range(program.gradients[0] is not None)),
@@ -307,20 +348,21 @@ def backward_nest(program: Program, leaves: Sequence[Leaf]) -> Nest:
             for index in sums
             if index > 0
         ),
+        *further,
     )
-    return Nest("backward", arguments, (*past, *adjoint, *sums.values()), body)
+    return Nest("backward", arguments, (*past, *adjoint, *sums.values(), *held), body)
 
 
 def _where(argument: str, target: Target, value: Read) -> Given:
     return Given(argument, (Lanes((Put(target, value),)),))
 
 
-def _kept(program: Program, segment: Whole, index: int) -> Element:
+def kept_state(program: Program, segment: Whole, index: int) -> Element:
     """A state before a segment, in the array of those that are kept."""
     return Element("kept", ((segment - 1) * program.states + index) * M)
 
 
-def _sources(program: Program, leaves: Sequence[Leaf]) -> tuple[list[Source], list[Source]]:
+def sources_of(program: Program, leaves: Sequence[Leaf]) -> tuple[list[Source], list[Source]]:
     """The states before the first step, and the constants."""
     kinds = [leaf.kind for leaf in leaves[1:]]
     starts, constants = kinds[: program.states], kinds[program.states :]
@@ -330,8 +372,9 @@ def _sources(program: Program, leaves: Sequence[Leaf]) -> tuple[list[Source], li
     )
 
 
-def _inputs(program: Program, leaves: Sequence[Leaf]) -> tuple[Argument, ...]:
-    sources = [source for group in _sources(program, leaves) for source in group]
+def inputs_of(program: Program, leaves: Sequence[Leaf]) -> tuple[Argument, ...]:
+    """The first arguments of every nest: T, M, the input and its stride, states, constants."""
+    sources = [source for group in sources_of(program, leaves) for source in group]
     return (
         *(Argument("T", "integer"), Argument("M", "integer"), Argument("x"), Argument("xs", "integer")),
         *(Argument(source.name, _TYPES.get(source.kind, "array")) for source in sources),

@@ -79,6 +79,8 @@ class Surroundings:
 
     def same(self) -> bool:
         """Whether nothing was changed since."""
+        if not (self._facts or self._cells or self._containers):
+            return True
         return (
             all(_read(space).get(name, _MISSING) is value for space, name, value in self._facts)
             and all(_content(cell) is value for cell, value in self._cells)

@@ -1,0 +1,1 @@
+"""Spikes as events, and products with them."""

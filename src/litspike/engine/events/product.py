@@ -1,0 +1,157 @@
+"""Products of spikes with a matrix that cost what the spikes are: time follows the events, and so does memory."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from litspike.engine.cpu.memory import fresh
+from litspike.engine.events.kernels import Form, run
+
+ROWS = 64
+"""Rows that are listed together, and taken together in a product."""
+PARTS = 4
+"""Parts of the rows in the product of a gradient with spikes, where the outputs make few slabs."""
+
+
+class Events(NamedTuple):
+    """What is not zero in spikes [rows, inputs], as lists.
+
+    Args:
+        shape: rows and inputs.
+        indices: of the inputs, those of a row one after another, in ascending order; 16 or 32 bits each.
+        begins: where each row's begin, [rows].
+        ends: where each row's end, [rows].
+        values: the spikes themselves where some of them have a value other than 1, else None.
+        total: number of events.
+    """
+
+    shape: tuple[int, int]
+    indices: Tensor
+    begins: Tensor
+    ends: Tensor
+    values: Tensor | None
+    total: int
+
+    @property
+    def density(self) -> float:
+        """Share of places that are not zero."""
+        return self.total / max(self.shape[0] * self.shape[1], 1)
+
+
+def events(spikes: Tensor) -> Events:
+    """List what is not zero.
+
+    Args:
+        spikes: contiguous, [rows, inputs], float32 or float64, on the CPU.
+    """
+    rows, inputs = spikes.shape
+    bits = 16 if inputs <= 1 << 16 else 32
+    # Untouched pages of it take no memory: each unit begins at its first row's place and writes what it needs.
+    indices = torch.empty(rows * inputs, dtype=torch.int16 if bits == 16 else torch.int32)
+    begins, ends = torch.empty(2, rows, dtype=torch.int64)
+    units = -(-rows // ROWS)
+    other = torch.empty(units, dtype=torch.int64)
+    form = Form(spikes.dtype, bits=bits)
+    places = [tensor.data_ptr() for tensor in (indices, begins, ends, other)]
+    run("lists", form, units, rows * inputs, spikes.data_ptr(), rows, inputs, ROWS, *places)
+    valued = bool(other.any())
+    return Events((rows, inputs), indices, begins, ends, spikes if valued else None, int((ends - begins).sum()))
+
+
+def packed(weight: Tensor, vectors: int | None = None) -> Tensor:
+    """A contiguous weight [outputs, inputs] as the products read it: [slabs, inputs, width].
+
+    Args:
+        weight: float32 or float64.
+        vectors: of a slab; what suits the number of outputs where None.
+    """
+    outputs, inputs = weight.shape
+    form = _form(weight.dtype, outputs) if vectors is None else Form(weight.dtype, vectors)
+    slabs = -(-outputs // form.width)
+    room = fresh(weight, slabs, inputs, form.width)
+    run("pack", form, slabs, weight.numel(), weight.data_ptr(), inputs, outputs, room.data_ptr())
+    return room
+
+
+def product(spikes: Events, weight: Tensor, outputs: int, bias: Tensor | None = None) -> Tensor:
+    """spikes · weightᵀ + bias, [rows, outputs]: each output is the bias plus its events in the order of their index.
+
+    Args:
+        spikes: [rows, inputs].
+        weight: as :func:`packed` makes it.
+        outputs: of the weight before it was packed.
+        bias: [outputs]; zeros where None.
+    """
+    rows, inputs = spikes.shape
+    slabs, _, width = weight.shape
+    start = weight.new_zeros(slabs * width)
+    if bias is not None:
+        start[:outputs] = bias
+    y = fresh(weight, rows, outputs)
+    form = _form(weight.dtype, outputs)._replace(valued=spikes.values is not None, bits=_bits(spikes))
+    places = (*_lists(spikes), weight.data_ptr(), start.data_ptr(), y.data_ptr())
+    units = slabs * -(-rows // ROWS)
+    run("product", form, units, spikes.total * outputs, _values(spikes), rows, inputs, outputs, ROWS, *places)
+    return y
+
+
+def weight_gradient(spikes: Events, grad: Tensor) -> Tensor:
+    """gradᵀ · spikes, [outputs, inputs], for a contiguous gradient [rows, outputs].
+
+    Each entry is summed over the rows in order, in parts whose number follows from the sizes alone.
+    """
+    rows, inputs = spikes.shape
+    outputs = grad.shape[1]
+    form = _form(grad.dtype, outputs)
+    slabs = -(-outputs // form.width)
+    parts = min(PARTS if slabs < PARTS else 1, max(rows // ROWS, 1))
+    room = fresh(grad, parts, slabs, inputs, form.width)
+    each = max(-(-rows // parts), 1)
+    special = form._replace(valued=spikes.values is not None, bits=_bits(spikes))
+    places = (*_lists(spikes), room.data_ptr(), grad.data_ptr(), parts)
+    work = spikes.total * outputs
+    run("outer", special, slabs * parts, work, _values(spikes), rows, inputs, outputs, each, *places)
+    total = room.sum(0) if parts > 1 else room[0]
+    result = fresh(grad, outputs, inputs)
+    run("unpack", form, slabs, result.numel(), result.data_ptr(), inputs, outputs, total.data_ptr())
+    return result
+
+
+def sampled_input_gradient(wanted: Events, grad: Tensor, weight: Tensor) -> Tensor:
+    """grad · weight, [rows, inputs], where there is an event in ``wanted``, and 0 elsewhere.
+
+    Args:
+        wanted: events at the places that are asked for.
+        grad: contiguous, [rows, outputs].
+        weight: contiguous and transposed, [inputs, outputs].
+    """
+    rows, inputs = wanted.shape
+    outputs = grad.shape[1]
+    dx = fresh(grad, rows, inputs)
+    form = Form(grad.dtype, 4, bits=_bits(wanted))
+    places = (*_lists(wanted), weight.data_ptr(), grad.data_ptr(), dx.data_ptr())
+    run("sampled", form, -(-rows // ROWS), wanted.total * outputs, rows, inputs, outputs, ROWS, *places)
+    return dx
+
+
+def _form(dtype: torch.dtype, outputs: int) -> Form:
+    """Slabs of four vectors, or of fewer where the outputs would make less than two."""
+    form = Form(dtype)
+    while form.vectors > 1 and form.width * 2 > outputs:
+        form = form._replace(vectors=form.vectors // 2)
+    return form
+
+
+def _bits(spikes: Events) -> int:
+    return spikes.indices.element_size() * 8
+
+
+def _lists(spikes: Events) -> tuple[int, int, int]:
+    return spikes.indices.data_ptr(), spikes.begins.data_ptr(), spikes.ends.data_ptr()
+
+
+def _values(spikes: Events) -> int:
+    return 0 if spikes.values is None else spikes.values.data_ptr()

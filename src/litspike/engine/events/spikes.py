@@ -1,0 +1,149 @@
+"""Spikes as a tensor like any other, of which a product with a matrix costs what its events are."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+
+from litspike.engine.events.choice import pays, worth_a_look
+from litspike.engine.events.kernels import available
+from litspike.engine.events.product import Events, events, packed, product, weight_gradient
+from litspike.engine.modes import ordinary
+from litspike.settings import UserError
+
+_LEAST = 1 << 15
+"""Numbers in a tensor below which a dense product takes microseconds."""
+
+
+class Spikes(Tensor):
+    """A tensor that is mostly zero.
+
+    ``torch.nn.functional.linear`` on it, and so ``torch.nn.Linear``, runs on its events where that is faster, forward
+    and backward. Every other operation sees, and returns, an ordinary tensor. So does everything while a graph is
+    compiled, exported, traced, cast by autocast or transformed by ``torch.func``.
+    """
+
+    _known: tuple[int, Events] | None = None  # the version they are of, and the events
+
+    @classmethod
+    def __torch_function__(
+        cls, func: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Take the event product for ``linear``, and an ordinary tensor for all else."""
+        with torch._C.DisableTorchFunctionSubclass():
+            if func is linear and isinstance(args[0], Spikes) and _at_once():
+                result = _product(*args, **(kwargs or {}))
+                if result is not None:
+                    return result
+            return func(*args, **(kwargs or {}))
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        plain: Any = self.as_subclass(Tensor)  # saved as what any program can read
+        return plain.__reduce_ex__(protocol)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        result: Tensor = copy.deepcopy(self.as_subclass(Tensor), memo)
+        return result
+
+
+def spikes(tensor: Tensor) -> Tensor:
+    """The same tensor as :class:`Spikes`, where products of it could be faster; else as it is.
+
+    Args:
+        tensor: any; what is not mostly zero costs a look at some of its rows, and is multiplied as ever.
+    """
+    if torch.compiler.is_compiling() or type(tensor) is not Tensor:  # a graph holds no condition on a size
+        return tensor
+    if tensor.numel() < _LEAST or tensor.dim() < 2 or tensor.device.type != "cpu":
+        return tensor
+    real = tensor.dtype in (torch.float32, torch.float64)
+    return tensor.as_subclass(Spikes) if real and available() and _at_once() else tensor
+
+
+def plain(tensor: Tensor) -> Tensor:
+    """The ordinary tensor that spikes are."""
+    return tensor.as_subclass(Tensor) if type(tensor) is Spikes else tensor
+
+
+def _at_once() -> bool:
+    """Whether operations run at once, on numbers, and as they are written."""
+    return not torch.compiler.is_compiling() and not torch.is_autocast_enabled("cpu") and ordinary(())
+
+
+def _product(x: Spikes, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:
+    """The product on events; None where a dense one is at least as fast, or a mistake that torch explains."""
+    fits = weight.dim() == 2 and x.dim() > 1 and x.shape[-1] == weight.shape[1]
+    plain = weight.dtype == x.dtype and weight.device.type == "cpu" and weight.layout is torch.strided
+    if not (fits and plain) or (bias is not None and (bias.dtype != x.dtype or bias.shape != weight.shape[:1])):
+        return None
+    outputs, inputs = weight.shape
+    rows = x.numel() // inputs if inputs else 0
+    if not worth_a_look(rows, inputs, outputs):
+        return None
+    flat = x.detach().reshape(rows, inputs)
+    if not pays(rows, inputs, outputs, _sampled_density(flat)):
+        return None
+    y: Tensor = _EventLinear.apply(x, weight, bias, _listed(x, flat))  # type: ignore[no-untyped-call]
+    return y
+
+
+def _listed(x: Spikes, flat: Tensor) -> Events:
+    """The events of spikes, listed once for all products until the spikes change."""
+    if x.is_inference():  # whose changes torch does not count
+        return events(flat)
+    if x._known is None or x._known[0] != x._version:
+        x._known = x._version, events(flat)
+    return x._known[1]
+
+
+def _sampled_density(flat: Tensor) -> float:
+    """Share of places that are not zero, in rows spread evenly over all."""
+    some = flat[:: max(len(flat) // 64, 1)]
+    return float(some.count_nonzero()) / max(some.numel(), 1)
+
+
+class _EventLinear(torch.autograd.Function):
+    """Linear on events. What it keeps for the way back is the events and the weight."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, found: Events) -> Tensor:
+        ctx.events, ctx.shape = found._replace(values=None), x.shape
+        ctx.save_for_backward(weight, found.values)
+        return product(found, packed(weight.contiguous()), len(weight), bias).view(*x.shape[:-1], len(weight))
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        weight, values = ctx.saved_tensors
+        found: Events = ctx.events._replace(values=values)
+        wants_x, wants_weight, wants_bias, _ = ctx.needs_input_grad
+        flat = grad.reshape(-1, grad.shape[-1])
+        if torch.is_grad_enabled():  # someone wants to differentiate these gradients in turn
+            if wants_x:
+                raise UserError("products of spikes have no second-order gradients; set engine: 'reference'")
+            by_weight = flat.T @ _dense(found, flat) if wants_weight else None
+        else:
+            by_weight = weight_gradient(found, flat.contiguous()) if wants_weight else None
+        return (
+            (flat @ weight).view(ctx.shape) if wants_x else None,
+            by_weight,
+            flat.sum(0) if wants_bias else None,
+            None,
+        )
+
+
+def _dense(found: Events, like: Tensor) -> Tensor:
+    """The spikes [rows, inputs] of which the events are."""
+    if found.values is not None:
+        return found.values
+    rows, inputs = found.shape
+    counts = found.ends - found.begins
+    places = torch.cat([found.indices[begin:end] for begin, end in zip(found.begins, found.ends, strict=True)])
+    indices = places.to(torch.int64) & ((1 << 8 * found.indices.element_size()) - 1)
+    result = like.new_zeros(rows, inputs)
+    result[torch.arange(rows).repeat_interleave(counts), indices] = 1
+    return result

@@ -1,0 +1,168 @@
+"""Recurrent layers in one kernel over time, against the reference and a loop in NumPy."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from litspike.neurons import IF, LIF, AdaptiveLIF, LeakyIntegrator, Recurrent, SynapticLIF
+from litspike.settings import UserError
+
+SHAPES = [(1, 1, 1), (5, 3, 63), (17, 4, 64), (40, 9, 65), (20, 2, 513), (33, 17, 16)]
+MODELS = {
+    "lif": lambda **more: LIF(threshold=0.5, **more),
+    "synaptic": lambda **more: SynapticLIF(threshold=0.5, **more),
+    "adaptive": lambda **more: AdaptiveLIF(threshold=0.5, **more),
+    "learned": lambda **more: LIF(threshold=0.5, learn={"decay": "layer", "threshold": "neuron"}, **more),
+    "graded": lambda **more: LeakyIntegrator(**more),
+}
+
+
+def layers(model, size, bias=False, dtype=torch.float64, scale=1.0):
+    """The same layer on both engines."""
+    torch.manual_seed(0)
+    found = [Recurrent(MODELS[model](engine=engine), bias).shaped(size).to(dtype) for engine in ("fused", "reference")]
+    with torch.no_grad():
+        for parameter in found[0].connections.parameters():
+            parameter.mul_(scale)
+    found[1].load_state_dict(found[0].state_dict())
+    return found
+
+
+def outcome(layer, x, state=None, seed=0):
+    """Output, last states, and the gradients of input, explicit state and parameters for random ones of all results."""
+    x = x.clone().requires_grad_()
+    start = [] if state is None else [part.clone().requires_grad_() for part in (*state.neuron, state.output)]
+    if state is not None:
+        state = type(state)(type(state.neuron)(*start[:-1]), start[-1])
+    output, last = layer(x, state)
+    results = [output, *last.neuron, last.output]
+    draw = torch.Generator().manual_seed(seed)
+    upstream = [torch.randn(r.shape, generator=draw, dtype=r.dtype) for r in results]
+    asked = [x, *start, *layer.parameters()]
+    return [r.detach() for r in results], torch.autograd.grad(results, asked, upstream, allow_unused=True)
+
+
+def current(shape, dtype=torch.float64, seed=1):
+    return torch.randn(shape, dtype=dtype, generator=torch.Generator().manual_seed(seed)) * 0.8
+
+
+def compare(found, wanted, bound):
+    for a, b in zip(found[0], wanted[0], strict=True):
+        torch.testing.assert_close(a, b, rtol=bound, atol=bound)
+    for a, b in zip(found[1], wanted[1], strict=True):
+        assert (a is None) == (b is None)
+        if b is not None:
+            scale = b.abs().max().clamp(min=1) if b.numel() else 1
+            torch.testing.assert_close(a / scale, b / scale, rtol=bound, atol=bound)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("model", MODELS)
+def test_outputs_states_and_gradients_are_those_of_the_reference(model, shape, bias):
+    ours, reference = layers(model, shape[-1], bias)
+    x = current(shape)
+    found, wanted = outcome(ours, x), outcome(reference, x)
+    if model != "graded":
+        assert torch.equal(found[0][0], wanted[0][0])
+        assert shape[0] < 5 or 0.01 < found[0][0].mean() < 0.9
+    compare(found, wanted, 1e-9)
+
+
+def test_single_precision_agrees_within_its_rounding():
+    ours, reference = layers("lif", 130, dtype=torch.float32)
+    x = current((30, 5, 130), torch.float32)
+    compare(outcome(ours, x), outcome(reference, x), 1e-3)
+
+
+def test_an_explicit_state_is_taken_up_and_gets_its_gradients():
+    ours, reference = layers("synaptic", 65, bias=True)
+    state = reference(current((7, 3, 65)))[1].detach()
+    x = current((20, 3, 65), seed=2)
+    compare(outcome(ours, x, state), outcome(reference, x, state), 1e-9)
+
+
+@pytest.mark.parametrize("cut", [1, 16, 33])
+def test_pieces_with_the_state_carried_give_the_whole(cut):
+    ours, _ = layers("adaptive", 65, dtype=torch.float32)
+    x = current((40, 3, 65), torch.float32)
+    whole, last = ours(x)
+    head, state = ours(x[:cut])
+    tail, end = ours(x[cut:], state)
+    assert torch.equal(torch.cat([head, tail]), whole)
+    assert all(torch.equal(a, b) for a, b in zip((*last.neuron, last.output), (*end.neuron, end.output), strict=True))
+
+
+def test_spikes_are_those_of_a_loop_in_numpy_that_sums_in_the_same_order():
+    ours, _ = layers("lif", 70, bias=True, dtype=torch.float32, scale=3.0)
+    x = current((50, 4, 70), torch.float32).numpy()
+    weight, bias = (p.detach().numpy() for p in (ours.connections.weight, ours.connections.bias))
+    decay, threshold = np.float32(ours.neuron.decay), np.float32(0.5)
+    u, spikes, last = np.zeros((4, 70), np.float32), np.zeros_like(x), np.zeros((4, 70), np.float32)
+    for t in range(50):
+        fed = np.tile(bias, (4, 1))
+        for sample in range(4):
+            for j in np.flatnonzero(last[sample]):
+                fed[sample] += weight[:, j]
+        u = u + (fed + x[t])
+        spikes[t] = last = (u >= threshold).astype(np.float32)
+        u = u * (1 - last) * decay
+    assert 0.05 < spikes.mean() < 0.9
+    with torch.no_grad():
+        output, _ = ours(torch.from_numpy(x))
+    np.testing.assert_array_equal(output.numpy(), spikes)
+
+
+def test_results_do_not_depend_on_the_number_of_threads():
+    ours, _ = layers("learned", 130, dtype=torch.float32)
+    x, before, results = current((60, 19, 130), torch.float32), torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            values, gradients = outcome(ours, x)
+            results.append([*values, *gradients])
+    finally:
+        torch.set_num_threads(before)
+    for result in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(result, results[0], strict=True))
+
+
+def test_nothing_is_kept_where_nothing_learns():
+    ours, reference = layers("lif", 65)
+    x = current((20, 3, 65))
+    with torch.no_grad():
+        output, _ = ours(x)
+    assert torch.equal(output, reference(x)[0])
+    assert output.grad_fn is None
+
+
+def test_a_hook_on_the_connections_is_called_at_every_step():
+    layer = Recurrent(IF()).shaped(5)
+    calls = []
+    layer.connections.register_forward_hook(lambda *_: calls.append(1) and None)
+    layer(torch.ones(7, 2, 5))
+    assert len(calls) == 7
+
+
+def test_fused_by_name_is_refused_where_it_cannot_be():
+    layer = Recurrent(IF(engine="fused")).shaped(5)
+    layer.connections.register_forward_hook(lambda *_: None)
+    with pytest.raises(UserError, match="engine: 'fused' can't run"):
+        layer(torch.ones(7, 2, 5))
+
+
+def test_an_empty_batch_gives_empty_results():
+    layer = Recurrent(IF()).shaped(5)
+    output, _ = layer(torch.ones(7, 0, 5))
+    output.sum().backward()
+    assert output.shape == (7, 0, 5)
+    assert torch.equal(layer.connections.weight.grad, torch.zeros(5, 5))
+
+
+def test_a_sample_of_any_shape():
+    ours, reference = layers("lif", 24)
+    for layer in (ours, reference):
+        assert isinstance(layer.connections, nn.Linear)
+    x = current((9, 3, 2, 3, 4))
+    compare(outcome(ours, x), outcome(reference, x), 1e-9)
