@@ -13,6 +13,7 @@ import torch
 import yaml
 from lightning import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.fabric.plugins import CheckpointIO
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -40,7 +41,7 @@ from litspike.cli.schedules import take_chains
 from litspike.cli.signals import Stopped
 from litspike.cli.stranger import check_folder, limited, strangers
 from litspike.cli.suitable import Suitable
-from litspike.cli.switches import check_switches, into_file, keep_rows
+from litspike.cli.switches import callbacks_of, check_switches, into_file, keep_rows
 from litspike.cli.trust import Trust, denied, limited_imports
 from litspike.seeding import seed_in_range
 from litspike.settings import LitspikeWarning, UserError, whole
@@ -124,7 +125,11 @@ class LitspikeCLI(LightningCLI):
         self.experiment = call.experiment or "default"
         self.ckpt_path: Path | None = None
         files = [yaml_text.read(path) for path in ([self.default] if self.default.is_file() else []) + call.configs]
-        if call.subcommand and not call.asks_for_help and (call.subcommand != "fit" or call.option("--ckpt_path")):
+        if (
+            call.subcommand
+            and not call.asks_for_help
+            and (call.subcommand != "fit" or call.option("--ckpt_path") is not None)
+        ):
             logs = logs_folder(call.logs, self.home)
             self.ckpt_path = find(call, logs)
             self.checkpoint = checkpoints.read(self.ckpt_path)
@@ -198,6 +203,7 @@ class LitspikeCLI(LightningCLI):
         callbacks = [same, Suitable(), self._get(self.config_init, "console"), *self._callbacks(settings)]
         if self.subcommand != "fit":
             settings["enable_checkpointing"] = False
+            settings["callbacks"] = [one for one in callbacks_of(settings) if not isinstance(one, Checkpoint)]
         plugins = settings["plugins"] or []
         plugins = plugins if isinstance(plugins, list) else [plugins]
         if self.subcommand == "fit" or not any(isinstance(plugin, CheckpointIO) for plugin in plugins):

@@ -20,7 +20,10 @@ def find(call: Call, logs: Path) -> Path:
     Raises:
         UserError: if there is no such file, or the newest run has nothing to take. Never another run instead.
     """
-    name = call.option("--ckpt_path") or BEST
+    given = call.option("--ckpt_path")
+    if given is not None and not given.strip():
+        raise UserError("ckpt_path: it is empty: name a checkpoint, a run's folder, best or last, or leave it out")
+    name = BEST if given is None else given
     if name in (BEST, LAST):
         return _of_the_newest(call, logs, name)
     path = Path(os.path.expanduser(name))

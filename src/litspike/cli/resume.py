@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import GradientAccumulationScheduler, Timer
+from lightning.pytorch.callbacks import EarlyStopping, GradientAccumulationScheduler, Timer
 
 from litspike.callbacks.together import at_the_first
 from litspike.cli.renewal import renew
@@ -48,7 +48,11 @@ class Resumption(Callback):
         """Take up what was kept. An allowance of time is that of one command: none of it is used up yet."""
         self._kept, self._loaded = checkpoint.get(KEY, {}), checkpoint
         self._between = "loops" in checkpoint and not inside(checkpoint)
-        checkpoint.get("callbacks", {}).pop(Timer.__qualname__, None)
+        states = checkpoint.get("callbacks", {})
+        states.pop(Timer.__qualname__, None)
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]  # Lightning sets it from afar
+            if isinstance(callback, EarlyStopping) and isinstance(state := states.get(callback.state_key), dict):
+                state["patience"] = callback.patience  # a setting, which Lightning restores as if it had been counted
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Let what is configured anew hold: Lightning restores optimizer and schedules after this hook."""
@@ -61,6 +65,7 @@ class Resumption(Callback):
         trainer.callback_metrics.update({name: torch.tensor(value) for name, value in self._metrics.items()})
         if self._between:
             trainer.fit_loop.epoch_loop.restarting = False  # with max_steps Lightning takes it for one inside an epoch
+            follow_metrics(trainer)
             return
         for callback in trainer.callbacks:  # type: ignore[attr-defined]  # Lightning sets it from afar
             if isinstance(callback, GradientAccumulationScheduler) and self._kept:
@@ -78,6 +83,19 @@ class Resumption(Callback):
     def _metrics(self) -> dict[str, float]:
         metrics: dict[str, float] = self._kept.get("metrics", {})
         return metrics
+
+
+def follow_metrics(trainer: Trainer) -> None:
+    """Let the schedules that follow a metric see that of the epoch which a checkpoint ends with.
+
+    Lightning shows it to them after that epoch's checkpoints are written, so that none holds what they made of it.
+    """
+    for config in trainer.lr_scheduler_configs:
+        if not config.reduce_on_plateau or trainer.current_epoch % config.frequency:
+            continue
+        metric = trainer.callback_metrics.get(str(config.monitor))
+        if metric is not None:
+            trainer.lightning_module.lr_scheduler_step(config.scheduler, metric)
 
 
 def settle(loops: dict[str, Any], batches: int | float) -> int:
