@@ -14,7 +14,8 @@ import torch
 from litspike.engine import call, run
 from litspike.engine.gpu import kernel as gpu
 from litspike.engine.gpu.codegen import module_text
-from litspike.engine.ir.schedule import Kind, Leaf, backward_nest, forward_nest
+from litspike.engine.ir.nest import Kind, Leaf
+from litspike.engine.ir.schedule import backward_nest, forward_nest
 from litspike.engine.ir.trace import trace
 from litspike.settings import UserError
 

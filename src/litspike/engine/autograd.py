@@ -25,7 +25,7 @@ class Kernel(ABC):
 
     Args:
         program: the step and its adjoint.
-        kinds: where each leaf is found; see :class:`litspike.engine.ir.schedule.Kind`.
+        kinds: where each leaf is found; see :class:`litspike.engine.ir.nest.Kind`.
         wanted: for each leaf, whether its gradient is asked for.
 
     Raises:

@@ -11,8 +11,7 @@ from llvmlite import ir
 
 from litspike.engine.cpu.builder import Vectors, least, loop
 from litspike.engine.cpu.feedback import FeedbackWriter
-from litspike.engine.ir.operations import Value
-from litspike.engine.ir.schedule import (
+from litspike.engine.ir.nest import (
     Element,
     Evaluate,
     Feedback,
@@ -33,6 +32,7 @@ from litspike.engine.ir.schedule import (
     Total,
     Whole,
 )
+from litspike.engine.ir.operations import Value
 from litspike.engine.ir.trace import Program
 
 _INTEGER, _TRUTH, _POINTER, _DOUBLE = ir.IntType(64), ir.IntType(1), ir.PointerType(), ir.DoubleType()

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from litspike.engine.autograd import Kernel, Leaf, distance
 from litspike.engine.cpu.openmp import Function, run_blocks
-from litspike.engine.ir import schedule
-from litspike.engine.ir.schedule import Nest
+from litspike.engine.ir import nest, schedule
+from litspike.engine.ir.nest import Nest
 from litspike.engine.ir.trace import Program
 
 
@@ -38,7 +38,7 @@ class CpuKernel(Kernel):
 
     def __init__(self, program: Program, kinds: str, wanted: Sequence[bool]) -> None:
         super().__init__(program, kinds, wanted)
-        leaves = [schedule.Leaf(schedule.Kind(kind), wants) for kind, wants in zip(kinds, wanted, strict=True)]
+        leaves = [nest.Leaf(nest.Kind(kind), wants) for kind, wants in zip(kinds, wanted, strict=True)]
         self.forward, self.pack_forward = compiled(schedule.forward_nest(program, leaves), program, self.block)
         if self.learns:
             self.backward, self.pack_backward = compiled(schedule.backward_nest(program, leaves), program, self.block)

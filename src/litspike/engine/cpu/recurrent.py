@@ -16,9 +16,10 @@ from litspike.engine.cpu.kernel import compiled
 from litspike.engine.cpu.memory import fresh
 from litspike.engine.cpu.openmp import run_blocks
 from litspike.engine.events.product import events, packed, weight_gradient
+from litspike.engine.ir.nest import Kind, Nest
+from litspike.engine.ir.nest import Leaf as Place
 from litspike.engine.ir.recurrence import recurrent_backward_nest, recurrent_forward_nest
-from litspike.engine.ir.schedule import SEGMENT, Kind, Nest
-from litspike.engine.ir.schedule import Leaf as Place
+from litspike.engine.ir.schedule import SEGMENT
 from litspike.engine.ir.trace import Program
 
 _TILE = 8

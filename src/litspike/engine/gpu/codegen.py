@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from litspike.engine.ir.operations import Value
-from litspike.engine.ir.schedule import (
+from litspike.engine.ir.nest import (
     Element,
     Evaluate,
     Given,
@@ -25,6 +24,7 @@ from litspike.engine.ir.schedule import (
     Total,
     Whole,
 )
+from litspike.engine.ir.operations import Value
 from litspike.engine.ir.trace import Program
 
 # Triton's default float32 division is approximate.

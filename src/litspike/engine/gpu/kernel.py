@@ -14,7 +14,7 @@ from torch import Tensor
 
 from litspike.engine.autograd import Kernel, Leaf, distance
 from litspike.engine.gpu.codegen import module_text
-from litspike.engine.ir import schedule
+from litspike.engine.ir import nest, schedule
 from litspike.engine.ir.schedule import SEGMENT
 from litspike.engine.ir.trace import Program
 
@@ -32,7 +32,7 @@ class GpuKernel(Kernel):
 
     def __init__(self, program: Program, kinds: str, wanted: Sequence[bool]) -> None:
         super().__init__(program, f"t{kinds[1:]}", wanted)
-        leaves = [schedule.Leaf(schedule.Kind(kind), wants) for kind, wants in zip(self.kinds, wanted, strict=True)]
+        leaves = [nest.Leaf(nest.Kind(kind), wants) for kind, wants in zip(self.kinds, wanted, strict=True)]
         nests = [schedule.forward_nest(program, leaves)]
         if self.learns:
             nests.append(schedule.backward_nest(program, leaves))

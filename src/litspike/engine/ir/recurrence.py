@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from litspike.engine.ir.schedule import (
-    SEGMENT,
+from litspike.engine.ir.nest import (
     ZERO,
     Argument,
     Element,
@@ -27,12 +26,9 @@ from litspike.engine.ir.schedule import (
     Sum,
     T,
     Whole,
-    backward_around,
-    inputs_of,
-    kept_state,
-    sources_of,
     whole,
 )
+from litspike.engine.ir.schedule import SEGMENT, backward_around, inputs_of, kept_state, sources_of
 from litspike.engine.ir.trace import Program
 
 _TILE = (Argument("size", "integer"), Argument("N", "integer"), Argument("room"), Argument("weight"))

@@ -28,7 +28,7 @@ def from_text(text: str, letters: str) -> Program:
 
     Args:
         text: what :func:`to_text` gave.
-        letters: where input, states and constants are found; see :class:`litspike.engine.ir.schedule.Kind`.
+        letters: where input, states and constants are found; see :class:`litspike.engine.ir.nest.Kind`.
 
     Raises:
         UserError: if the text is of no program, or of one that takes other arguments than the letters say.

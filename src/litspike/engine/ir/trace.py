@@ -72,7 +72,7 @@ def trace(step: Callable[..., Any], states: int, letters: str, dtype: torch.dtyp
     Args:
         step: ``step(input, *states, *constants) → (output, *states)``.
         states: number of states.
-        letters: where input, states and constants are found; see :class:`litspike.engine.ir.schedule.Kind`. A
+        letters: where input, states and constants are found; see :class:`litspike.engine.ir.nest.Kind`. A
             capital asks for the gradient.
         dtype: float32 or float64.
 
