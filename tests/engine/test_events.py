@@ -135,6 +135,26 @@ def test_a_linear_takes_the_event_product_and_gives_the_dense_gradients(sparse, 
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda x: x.repeat_interleave(2, 2)[..., ::2],
+        lambda x: x.transpose(0, 1),
+        lambda x: x.transpose(1, 2).contiguous().transpose(1, 2),
+        lambda x: x[:1].expand(100, -1, -1),
+    ],
+)
+def test_spikes_of_any_layout_are_read(sparse, taken, view):
+    layer, x = nn.Linear(200, 130), view(sparse)
+    y, expected = layer(spikes(x)), layer(x)
+    assert taken
+    torch.testing.assert_close(y, expected, rtol=1e-5, atol=1e-5)
+    upstream = normal(*y.shape, dtype=torch.float32).transpose(0, 1).contiguous().transpose(0, 1)
+    for parameter in layer.parameters():
+        found, wanted = (torch.autograd.grad(r, parameter, upstream, retain_graph=True)[0] for r in (y, expected))
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+
+
 def test_hooks_of_the_layer_see_the_call(sparse, taken):
     layer, seen = nn.Linear(200, 130), []
     layer.register_forward_hook(lambda module, arguments, result: seen.append((arguments[0].shape, result.shape)))

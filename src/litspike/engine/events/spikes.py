@@ -85,7 +85,7 @@ def _product(x: Spikes, weight: Tensor, bias: Tensor | None = None) -> Tensor | 
     rows = x.numel() // inputs if inputs else 0
     if not worth_a_look(rows, inputs, outputs):
         return None
-    flat = x.detach().reshape(rows, inputs)
+    flat = x.detach().reshape(rows, inputs).contiguous()
     if not pays(rows, inputs, outputs, _sampled_density(flat)):
         return None
     y: Tensor = _EventLinear.apply(x, weight, bias, _listed(x, flat))  # type: ignore[no-untyped-call]
