@@ -12,6 +12,7 @@ from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import SequentialSampler, TensorDataset
 
+from litspike.data.given import Given
 from litspike.data.labels import Binary, Labels
 from litspike.data.shares import ALL, Share
 from litspike.seeding import generator, seed_in_range
@@ -45,7 +46,7 @@ class Batches:
     ) -> None:
         self.dataset, self.batch_size, self.seed, self.epoch, self.form = data, batch_size, seed, 0, form
         self.share, self.vary = share, vary
-        self._given, self._begun = 0, {"epoch": 0, "batches": 0}
+        self._given, self._before = 0, Given(0, 0)
 
     batch_sampler = None
     """There is none; Lightning asks."""
@@ -61,11 +62,11 @@ class Batches:
 
     def state_dict(self) -> dict[str, int]:
         """How many batches of which epoch were given."""
-        return {"epoch": self.epoch, "batches": self._given}
+        return Given(self.epoch, self._given)._asdict()
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Begin that epoch after the batches that were given."""
-        self._begun = state
+        self._before = Given.of(state)
 
     def __len__(self) -> int:
         return -(-len(self.dataset) // (self.batch_size * self.share.ranks))
@@ -85,7 +86,7 @@ class Batches:
         if self.seed is not None and self.vary is not None:
             randomness = generator(self.seed, _VARIATION, self.epoch, self.share.rank)
             batches = ((self.vary(x, randomness), *others) for x, *others in batches)
-        self._given = self._begun["batches"] if self._begun["epoch"] == self.epoch else 0
+        self._given, self._before = self._before.left_out(self.epoch), Given(0, 0)
         for x, *others in islice(batches, self._given, None):
             self._given += 1
             yield x if self.form is None else self.form(x), *others

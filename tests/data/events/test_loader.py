@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor, nn
+from torch.utils.data import TensorDataset
 
 from litspike import UserError
 from litspike.data.events.binning import CELL, Cells
 from litspike.data.events.loader import Loader, Samples, loader
 from litspike.data.shares import Share
+from litspike.data.tensors import Batches
 
 SIZE = 23
 
@@ -137,6 +142,33 @@ def test_a_resumed_run_sees_the_batches_of_one_never_interrupted(workers: int, t
     rest, _ = fit(3, tmp_path / "one.ckpt")
     assert first.seen + rest.seen == whole.seen
     assert whole.seen[:6] != whole.seen[6:12] != whole.seen[12:]
+
+
+@pytest.mark.parametrize(("workers", "seed"), [(0, 1), (2, 1), (0, None)])
+def test_a_run_goes_on_inside_an_epoch_with_the_batches_that_are_left(workers: int, seed: int | None, tmp_path: Path):
+    def fit(checkpoint: Path | None = None) -> list[list[int]]:
+        model, kept = Watching(), ModelCheckpoint(tmp_path, "{step}", save_top_k=-1, every_n_train_steps=4)
+        trainer = Trainer(
+            accelerator="cpu", max_epochs=3, logger=False, enable_progress_bar=False, enable_model_summary=False,
+            callbacks=[kept],
+        )  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.filterwarnings("error", message="You're resuming from a checkpoint")
+            trainer.fit(model, loader(samples(), 4, workers, seed), ckpt_path=checkpoint)
+        return model.seen
+
+    whole = fit()
+    assert len(whole) == 18
+    for done in (4, 8):  # six batches an epoch
+        assert fit(tmp_path / f"step={done}.ckpt") == whole[done:]
+
+
+@pytest.mark.parametrize("state", [{}, None, [1], {"epoch": 0, "batches": -1}, {"epoch": 0, "batches": "2"}])
+@pytest.mark.parametrize("batches", [loader(samples(), 4, 0, 1), Batches(TensorDataset(torch.zeros(4, 2)), 2, 1)])
+def test_a_state_that_says_nothing_of_batches_is_a_line(batches: Any, state: Any):
+    with pytest.raises(UserError, match="doesn't say which batches were given"):
+        batches.load_state_dict(state)
 
 
 @pytest.mark.filterwarnings("ignore")

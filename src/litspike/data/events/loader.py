@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from litspike.data.events.cache import Binned
+from litspike.data.given import Given
 from litspike.data.shares import ALL, Share
 from litspike.seeding import generator
 from litspike.settings import UserError
@@ -76,6 +77,8 @@ class Order(DistributedSampler[int]):
     def __init__(self, size: int, seed: int | None, batch_size: int, share: Share) -> None:
         super().__init__(range(size), share.ranks, share.rank, shuffle=seed is not None)  # type: ignore[arg-type]
         self.size, self.order_seed, self.batch_size, self.share = size, seed, batch_size, share
+        self.before = Given(0, 0)
+        """What was given of an epoch before a fit went on inside it."""
 
     def __len__(self) -> int:
         return len(self._dealt(torch.arange(self.size)))
@@ -84,7 +87,13 @@ class Order(DistributedSampler[int]):
         order = torch.arange(self.size)
         if self.order_seed is not None:
             order = torch.randperm(self.size, generator=generator(self.order_seed, _ORDER, self.epoch))
-        yield from self._dealt(order).tolist()
+        first, self.before = self.left_out * self.batch_size, Given(0, 0)
+        yield from self._dealt(order)[first:].tolist()
+
+    @property
+    def left_out(self) -> int:
+        """How many batches this epoch doesn't begin with."""
+        return self.before.left_out(self.epoch)
 
     def _dealt(self, order: Tensor) -> Tensor:
         if self.order_seed is None:
@@ -93,15 +102,29 @@ class Order(DistributedSampler[int]):
 
 
 class Loader(DataLoader[Batch]):
-    """torch's loader, which starts its workers at the first batch, not before.
+    """torch's loader, which starts its workers at the first batch, not before, and can go on inside an epoch.
 
     A resumed fit makes its iterator before it says which epoch it is, and torch's workers would already be fetching.
     """
 
+    _given = 0
+
+    def state_dict(self) -> dict[str, int]:
+        """How many batches of which epoch were given; workers may have made some more."""
+        return Given(getattr(self.sampler, "epoch", 0), self._given)._asdict()
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Begin that epoch after the batches that were given."""
+        order: Any = self.sampler
+        order.before = Given.of(state)
+
     def __iter__(self) -> Any:
         """The batches; raises :class:`UserError` in one line where a worker met a user's mistake."""
+        self._given = getattr(self.sampler, "left_out", 0)  # to predict, Lightning puts another one in its place
         try:
-            yield from super().__iter__()
+            for batch in super().__iter__():
+                self._given += 1
+                yield batch
         except UserError as error:
             # torch puts the worker's traceback into the text of the error that it raises again
             raise UserError(str(error).strip().rpartition("UserError: ")[2]) from None

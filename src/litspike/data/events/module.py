@@ -115,8 +115,10 @@ class EventDataModule(LightningDataModule):
             self.dataset(part)
 
     def train_dataloader(self) -> Loader:
-        """Shuffled batches of the training part."""
-        return self._loader("train", self.batch_size, self.seed)
+        """Shuffled batches of the training part; the same in every epoch where some are to be overfitted."""
+        trainer = self.trainer
+        seed = None if trainer is not None and trainer.overfit_batches else self.seed  # type: ignore[attr-defined]
+        return self._loader("train", self.batch_size, seed)
 
     def val_dataloader(self) -> Loader:
         """The validation part, in order."""
