@@ -200,3 +200,35 @@ def test_metrics_are_added_up_in_full_in_half_precision_too(cli: Cli, home: Path
     cli(f"fit {QUICK} --trainer.precision {precision} --data.train_points 1000 --trainer.max_epochs 1")
     (accuracy,) = [value for _, value in scalars(runs(home)[0], "train/accuracy")]
     assert accuracy * 1000 == pytest.approx(round(accuracy * 1000), abs=1e-3)
+
+
+def files(home: Path) -> list[Path]:
+    return sorted(home.rglob("*"))
+
+
+@pytest.mark.parametrize("batches", ["true", "3"])
+def test_a_trial_leaves_nothing_and_says_so(cli: Cli, home: Path, batches: str):
+    assert cli(f"fit {QUICK}").status == 0
+    before = files(home)
+    ran = cli(f"fit {QUICK} --trainer.fast_dev_run {batches}")
+    assert ran.status == 0, ran.err
+    number = "1 batch" if batches == "true" else "3 batches"
+    assert ran.out.startswith(f"trainer.fast_dev_run: a trial of {number} of training and of validation, ")
+    assert not [line for line in ran.out.splitlines() if line.startswith("run: ")]
+    assert files(home) == before
+    assert cli("test").status == 0
+
+
+@pytest.mark.parametrize("command", ["fit --ckpt_path last", "validate", "test", "predict", "picture"])
+def test_a_trial_writes_over_nothing(cli: Cli, home: Path, command: str):
+    assert cli(f"fit {QUICK}").status == 0
+    before = files(home)
+    assert cli(f"{command} --trainer.fast_dev_run true").error_line.startswith("trainer.fast_dev_run: True tries a ")
+    assert files(home) == before
+
+
+def test_a_trial_says_what_is_wrong_with_the_settings(cli: Cli, home: Path):
+    trial = f"fit {QUICK} --trainer.fast_dev_run true"
+    assert "layers.0" in cli(f"{trial} --model.network.sizes [3,1]").error_line
+    assert cli(f"{trial} --trainer.profiler simple").error_line.startswith("trainer.profiler: a trial ")
+    assert runs(home) == []

@@ -41,7 +41,7 @@ from litspike.cli.schedules import take_chains
 from litspike.cli.signals import Stopped
 from litspike.cli.stranger import check_folder, limited, strangers
 from litspike.cli.suitable import Suitable
-from litspike.cli.switches import callbacks_of, check_switches, into_file, keep_rows
+from litspike.cli.switches import callbacks_of, check_switches, check_trial, into_file, keep_rows
 from litspike.cli.trust import Trust, denied, limited_imports
 from litspike.seeding import seed_in_range
 from litspike.settings import LitspikeWarning, UserError, whole
@@ -198,6 +198,7 @@ class LitspikeCLI(LightningCLI):
             checkpoints.compare(self.ckpt_path, self.checkpoint, self.model)
         settings = {**self._get(self.config_init, "trainer"), **kwargs}
         check_switches(settings)
+        check_trial(settings, self.subcommand, self.ckpt_path is not None)
         _check_accelerator(settings["accelerator"])
         same = SameEverywhere(self.ckpt_path)
         callbacks = [same, Suitable(), self._get(self.config_init, "console"), *self._callbacks(settings)]
@@ -251,8 +252,8 @@ class LitspikeCLI(LightningCLI):
         return []
 
     def _fit_callbacks(self, settings: dict[str, Any]) -> list[Callback]:
-        """The run's folder is made here, and what keeps its checkpoints, pictures and record."""
-        if self.run is None and self.first:
+        """The run's folder is made here, and what keeps its checkpoints, pictures and record; a trial has none."""
+        if self.run is None and self.first and not settings["fast_dev_run"]:
             self.run = Run.create(logs_folder(self._get(self.config_init, "logs"), self.home), self.experiment)
         chosen = self._get(self.config_init, "checkpoint")
         folder = self.run.checkpoint(BEST).parent if self.run else None  # the other processes learn it from the first
@@ -304,7 +305,7 @@ class LitspikeCLI(LightningCLI):
             self._fit_along(**kwargs)
             return
         parameters = sum(parameter.numel() for parameter in self.model.parameters())
-        print(f"run: {self.run.folder} ({parameters} parameters, {self._devices()})", flush=True)
+        self._record.headline = f"run: {self.run.folder} ({parameters} parameters, {self._devices()})"
         with self.run as run:
             try:
                 self.trainer.fit(**kwargs)
@@ -323,10 +324,16 @@ class LitspikeCLI(LightningCLI):
             print(f"best checkpoint: {run.checkpoint(BEST)}")
 
     def _fit_along(self, **kwargs: Any) -> None:
-        """Train in a process that has no run's folder: the first one has it."""
+        """Train in a process that has no run's folder: the first one has it, or this is a trial."""
+        if trial := self.first:
+            batches = int(self.trainer.fast_dev_run)  # type: ignore[attr-defined]  # Lightning sets it from afar
+            parts = f"{batches} batch{'es' * (batches > 1)} of training and of validation"
+            print(f"trainer.fast_dev_run: a trial of {parts}, of which nothing is kept", flush=True)
         try:
             self.trainer.fit(**kwargs)
         except Stopped as stopped:
+            if trial:
+                raise
             raise Interrupted(stopped, None) from None
 
     def _devices(self) -> str:

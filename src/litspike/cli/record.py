@@ -9,6 +9,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard.summary import hparams
 
+from litspike.callbacks.console import say
 from litspike.callbacks.loggers import boards
 from litspike.callbacks.together import at_the_first
 from litspike.cli.contents import KEY, check_optimizers
@@ -38,6 +39,8 @@ class RunRecord(Callback):
         self.noted = False
         """Whether the run's record says that it is running."""
         self._first_step: int | None = None
+        self.headline = ""
+        """What is printed once the first step is done: a run that comes to none is not kept."""
 
     def has_trained(self, trainer: Trainer) -> bool:
         """Whether this process has done a step."""
@@ -85,6 +88,13 @@ class RunRecord(Callback):
                 torch.cuda.set_rng_state(self._rng[rank]["cuda"])
         elif rank > 0:  # all have the same seed, for the same first weights
             torch.manual_seed(generator(torch.initial_seed() % 2**32, _PROCESS, rank).initial_seed())
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        """Print the headline after the first step."""
+        if self.has_trained(trainer):
+            vars(self)["on_train_batch_end"] = None  # Lightning skips it in all other steps
+            if self.run is not None:
+                say(trainer, self.headline)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Put the configuration and the random state of every process into the checkpoint."""

@@ -70,6 +70,29 @@ def check_switches(settings: dict[str, Any]) -> None:
                 raise UserError(f"trainer.callbacks: {type(callback).__name__} {reason}")
 
 
+def check_trial(settings: dict[str, Any], subcommand: str | None, goes_on: bool) -> None:
+    """Refuse a trial of a few batches where it would write over what is kept of whole ones.
+
+    Args:
+        settings: the Trainer's arguments.
+        subcommand: what the trainer is for.
+        goes_on: whether it goes on from a checkpoint.
+
+    Raises:
+        SettingError: if a trial is asked for elsewhere than in a new fit, or with a profile and no folder for it.
+    """
+    if not settings["fast_dev_run"]:
+        return
+    reason = "tries a new fit: leave --ckpt_path out"
+    if subcommand != "fit":
+        part = subcommand if subcommand in ("test", "predict") else "val"
+        reason = f"tries a fit: set trainer.limit_{part}_batches"
+    if subcommand != "fit" or goes_on:
+        raise SettingError("trainer.fast_dev_run", settings["fast_dev_run"], reason)
+    if settings["profiler"] and getattr(settings["profiler"], "dirpath", None) is None:
+        raise UserError("trainer.profiler: a trial (trainer.fast_dev_run) has no run's folder that it is written into")
+
+
 def callbacks_of(settings: dict[str, Any]) -> list[Callback]:
     """The callbacks of the user's own."""
     callbacks = settings.get("callbacks") or []
