@@ -139,7 +139,7 @@ def test_a_group_of_seeds_shows_its_means(tmp_path: Path):
     assert rows(tables.figures([group, single]))["test/accuracy"][0] == "0.9200 (0.6700 to 1.1700)"
     assert rows(tables.costs([group, single]))["accumulates a sample"] == ["50", "40.5"]
     assert rows(tables.differences([group, single])) == {"seed_everything": ["0, 1", "0"]}
-    (panel,) = curves.epochs([group])
+    (panel,) = curves.training([group])
     (axes,) = curves.draw([panel], ["A"]).axes
     assert axes.lines[0].get_xydata().tolist() == [[1, 1.5], [2, 1.0]]
     (band,) = axes.collections
@@ -153,13 +153,27 @@ def test_curves_hold_what_the_runs_logged(tmp_path: Path):
     write_events(first, "firing rate/1", {1: 0.1})
     write_events(second, "val/loss", {1: 2.0})
     subjects = [find(str(run)) for run in (first, second)]
-    assert curves.epochs(subjects) == [
+    assert curves.training(subjects) == [
         ("epoch", "train/loss", [[([1, 2, 3, 4], [1.0, 0.5, 0.25, 0.125])], []]),
         ("epoch", "val/loss", [[], [([1], [2.0])]]),
     ]
     steps, operations = curves.anytime(subjects)
     assert steps == ("time step", "test/accuracy until then", [[([1, 2], [0.5, 0.9])]] * 2)
     assert operations.lines == [[([20.0, 60.5], [0.5, 0.9])]] * 2
+
+
+def test_curves_by_step_are_called_so_and_kept_apart_from_those_by_epoch(tmp_path: Path):
+    by_epoch, by_step, mixed = (make_run(tmp_path / name) for name in ("a", "b", "c"))
+    write_events(by_epoch, "val/loss", {1: 1.0, 2: 0.5})
+    write_events(by_step, "val/loss", {50: 1.0, 100: 0.5})
+    write_events(by_step, "epoch", {50: 1, 100: 1})
+    write_events(mixed, "val/loss", {1: 2.0})
+    write_events(mixed, "epoch", {7: 1})  # beside what another tag has by step
+    subjects = [find(str(path)) for path in (by_epoch, by_step, mixed)]
+    assert curves.training(subjects) == [
+        ("epoch", "val/loss", [[([1, 2], [1.0, 0.5])], [], [([1], [2.0])]]),
+        ("optimizer step", "val/loss", [[], [([50, 100], [1.0, 0.5])], []]),
+    ]
 
 
 def test_each_line_is_told_by_colour_and_in_grey(tmp_path: Path):
@@ -182,7 +196,7 @@ def test_the_page_needs_nothing_beside_it(cli: Cli, home: Path):
     assert "<script>" not in text
     assert "&lt;script&gt;" in text
     addresses = re.findall(r'(?:src|href)="([^"]+)"', text)
-    assert len(addresses) == 2  # by epoch, and anytime
+    assert len(addresses) == 2  # training, and anytime
     for address in addresses:
         assert b"</svg>" in base64.b64decode(address.removeprefix("data:image/svg+xml;base64,"))
     cli(f"compare {a} {b} --page {home}/of/mine.html")
@@ -247,7 +261,7 @@ def test_the_metrics_are_those_of_the_checkpoint_that_is_tested(cli: Cli, home: 
         assert cli(f"fit {options} --model.optimizer.lr 0.3 {neuron}").status == 0
     found, last = [], []
     for folder in sorted((home / "logs" / "default").iterdir()):
-        (panel,) = (panel for panel in curves.epochs([find(str(folder))]) if panel.y == "val/loss")
+        (panel,) = (panel for panel in curves.training([find(str(folder))]) if panel.y == "val/loss")
         values = panel.lines[0][0][1]
         found.append(f"{min(values):.4f}")
         last.append(f"{values[-1]:.4f}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -145,3 +146,32 @@ def test_weights_alone_are_nothing_to_go_on_from(cli: Cli, home: Path):
     cli(f"fit {QUICK} {file(home, f'trainer: {{callbacks: [{callback}]}}')} --trainer.max_epochs 1")
     line = cli(f"fit --ckpt_path {home}/kept/weights.ckpt").error_line
     assert "holds weights alone, without optimizer_states, lr_schedulers" in line
+
+
+def test_a_run_that_goes_on_keeps_what_the_axis_of_its_curves_counts(cli: Cli, home: Path):
+    cli(f"fit {QUICK} --trainer.max_epochs 2")
+    ran = cli("fit --ckpt_path last --trainer.max_epochs 4 --trainer.val_check_interval 0.5")
+    assert "the curves of this run count epochs, and go on so" in ran.out
+    cli("test")
+    (run,) = runs(home)
+    assert [step for step, _ in scalars(run, "train/loss")] == [1, 2, 3, 4]
+    assert [step for step, _ in scalars(run, "val/loss")] == [1, 2, 3, 3, 4, 4]
+    best = checkpoint(run / "checkpoints" / "best.ckpt")
+    assert [step for step, _ in scalars(run, "test/loss")] == [best["epoch"] + 1]
+
+
+def test_a_run_by_steps_goes_on_by_steps(cli: Cli, home: Path):
+    cli(f"fit {QUICK} --trainer.max_epochs 2 --trainer.val_check_interval 0.5")
+    assert "count" not in cli("fit --ckpt_path last --trainer.max_epochs 4 --trainer.val_check_interval 1.0").out
+    (run,) = runs(home)
+    assert [step for step, _ in scalars(run, "train/loss")] == [10, 20, 30, 40]
+    assert [step for step, _ in scalars(run, "val/loss")] == [5, 10, 15, 20, 30, 40]
+
+
+def test_a_run_that_begins_from_a_checkpoint_elsewhere_has_the_axis_of_its_settings(cli: Cli, home: Path):
+    cli(f"fit {QUICK} --trainer.max_epochs 1")
+    (before,) = runs(home)
+    shutil.copy(before / "checkpoints" / "last.ckpt", home / "copy.ckpt")
+    cli(f"fit --ckpt_path {home}/copy.ckpt --trainer.max_epochs 2 --trainer.val_check_interval 0.5")
+    _, run = runs(home)
+    assert [step for step, _ in scalars(run, "val/loss")] == [15, 20]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.data import DataLoader, TensorDataset
 
 from litspike import LIF, Perceptron
+from litspike.settings import LitspikeWarning
 from tests.conftest import Cli, runs
 
 
@@ -154,3 +156,15 @@ def test_a_checkpoint_whose_weights_are_nan_is_a_line(cli: Cli, home: Path, comm
     assert ("loss is nan: look at the weights" in line) == (command != "predict")
     assert ("are NaN or infinite, and nothing was written" in line) == (command == "predict")
     assert not (run / "predictions.csv").exists()
+
+
+def test_a_loader_that_can_not_go_on_inside_an_epoch_is_said_in_a_line(cli: Cli, home: Path, mine: str):
+    assert cli(f"fit {mine} --checkpoint.monitor val_loss --trainer.max_steps 2").status == 0
+    with pytest.warns() as said:
+        assert cli("fit --ckpt_path last --trainer.max_steps 6").status == 0
+    lines = [str(warning.message) for warning in said]
+    assert [line for line in lines if "DataLoader has no state_dict and load_state_dict" in line and len(line) < 200]
+    assert not [line for line in lines if "is not resumable" in line]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", LitspikeWarning)  # between two epochs
+        assert cli("fit --ckpt_path last --trainer.max_steps 9 --trainer.max_epochs 3").status == 0

@@ -35,7 +35,7 @@ from litspike.cli.parser import Parser, ParserExit
 from litspike.cli.picture import DrawingTrainer, picture_files
 from litspike.cli.processes import SameEverywhere, check, end_the_others, end_together, place, stop_at_once
 from litspike.cli.record import RunRecord
-from litspike.cli.resume import Resumption, check_left
+from litspike.cli.resume import KeptAxis, Resumption, check_left
 from litspike.cli.runs import BEST, LAST, Run, logs_folder, results_beside
 from litspike.cli.schedules import take_chains
 from litspike.cli.signals import Stopped
@@ -201,7 +201,8 @@ class LitspikeCLI(LightningCLI):
         check_trial(settings, self.subcommand, self.ckpt_path is not None)
         _check_accelerator(settings["accelerator"])
         same = SameEverywhere(self.ckpt_path)
-        callbacks = [same, Suitable(), self._get(self.config_init, "console"), *self._callbacks(settings)]
+        axis = KeptAxis(self.checkpoint if self.ckpt_path is not None and self.run is not None else {})
+        callbacks = [same, Suitable(), axis, self._get(self.config_init, "console"), *self._callbacks(settings)]
         if self.subcommand != "fit":
             settings["enable_checkpointing"] = False
             settings["callbacks"] = [one for one in callbacks_of(settings) if not isinstance(one, Checkpoint)]

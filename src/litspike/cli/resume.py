@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import EarlyStopping, GradientAccumulationScheduler, Timer
+from lightning.pytorch.callbacks import EarlyStopping, GradientAccumulationScheduler, Timer, WeightAveraging
+from lightning.pytorch.utilities.combined_loader import CombinedLoader
 
+from litspike.callbacks.console import say
 from litspike.callbacks.together import at_the_first
 from litspike.cli.renewal import renew
-from litspike.settings import UserError
+from litspike.settings import LitspikeWarning, UserError
+from litspike.tasks.axis import EPOCHS, STEPS, asks_for_steps, counts_steps
 
 KEY = "litspike/resume"
-"""Where a checkpoint keeps ``metrics``, the newest ones, and, inside a group of accumulated batches, ``gradients``."""
+"""Where a checkpoint keeps ``metrics``, the newest ones, what the ``axis`` of its run's curves counts, whether its
+epoch was ``cut`` short, with the hooks of an epoch's end, and, inside a group of accumulated batches, ``gradients``."""
 
 
 class Resumption(Callback):
@@ -38,8 +43,11 @@ class Resumption(Callback):
         if trainer.state.fn != "fit":
             return
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        checkpoint[KEY] = {"metrics": metrics}
-        rest = settle(checkpoint["loops"]["fit_loop"], trainer.num_training_batches)
+        checkpoint[KEY] = {"metrics": metrics, "axis": STEPS if counts_steps(trainer) else EPOCHS}
+        loops = checkpoint["loops"]["fit_loop"]
+        ended = loops["epoch_progress"]["current"]["processed"] > loops["epoch_progress"]["current"]["completed"]
+        rest = settle(loops, trainer.num_training_batches)
+        checkpoint[KEY]["cut"] = ended and rest > 0
         if rest % trainer.accumulate_grad_batches:
             gradients = [None if p.grad is None else p.grad.detach().cpu() for p in pl_module.parameters()]
             checkpoint[KEY]["gradients"] = at_the_first(gradients)
@@ -67,6 +75,8 @@ class Resumption(Callback):
             trainer.fit_loop.epoch_loop.restarting = False  # with max_steps Lightning takes it for one inside an epoch
             follow_metrics(trainer)
             return
+        if self._kept:
+            _say_what_differs(trainer, bool(self._kept.get("cut")))
         for callback in trainer.callbacks:  # type: ignore[attr-defined]  # Lightning sets it from afar
             if isinstance(callback, GradientAccumulationScheduler) and self._kept:
                 callback.on_train_epoch_start(trainer)
@@ -96,6 +106,49 @@ def follow_metrics(trainer: Trainer) -> None:
         metric = trainer.callback_metrics.get(str(config.monitor))
         if metric is not None:
             trainer.lightning_module.lr_scheduler_step(config.scheduler, metric)
+
+
+def _say_what_differs(trainer: Trainer, cut: bool) -> None:
+    """Warn of loaders and averages that don't go on inside an epoch as if it had not been interrupted.
+
+    Args:
+        trainer: it goes on inside an epoch.
+        cut: whether the callbacks took this for the epoch's end.
+    """
+    for loader in CombinedLoader(trainer.train_dataloader).flattened:
+        if not callable(getattr(loader, "load_state_dict", None)):
+            _warn(
+                f"data: {type(loader).__name__} has no state_dict and load_state_dict: the rest of this epoch has its "
+                "first batches again, not those that are left"
+            )
+    for callback in trainer.callbacks if cut else []:  # type: ignore[attr-defined]  # Lightning sets it from afar
+        if isinstance(callback, WeightAveraging) and callback.should_update(epoch_idx=trainer.current_epoch):
+            _warn(
+                f"trainer.callbacks: {type(callback).__name__} has taken the weights in the middle of this epoch for "
+                "those at its end: the average is not that of a fit without interruption"
+            )
+
+
+def _warn(line: str) -> None:
+    warnings.warn(line, LitspikeWarning, stacklevel=4)
+
+
+class KeptAxis(Callback):
+    """Keeps what the axis of a run's curves counts, whatever is set to go on with it or to test it.
+
+    Args:
+        checkpoint: of the run that is written to; empty where that has none yet.
+    """
+
+    def __init__(self, checkpoint: dict[str, Any]) -> None:
+        kept = checkpoint.get(KEY)
+        axis = kept.get("axis") if isinstance(kept, dict) else None
+        self.kept_axis = axis if axis in (EPOCHS, STEPS) else None
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Say where several values will have one place."""
+        if self.kept_axis == EPOCHS and asks_for_steps(trainer):
+            say(trainer, "the curves of this run count epochs, and go on so: an epoch's values all have one place")
 
 
 def settle(loops: dict[str, Any], batches: int | float) -> int:

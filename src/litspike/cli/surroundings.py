@@ -24,6 +24,8 @@ _SILENT = (
     r".*is smaller than the logging interval",  # figures are logged once an epoch
     r".*Couldn't infer the batch indices fetched",
     r".*recommended to use `self\.log\(.*sync_dist=True",  # what is logged is of all processes already
+    r"You're resuming from a checkpoint that ended before the epoch ended",  # a line says it where it is so
+    r"You're using the WeightAveraging callback, but loading a checkpoint outside",  # the averages are what it loads
     r".*does not have many workers",  # it names num_workers, not the setting of the data that it means
 )
 """What Lightning warns of at every start, and asks nothing of the user."""

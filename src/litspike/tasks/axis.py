@@ -12,10 +12,21 @@ _BY_STEP = (LearningRateMonitor, DeviceStatsMonitor, ThroughputMonitor)
 """Lightning's callbacks that log at optimizer steps."""
 
 
-def counts_steps(trainer: Trainer) -> bool:
-    """Whether the axis counts optimizer steps, and not epochs.
+EPOCHS, STEPS = "epochs", "steps"
+"""What an axis may count."""
 
-    It does where an epoch may have several validations, and where a callback logs inside epochs: one of Lightning's
+
+def counts_steps(trainer: Trainer) -> bool:
+    """Whether the axis counts optimizer steps, and not epochs: what a callback has in ``kept_axis``, or as is asked."""
+    callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it from afar
+    kept = next((axis for callback in callbacks if (axis := getattr(callback, "kept_axis", None))), None)
+    return kept == STEPS if kept else asks_for_steps(trainer)
+
+
+def asks_for_steps(trainer: Trainer) -> bool:
+    """Whether the settings ask for an axis of optimizer steps.
+
+    They do where an epoch may have several validations, and where a callback logs inside epochs: one of Lightning's
     that do, or one with an attribute ``logs_steps`` that is true.
     """
     once = isinstance(trainer.val_check_interval, float) and trainer.val_check_interval == 1.0

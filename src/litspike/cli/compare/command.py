@@ -54,7 +54,7 @@ def compare(args: list[str], home: Path) -> int:
     print(*(f"{letter(place)}  {subject.folder}" for place, subject in enumerate(subjects)), sep="\n")
     _print(shown, len(subjects))
     print(*notes, sep="\n")
-    drawn = {"by epoch": curves.epochs(subjects), "anytime": curves.anytime(subjects)}
+    drawn = {"training": curves.training(subjects), "anytime": curves.anytime(subjects)}
     pictures = {title: curves.draw(panels, names) for title, panels in drawn.items() if panels}
     given.page.parent.mkdir(parents=True, exist_ok=True)
     replace_text(given.page, page([str(subject.folder) for subject in subjects], shown, pictures, notes))

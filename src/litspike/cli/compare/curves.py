@@ -1,4 +1,4 @@
-"""The curves of a comparison: training and validation by epoch, the score by time step and by operations."""
+"""The curves of a comparison: training and validation by epoch or step, the score by time step and by operations."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ PALE = "#F0E442"
 """Yellow, which a thin line on white can't be seen in."""
 
 
+EPOCH, STEP = "epoch", "optimizer step"
+"""What the axis of a run's metrics counts."""
+
+
 class Panel(NamedTuple):
     """What one pair of axes shows."""
 
@@ -30,19 +34,30 @@ class Panel(NamedTuple):
     """For each subject its curves, as x and y: one for each of its runs."""
 
 
-def epochs(subjects: Sequence[Subject]) -> list[Panel]:
-    """Every figure of training and validation, by epoch."""
+class Curve(NamedTuple):
+    """One metric of one run."""
+
+    axis: str
+    x: list[float]
+    y: list[float]
+
+
+def training(subjects: Sequence[Subject]) -> list[Panel]:
+    """Every metric of training and validation, by epoch, and of runs that have it by optimizer step beside that."""
     read = [[_scalars(run.folder) for run in subject.runs] for subject in subjects]
     tags = {tag for several in read for scalars in several for tag in scalars}
-    figures = sorted(tags, key=lambda tag: (tag.split("/")[1], tag))  # a figure's training beside its validation
-    return [
-        Panel("epoch", tag, [[scalars[tag] for scalars in several if tag in scalars] for several in read])
-        for tag in figures
-    ]
+    panels = []
+    for tag in sorted(tags, key=lambda tag: (tag.split("/")[1], tag)):  # a metric's training beside its validation
+        several = [[scalars[tag] for scalars in runs if tag in scalars] for runs in read]
+        for axis in (EPOCH, STEP):
+            lines = [[(curve.x, curve.y) for curve in curves if curve.axis == axis] for curves in several]
+            if any(lines):
+                panels.append(Panel(axis, tag, lines))
+    return panels
 
 
-def _scalars(folder: Path) -> dict[str, tuple[list[float], list[float]]]:
-    """The figures of training and validation in a run's events, each with its epochs and values."""
+def _scalars(folder: Path) -> dict[str, Curve]:
+    """The metrics of training and validation in a run's events."""
     for path in folder.glob("*tfevents*"):
         if not path.is_file():
             raise UserError(f"compare: {path} can't be read (it is no file)")  # a pipe would be waited for
@@ -50,12 +65,16 @@ def _scalars(folder: Path) -> dict[str, tuple[list[float], list[float]]]:
 
     kept = {events.SCALARS: 0, events.IMAGES: 1, events.TENSORS: 1, events.HISTOGRAMS: 1}
     accumulator = events.EventAccumulator(str(folder), size_guidance=kept).Reload()
+    tags = accumulator.Tags()[events.SCALARS]
+    # where the axis counts steps, the epoch is logged beside each
+    steps = {float(event.step) for event in accumulator.Scalars("epoch")} if "epoch" in tags else set()
     found = {}
-    for tag in accumulator.Tags()[events.SCALARS]:
+    for tag in tags:
         if re.fullmatch("(train|val)/[^/]+", tag):
             # of an epoch that was done again after an interruption, the later one counts
             values = {float(event.step): float(event.value) for event in accumulator.Scalars(tag)}
-            found[tag] = (sorted(values), [values[step] for step in sorted(values)])
+            x = sorted(values)
+            found[tag] = Curve(STEP if steps.issuperset(x) else EPOCH, x, [values[at] for at in x])
     return found
 
 
