@@ -256,8 +256,8 @@ def test_no_batch_is_checked_again_where_all_labels_were_seen(cli: Cli, files: P
     ("of", "line"),
     [
         ("doubles", "model.network: layers.0 (Linear) has weights of float32 and gets float64"),
-        ("nothing", "trainer: nothing was trained"),
-        ("several", "data: a batch is a dict of 1; a task takes (x, y)"),
+        ("nothing", "the train data are empty"),
+        ("several", "data: train_dataloader gives a "),
         ("three", "data: a batch is a list of 3; a task takes (x, y)"),
     ],
 )

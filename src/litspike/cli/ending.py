@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import re
 import sys
 import sysconfig
@@ -19,6 +20,7 @@ from litspike.settings import UserError
 MOST_CHARACTERS = 1000
 _OURS = Path(litspike.__file__).parent
 _LIBRARIES = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+_LIGHTNING = Path(sysconfig.get_path("purelib"), "lightning", "pytorch")
 _OPTIMIZERS = Path(sysconfig.get_path("platlib"), "torch", "optim")
 _NO_MEMORY = re.compile(
     r"can't allocate memory|out of memory|unable to allocate|cannot allocate memory|size calculation overflowed"
@@ -108,7 +110,7 @@ def expected(error: BaseException) -> str | None:
             where = f"{cause.filename}: " if cause.filename else ""
             return f"{where}{cause.strerror}: what was complete before is kept"
         cause = cause.__cause__  # and not what was being handled by the way
-    return _optimizers(error)
+    return _optimizers(error) or _trainer(error)
 
 
 def _optimizers(error: BaseException) -> str | None:
@@ -119,6 +121,16 @@ def _optimizers(error: BaseException) -> str | None:
         return None
     setting = "scheduler" if file.name == "lr_scheduler.py" else "optimizer"
     return f"model.{setting}: {str(error) or type(error).__name__}"
+
+
+def _trainer(error: BaseException) -> str | None:
+    """The line for what Lightning refuses by a statement of its own; None for any other error."""
+    places = list(_places(error.__traceback__))
+    file, line = places[-1] if places else ("", 0)
+    refused = isinstance(error, (TypeError, ValueError, RuntimeError)) and Path(file).is_relative_to(_LIGHTNING)
+    if not refused or not linecache.getline(file, line).strip().startswith("raise "):
+        return None
+    return f"trainer: {' '.join(str(error).split())}"
 
 
 def origin(error: BaseException) -> str:

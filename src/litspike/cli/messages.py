@@ -34,10 +34,24 @@ _CLASSES = (
     (re.compile(r"Import path (\S+) does not correspond to a subclass of (\w+)"), "{0} is no {1}"),
     (re.compile(r"(?:Import path does not correspond to|Not a valid)() (?:a )?subclass of (\w+)"), "{value} is no {1}"),
     (re.compile(r"Type \S+? expects a function or a callable class"), "{value} is no class"),
-    (re.compile(r"(No module named '.*?'|module '.*?' has no attribute '.*?')"), "{0}"),
 )
 _CLASS_PATH = re.compile(r"^\W*class_path\W+([\w.]+)")
 _ANOTHER_KIND = "does not correspond to a subclass of"
+_MISSING = re.compile(r"(No module named '.*?'|module '.*?' has no attribute '.*?')")
+_NESTED = re.compile(r"NestedArg\(key='([^']+)', val='?(.*?)'?\)$")
+_DOTTED = re.compile(r"[^\W\d]\w*\.[^\W\d]")
+_EXPECTS = (
+    "Not a valid",
+    "Expected",
+    "Problem with",
+    "Import path",
+    "Does not",
+    "Type ",
+    "Multiple",
+    "Parser key",
+    "Key ",
+    "a ",
+)
 _NOISE = (
     "Given value",
     "Expected a path but",
@@ -90,19 +104,40 @@ def parser_message(message: str, mentioned: Iterable[str], known: Iterable[str])
     keys = _KEY.findall(message)
     if keys:
         cause = message[message.rindex(f'"{keys[-1]}"') + len(keys[-1]) + 2 :].lstrip(": \n")
-    allowed = list(dict.fromkeys(_plain(name) for name in _TYPE.findall(cause)))
     value = _VALUE.search(cause)
-    given = value[1].strip() if value else "what is given"
+    given = value[1].strip() if value else ""
+    nested = _NESTED.match(given)
+    if nested:  # a setting inside another, whose class can't be had or has none of that name
+        given = nested[2]
+        keys[-1] = f"{keys[-1]}.{nested[1]}"
+    problem = _not_imported(cause, given) or ("there is no such setting" if nested else _mismatch(cause, given))
+    return f"{_full_name(keys[-1], mentioned)}: {problem}" if keys else " ".join(problem.split())
+
+
+def _mismatch(cause: str, given: str) -> str:
+    """What a value should be and isn't."""
+    allowed = list(dict.fromkeys(_plain(name) for name in _TYPE.findall(cause)))
     path = _CLASS_PATH.search(given)
-    about_a_class = _about_a_class(cause, path[1] if path else given)
+    about_a_class = _about_a_class(cause, path[1] if path else given or "what is given")
     if about_a_class and (_ANOTHER_KIND in cause or not any(name in _BASIC for name in allowed)):
-        cause = about_a_class
-    elif allowed and value and "import path" not in cause.split("Errors:")[0]:
-        cause = f"{value[1].strip()!r} is not {' or '.join(allowed)}"
-    else:
-        lines = [line.strip().removeprefix("- ") for line in cause.splitlines() if line.strip()]
-        cause = next((line for line in reversed(lines) if not line.startswith(_NOISE)), lines[-1])
-    return f"{_full_name(keys[-1], mentioned)}: {cause}" if keys else " ".join(cause.split())
+        return about_a_class
+    if allowed and given and "import path" not in cause.split("Errors:")[0]:
+        return f"{given!r} is not {' or '.join(allowed)}"
+    lines = [line.strip().removeprefix("- ") for line in cause.splitlines() if line.strip()]
+    return next((line for line in reversed(lines) if not line.startswith(_NOISE)), lines[-1])
+
+
+def _not_imported(cause: str, given: str) -> str | None:
+    """Why a class can't be had: its module is missing, lacks it, or raised something; None where nothing says so."""
+    if missing := _MISSING.search(cause):
+        return missing[1]
+    if not _DOTTED.search(given):
+        return None
+    lines = [line.strip() for line in cause.partition("Errors:")[2].splitlines()]
+    entries = [line.removeprefix("- ") for line in lines if line.startswith("- ")]
+    raised = next((entry for entry in entries if not entry.startswith(_EXPECTS)), None)
+    path = _CLASS_PATH.search(given)
+    return f"{path[1] if path else given} can't be imported ({raised})" if raised else None
 
 
 def _about_a_class(cause: str, value: str) -> str | None:

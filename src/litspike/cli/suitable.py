@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import CombinedLoader
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Size, Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
@@ -19,7 +20,7 @@ from litspike.networks import ConvNet, Perceptron, SEWResNet
 from litspike.networks.suits import Unsuited, naming, normalises_one_value
 from litspike.seeding import isolated
 from litspike.settings import UserError
-from litspike.tasks.task import REFUSALS, Task
+from litspike.tasks.task import REFUSALS, Task, check_finite
 
 _PARTS = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",), "predict": ("predict",)}
 
@@ -56,19 +57,40 @@ class Suitable(Callback):
     def _check(self, trainer: Trainer, task: LightningModule, stage: str) -> None:
         if not isinstance(task, Task):
             return
+        if trainer.ckpt_path is not None:
+            _check_weights(trainer.ckpt_path, task)
         with isolated(), torch.no_grad(), _as_evaluated(task):
             data: Any = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it from afar
             for part in _PARTS[stage]:
                 if not is_overridden(f"{part}_dataloader", data):
                     continue  # Lightning says what it needs
                 loader = getattr(data, f"{part}_dataloader")()
+                _check_loader(part, loader)
                 batch = _one(loader)
                 if batch is not None:
                     x, y = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
                     with trainer.precision_plugin.forward_context():
                         _check_batch(task, x, _all_labels(loader, y), part == "train" and _single(loader))
                     if isinstance(loader.dataset, TensorDataset):
+                        check_finite(part, loader.dataset.tensors[0])
                         task.checked.add(part)
+
+
+def _check_loader(part: str, loader: Any) -> None:
+    """Refuse several loaders where a task takes one, and one that gives nothing."""
+    if isinstance(loader, (list, tuple, dict, CombinedLoader)):
+        kind = f"a {type(loader).__name__}"
+        raise UserError(f"data: {part}_dataloader gives {kind} of loaders; a task takes one: join their data into it")
+    data = getattr(loader, "dataset", None)
+    if isinstance(data, Sized) and not isinstance(data, IterableDataset) and len(data) == 0:
+        raise UserError(f"the {part} data are empty")
+
+
+def _check_weights(path: Any, task: Task) -> None:
+    """Refuse weights that are no numbers: neurons turn them into no spikes, and all that follows looks sound."""
+    for name, value in task.named_parameters():
+        if not bool(value.isfinite().all()):
+            raise UserError(f"{path}: {name} holds NaN or infinity: its training went wrong, name another checkpoint")
 
 
 def _check_schedulers(task: Task) -> None:
@@ -210,6 +232,8 @@ def _said(module: nn.Module, error: Exception) -> str:
 
 def _remedy(network: nn.Module, error: Unsuited) -> str:
     """The setting to change where a network of litspike's gets samples that it isn't made for."""
+    if error.dtypes:
+        return ": give samples of that type, or set trainer.precision to 64-true for float64"
     if not error.first or error.shape is None:
         return ""
     shape = list(error.shape)

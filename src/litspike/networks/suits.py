@@ -25,12 +25,15 @@ class Unsuited(UserError):
         shape: of what one sample gives it at one step, [*]; None where it gets no tensor.
         problem: what it expects, and what it gets.
         first: whether it gets the network's input, which no layer has changed.
+        dtypes: whether it is the type of the numbers that doesn't suit it.
     """
 
-    def __init__(self, name: str, layer: nn.Module, shape: tuple[int, ...] | None, problem: str, first: bool) -> None:
+    def __init__(
+        self, name: str, layer: nn.Module, shape: tuple[int, ...] | None, problem: str, first: bool, dtypes: bool
+    ) -> None:
         kind = type(layer).__name__
         super().__init__(f"{name} ({kind}) {problem}" if name else f"{kind} {problem}")
-        self.layer, self.shape, self.first = layer, shape, first
+        self.layer, self.shape, self.first, self.dtypes = layer, shape, first, dtypes
 
 
 @contextmanager
@@ -59,7 +62,8 @@ def naming(network: nn.Module, sample: tuple[int, ...]) -> Iterator[None]:
                 raise
             name, layer, x = entered[-1]
             shape = _step_shape(x, sample)
-            raise Unsuited(name, layer, shape, _problem(layer, x, shape, error), shape == sample) from error
+            problem, first = _problem(layer, x, shape, error), shape == sample
+            raise Unsuited(name, layer, shape, problem, first, _other_dtype(layer, x)) from error
 
 
 def normalises_one_value(network: nn.Module, run: Callable[[], object]) -> str | None:
@@ -93,9 +97,8 @@ def _step_shape(x: Any, sample: tuple[int, ...]) -> tuple[int, ...] | None:
 def _problem(layer: nn.Module, x: Any, shape: tuple[int, ...] | None, error: Exception) -> str:
     if not isinstance(x, Tensor) or shape is None:
         return f"fails: {_first_line(error)}"
-    weight = next((value for value in layer.parameters(recurse=False)), None)
-    if weight is not None and weight.dtype != x.dtype and not torch.is_autocast_enabled(x.device.type):
-        return f"has weights of {_dtype(weight)} and gets {_dtype(x)}"
+    if _other_dtype(layer, x):
+        return f"has weights of {_dtype(next(layer.parameters(recurse=False)))} and gets {_dtype(x)}"
     got = list(shape)
     if isinstance(layer, nn.Linear) and x.shape[-1] != layer.in_features:
         return f"takes {layer.in_features} inputs and gets {x.shape[-1]}"
@@ -109,6 +112,14 @@ def _problem(layer: nn.Module, x: Any, shape: tuple[int, ...] | None, error: Exc
     if isinstance(layer, BatchNorm) and x.dim() > 1 and x.shape[1] != layer.num_features:
         return f"takes {layer.num_features} channels and gets {x.shape[1]}"
     return f"can't take {got}: {_first_line(error)}"
+
+
+def _other_dtype(layer: nn.Module, x: Any) -> bool:
+    """Whether a layer's weights have another type than what it gets."""
+    weight = next((value for value in layer.parameters(recurse=False)), None)
+    if weight is None or not isinstance(x, Tensor):
+        return False
+    return weight.dtype != x.dtype and not torch.is_autocast_enabled(x.device.type)
 
 
 def _dtype(x: Tensor) -> str:

@@ -226,6 +226,7 @@ class Task(LightningModule):
         x, y = pair(batch)
         values, outputs = self.answer(x)
         if stage not in self.checked:
+            check_finite(stage, x)
             self.loss.check(values.shape, y)
         scaled = self.scaled(y)
         loss = shown = self.loss(values, outputs, scaled)
@@ -276,6 +277,12 @@ def pair(batch: Any) -> Batch:
         return batch[0], batch[1]
     kind = f"{type(batch).__name__} of {len(batch)}" if isinstance(batch, (tuple, list, dict)) else type(batch).__name__
     raise UserError(f"data: a batch is a {kind}; a task takes (x, y), samples and their targets as tensors")
+
+
+def check_finite(part: str, x: Tensor) -> None:
+    """Refuse samples that hold NaN or infinity: neurons turn them into no spikes, and all that follows looks sound."""
+    if not bool(x.isfinite().all()):
+        raise UserError(f"data: the {part} samples hold NaN or infinity: look for them, or replace them, in the data")
 
 
 def adam(parameters: Iterable[Any]) -> Optimizer:
