@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from litspike.cli import main
 
 PROJECT = Path(__file__).resolve().parent.parent
+LIMIT = 600
+"""Seconds after which a process that a test started hangs. Alone, none takes a twentieth of it."""
+
+
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    """Let what a file draws when it is imported be the same whatever was imported before."""
+    if isinstance(collector, pytest.Module):
+        _seed()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let what a test draws be the same whatever ran before."""
+    _seed()
+
+
+def _seed() -> None:
+    torch.manual_seed(0)
+    random.seed(0)
+    np.random.seed(0)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def settings_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A folder for the key that signs checkpoints, which is not the user's."""
+def folders_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Folders for the key that signs checkpoints and for kernels, which are not the user's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("settings")))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
 
 

@@ -45,7 +45,7 @@ class Page:
         seconds: how long an answer, or what is waited for, may take.
     """
 
-    def __init__(self, profile: Path, seconds: float = 30.0) -> None:
+    def __init__(self, profile: Path, seconds: float = 300.0) -> None:
         self.seconds = seconds
         self._number, self._read = 0, b""
         theirs_in, self._out = os.pipe()

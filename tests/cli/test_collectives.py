@@ -11,6 +11,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from litspike.callbacks import Receipt
 from litspike.callbacks.findings import WatchedLayer
 from litspike.callbacks.gathering import Gathering
 from litspike.callbacks.looking import Kept
+from litspike.cli import training
 from tests.conftest import Cli
 
 QUICK = "--data.train_points 40 --data.val_points 10 --data.test_points 10"
@@ -79,7 +81,8 @@ def caller() -> str:
     frame = inspect.currentframe()
     while frame is not None:
         name = frame.f_globals.get("__name__", "")
-        if not name.startswith((__name__, "torch.", "torchmetrics.", "litspike.callbacks.together")):
+        around = name.startswith((__name__, "torch.", "torchmetrics.", "litspike.callbacks.together"))
+        if not around and frame.f_code.co_name != "asks":
             return f"{name}.{frame.f_code.co_name}"
         frame = frame.f_back
     return "nowhere"
@@ -134,6 +137,7 @@ def of_two(monkeypatch: pytest.MonkeyPatch) -> None:
     """torch says that there are two processes; nothing that was not foreseen here can be said to the other."""
     known = {
         "is_initialized": lambda: talk.runs,
+        "destroy_process_group": lambda: setattr(talk, "runs", False),
         "get_rank": lambda *_: talk.rank,
         "get_world_size": lambda *_: 2,
         "get_backend": lambda *_: "gloo",
@@ -153,10 +157,9 @@ def _noting(run: Any) -> Any:
         talk.callbacks |= {type(callback) for callback in trainer.callbacks}
         talk.logger = type(trainer.logger)
         talk.runs = True
-        try:
-            return run(trainer, *args, **kwargs)
-        finally:
-            talk.runs = False
+        result = run(trainer, *args, **kwargs)
+        talk.runs = False  # after an error they still are two
+        return result
 
     return noted
 
@@ -233,3 +236,48 @@ def breaking(method: Callable[..., Any], rank: int) -> Callable[..., Any]:
         return method(*arguments)
 
     return breaks
+
+
+SAVING = """
+from lightning import Callback
+class Saves(Callback):
+    def __init__(self, folder: str): self.folder = folder
+    def on_exception(self, trainer, pl_module, exception): trainer.save_checkpoint(f"{self.folder}/own.ckpt")
+class Breaks(Callback):
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        if trainer.global_step == 3:
+            SAID.extend(trainer.strategy.calls())
+            raise KeyError("mine")
+SAID = []
+"""
+"""Callbacks that save after an error, and one that makes it."""
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_what_saves_after_an_error_waits_for_no_other_process(
+    cli: Cli, of_two: None, home: Path, monkeypatch: pytest.MonkeyPatch, rank: int
+):
+    global talk
+    talk = Talk(rank)
+    monkeypatch.setattr(training, "to_say", lambda line, lost: line)
+    monkeypatch.setattr(Alone, "calls", lambda self: list(talk.calls), raising=False)
+    (home / f"saving_{rank}.py").write_text(SAVING)
+    monkeypatch.syspath_prepend(str(home))
+    if rank:
+        monkeypatch.setenv("LOCAL_RANK", str(rank))
+    (home / "saving.yaml").write_text(
+        "trainer: {callbacks: ["
+        f"{{class_path: saving_{rank}.Saves, init_args: {{folder: {home}}}}}, saving_{rank}.Breaks,"
+        f"{{class_path: lightning.pytorch.callbacks.OnExceptionCheckpoint, init_args: {{dirpath: {home}/kept}}}},"
+        "{class_path: lightning.pytorch.callbacks.ModelCheckpoint, "
+        f"init_args: {{dirpath: {home}/best, save_on_exception: true, save_last: true}}}}]}}"
+    )
+    accumulated = "--trainer.accumulate_grad_batches 2 --data.batch_size 5"
+    result = cli(f"{FIT} -c {home}/saving.yaml {accumulated} --trainer.strategy of_two")
+    assert "KeyError" in result.err
+    said = importlib.import_module(f"saving_{rank}").SAID
+    assert said
+    assert talk.calls == said
+    if rank == 0:
+        assert (home / "own.ckpt").is_file()
+        assert list((home / "best").glob("*.ckpt"))

@@ -6,6 +6,7 @@ import csv
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -19,7 +20,7 @@ from litspike.cli.call import Call
 from litspike.cli.processes import Place, place
 from litspike.cli.seeds import run_seeds
 from litspike.settings import UserError
-from tests.conftest import PROJECT, Cli, runs
+from tests.conftest import LIMIT, PROJECT, Cli, runs
 
 DATA = "--calibrate.min_layers 1 --data.train_points 211 --data.val_points 101 --data.test_points 11"
 DDP = "--trainer.devices 2 --trainer.strategy ddp"
@@ -80,9 +81,8 @@ def command(home: Path, *more: str) -> list[str]:
 
 
 def test_a_mistake_that_both_processes_meet_is_said_once(home: Path):
-    done = subprocess.run(
-        command(home, "--model.network.sizes", "[2,5,2]"), capture_output=True, text=True, check=False
-    )
+    refused = command(home, "--model.network.sizes", "[2,5,2]")
+    done = subprocess.run(refused, capture_output=True, text=True, timeout=LIMIT, check=False)
     assert done.stderr.startswith("litspike: the network gives [2] outputs a sample; two classes need one logit")
     assert done.stderr.count("\n") == 1
     assert done.returncode == 1
@@ -90,8 +90,9 @@ def test_a_mistake_that_both_processes_meet_is_said_once(home: Path):
 
 
 def test_a_process_that_is_killed_ends_the_other_with_a_word(home: Path):
-    process = subprocess.Popen(command(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    watchdog = threading.Timer(120, process.kill)
+    endless = command(home, "--trainer.max_epochs", "4000")
+    process = subprocess.Popen(endless, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    watchdog = threading.Timer(LIMIT, process.kill)
     watchdog.start()
     assert process.stdout is not None
     next(line for line in process.stdout if line.startswith("epoch"))
@@ -101,6 +102,20 @@ def test_a_process_that_is_killed_ends_the_other_with_a_word(home: Path):
     watchdog.cancel()
     assert process.returncode == 1
     assert re.fullmatch(r"litspike: a process that trained with this one is gone \(.*\): go on with .*\n", err)
+
+
+def test_a_port_that_is_taken_is_named(home: Path):  # torch counts the groups that failed: not in this process
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        environment = {**os.environ, "MASTER_PORT": str(port)}
+        done = subprocess.run(
+            command(home), env=environment, capture_output=True, text=True, timeout=LIMIT, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr == f"litspike: trainer: port {port} is used by another program: set MASTER_PORT to a free one\n"
+    assert runs(home) == []
 
 
 def test_the_membrane_that_is_carried_is_of_one_process(pair: Cli, home: Path):

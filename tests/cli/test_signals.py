@@ -14,14 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import torch
 
 from litspike.cli import signals
 from litspike.cli.ending import answered
+from litspike.cli.lean import LastCheckpoint
 from litspike.cli.signals import Stopped, stoppable
-from tests.conftest import PROJECT, Cli, runs
+from tests.conftest import LIMIT, PROJECT, Cli, runs
 
-LIMIT = 150
-"""Seconds after which a command that hangs is killed with all that it started. Alone, none takes a tenth of it."""
 QUICK = "--data.train_points 200"
 DDP = f"{QUICK} --trainer.devices 2 --trainer.strategy ddp"
 # as README has it, on a port that is free
@@ -85,6 +85,34 @@ def test_sigterm_ends_two_processes_and_keeps_what_they_have(home: Path, cli: Cl
     assert (run / "checkpoints/last.ckpt").is_file()
 
 
+@pytest.mark.parametrize("whom", ["torchrun", "second"])
+def test_sigterm_ends_what_torchrun_started_and_keeps_what_it_has(home: Path, whom: str):
+    with started([*TORCHRUN, *main_py(f"fit {DDP} --trainer.max_epochs 4000", home)], home) as process:
+        wait_for(process, "epoch")
+        workers = workers_of(process.pid)
+        os.kill(process.pid if whom == "torchrun" else workers[1], signal.SIGTERM)
+        _, err = process.communicate()
+        assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+    assert process.returncode not in (0, None)
+    said = [line for line in err.splitlines() if line.startswith("litspike: ")]
+    assert said == ["litspike: stopped by SIGTERM: go on with `python main.py fit --ckpt_path last`"]
+    (run,) = runs(home)
+    assert json.loads((run / "run.json").read_text())["status"] == "interrupted"
+    assert (run / "checkpoints/last.ckpt").is_file()
+
+
+def workers_of(torchrun: int) -> list[int]:
+    """The processes that torchrun started, by rank."""
+    children = (
+        int(pid) for file in Path(f"/proc/{torchrun}/task").glob("*/children") for pid in file.read_text().split()
+    )
+    environments = {pid: Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") for pid in children}
+    ranks = {bytes(f"RANK={rank}", "ascii"): rank for rank in range(2)}
+    found = {ranks[entry]: pid for pid, entries in environments.items() for entry in entries if entry in ranks}
+    assert len(found) == 2
+    return [found[rank] for rank in range(2)]
+
+
 def raising(number: int, place: str) -> str:
     """The source of a callback that sends a signal to its own process."""
     return f"""
@@ -113,6 +141,35 @@ def test_a_fit_ends_by_any_signal_at_any_place(
     assert runs(home) == [] or not list(runs(home)[0].glob("checkpoints/*"))
 
 
+@pytest.mark.parametrize("place", ["on_train_batch_end", "on_validation_batch_start", "on_train_epoch_end"])
+def test_a_fit_goes_on_after_sigterm_to_the_weights_of_one_that_was_left_alone(
+    cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch, place: str
+):
+    monkeypatch.setattr(LastCheckpoint, "SECONDS", 0.0)
+    (home / f"sends_once_{place}.py").write_text(ONCE.format(place=place))
+    monkeypatch.syspath_prepend(str(home))
+    fit = f"fit {QUICK} --pictures.every 0 --trainer.max_epochs 4 --trainer.callbacks sends_once_{place}.Sends"
+    assert cli(fit).error_line == "stopped by SIGTERM: go on with `python main.py fit --ckpt_path last`"
+    assert cli("fit --ckpt_path last").status == 0
+    assert cli(fit).status == 0
+    stopped, whole = (torch.load(run / "checkpoints/last.ckpt", weights_only=True) for run in runs(home))
+    assert stopped["global_step"] == whole["global_step"]
+    for name, value in whole["state_dict"].items():
+        assert torch.equal(stopped["state_dict"][name], value), name
+
+
+ONCE = """
+import os, signal
+from lightning import Callback
+class Sends(Callback):
+    sent = False
+    def {place}(self, trainer, *_, **__):
+        if trainer.current_epoch == 2 and not Sends.sent:
+            Sends.sent = True
+            os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
 @pytest.mark.parametrize(
     ("number", "command"),
     list(zip([*NAMES, signal.SIGTERM], ["test", "validate", "predict", "picture"], strict=True)),
@@ -125,6 +182,23 @@ def test_every_other_command_ends_by_any_signal(
     cli(f"fit {QUICK} --trainer.max_epochs 1")
     result = cli(f"{command} --trainer.callbacks sends_setup_{number.value}.Sends")
     assert (result.status, result.error_line) == (128 + number, NAMES[number])
+
+
+IMPORTED = ["numpy", "torch", "lightning.pytorch", "litspike.cli.training"]
+
+
+@pytest.mark.parametrize(("number", "module"), list(zip([*NAMES, signal.SIGTERM], IMPORTED, strict=True)))
+def test_a_command_ends_by_any_signal_while_it_is_imported(home: Path, number: signal.Signals, module: str):
+    command = [sys.executable, "-X", "importtime", *main_py(f"fit {QUICK} --trainer.max_epochs 4000", home)]
+    with started(command, home) as process:
+        assert process.stderr is not None
+        assert any(line.split("|")[-1].strip() == module for line in process.stderr)  # each line once it is imported
+        process.send_signal(number)
+        said = [line for line in process.stderr if not line.startswith("import time:")]
+        process.communicate()
+    assert process.returncode == 128 + number
+    (line,) = said
+    assert line.startswith(("litspike: stopped", f"litspike: {NAMES[number]}"))
 
 
 def test_a_signal_that_is_ignored_stays_so():

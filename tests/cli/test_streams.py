@@ -12,7 +12,7 @@ import pytest
 
 from litspike.cli import main
 from litspike.cli.streams import standard_streams
-from tests.conftest import PROJECT, Cli
+from tests.conftest import LIMIT, PROJECT, Cli
 
 QUICK = "--data.train_points 20 --data.val_points 10 --trainer.max_epochs 3"
 
@@ -74,12 +74,12 @@ def test_a_command_without_streams_home_or_readers_ends_as_it_should(tmp_path: P
     environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "PYTHONUNBUFFERED")}
     closed = " ".join(f"{number}>&-" for number in range(3))
     done = subprocess.run(
-        ["sh", "-c", f'exec "$@" {closed}', "sh", *program], env=environment, timeout=120, check=False
+        ["sh", "-c", f'exec "$@" {closed}', "sh", *program], env=environment, timeout=LIMIT, check=False
     )
     assert done.returncode == 0
     read, write = os.pipe()
     os.close(read)
-    done = subprocess.run(program, stdout=write, stderr=subprocess.PIPE, text=True, env=environment, timeout=120)
+    done = subprocess.run(program, stdout=write, stderr=subprocess.PIPE, text=True, env=environment, timeout=LIMIT)
     os.close(write)
     assert done.stderr == "litspike: standard output was closed\n"
     assert done.returncode == 141

@@ -376,7 +376,7 @@ for number in list(range(12)) * 3:
     assert stored(number) == number
 """
     running = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(2)]
-    assert [process.wait(timeout=120) for process in running] == [0] * 2
+    assert [process.wait(timeout=600) for process in running] == [0] * 2
     names = [place.name for place in base.rglob("*") if place.is_file()]
     assert len(names) == 13
     assert not [name for name in names if name.endswith(".draft")]

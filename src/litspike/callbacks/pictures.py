@@ -90,7 +90,7 @@ class Drawing(Callback):
         self._end()
         if kept is None:
             return
-        counts = at_the_first(kept.confusion)  # all of them have to come here, whatever befell them
+        counts = at_the_first(trainer, kept.confusion)  # all of them have to come here, whatever befell them
         if not trainer.is_global_zero:
             return
         epoch = self.epoch(trainer)

@@ -35,7 +35,7 @@ class PredictionFile(BasePredictionWriter):
     ) -> None:
         """Write all batches, those of other processes too, in the first one."""
         columns = [dict(_columns(_checked(batch, pl_module))) for batch in predictions]
-        rows = rows_of_all([row for batch in columns for row in zip(*batch.values(), strict=True)])
+        rows = rows_of_all(trainer, [row for batch in columns for row in zip(*batch.values(), strict=True)])
         if not trainer.is_global_zero:
             return
         try:

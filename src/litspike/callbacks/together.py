@@ -24,9 +24,12 @@ def same_everywhere(trainer: Trainer, value: Any) -> bool:
     return trainer.strategy.reduce_boolean_decision(trainer.strategy.broadcast(value) == value)
 
 
-def at_the_first(value: Any) -> list[Any]:
-    """Every process's value, by rank, where this is the first process; nothing elsewhere. All have to call it."""
-    if not (distributed.is_available() and distributed.is_initialized()):
+def at_the_first(trainer: Trainer, value: Any) -> list[Any]:
+    """Every process's value, by rank, where this is the first process; nothing elsewhere. All have to call it.
+
+    Of a process that ends after an error it is its own value alone: the others may be anywhere, or gone.
+    """
+    if trainer.interrupted or not (distributed.is_available() and distributed.is_initialized()):
         return [value]
     values = [None] * distributed.get_world_size() if distributed.get_rank() == 0 else None
     distributed.gather_object(value, values)
@@ -44,11 +47,11 @@ def samples_of_all(samples: Tensor) -> Tensor:
     return together
 
 
-def rows_of_all(rows: list[Any]) -> list[Any]:
+def rows_of_all(trainer: Trainer, rows: list[Any]) -> list[Any]:
     """The rows of every process in the order in which their samples were dealt out, where this is the first process;
     nothing elsewhere. All have to call it.
     """
-    parts = at_the_first(rows)
+    parts = at_the_first(trainer, rows)
     together: list[Any] = [None] * sum(map(len, parts))
     for rank, part in enumerate(parts):
         together[rank :: len(parts)] = part

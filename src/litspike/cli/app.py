@@ -31,14 +31,15 @@ from litspike.cli.lean import BestCheckpoint, EmptyHooks, LastCheckpoint, NoProf
 from litspike.cli.messages import ParseError, named_settings, parser_message, users_mistake
 from litspike.cli.monitors import MonitorCheck, check_monitors
 from litspike.cli.origin import origin_of
+from litspike.cli.others import Others
 from litspike.cli.parser import Parser, ParserExit
 from litspike.cli.picture import DrawingTrainer, picture_files
-from litspike.cli.processes import SameEverywhere, check, end_the_others, end_together, place, stop_at_once
+from litspike.cli.processes import SameEverywhere, check, place, silent_after_an_error, stop_at_once
 from litspike.cli.record import RunRecord
 from litspike.cli.resume import KeptAxis, Resumption, check_left
 from litspike.cli.runs import BEST, LAST, Run, logs_folder, results_beside
 from litspike.cli.schedules import take_chains
-from litspike.cli.signals import Stopped
+from litspike.cli.signals import Stopped, before_the_end
 from litspike.cli.stranger import check_folder, limited, strangers
 from litspike.cli.suitable import Suitable
 from litspike.cli.switches import callbacks_of, check_switches, check_trial, into_file, keep_rows
@@ -231,6 +232,8 @@ class LitspikeCLI(LightningCLI):
             raise UserError(f"trainer: {error}") from error
         check(trainer)
         stop_at_once(trainer)
+        silent_after_an_error(trainer)
+        self._others = Others(trainer)
         return trainer
 
     def _callbacks(self, settings: dict[str, Any]) -> list[Callback]:
@@ -286,14 +289,19 @@ class LitspikeCLI(LightningCLI):
     def _run_subcommand(self, subcommand: str) -> None:
         if subcommand != "fit" and self.first:
             print(f"checkpoint: {self.ckpt_path}")
-        try:
-            super()._run_subcommand(subcommand)
-            end_together(self.trainer)
-        except BaseException:
-            if subcommand == "fit" and self.run is not None and not self._record.has_trained(self.trainer):
-                self.run.discard()
-            end_the_others(self.trainer)
-            raise
+        with before_the_end(self._leave):
+            try:
+                super()._run_subcommand(subcommand)
+                self._others.end_together()
+            except BaseException:
+                self._leave()
+                raise
+
+    def _leave(self) -> None:
+        """Leave nothing of a command that ends before its end: no other process, no run that never began."""
+        if self.subcommand == "fit" and self.run is not None and not self._record.has_trained(self.trainer):
+            self.run.discard()
+        self._others.end()
 
     def fit(self, **kwargs: Any) -> None:
         """Train, and note in the run's record how it ended."""

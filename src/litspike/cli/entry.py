@@ -13,6 +13,8 @@ from litspike.cli.signals import stoppable, undisturbed
 from litspike.cli.streams import standard_streams, written_out
 from litspike.settings import UserError
 
+COMPARE = "compare"
+
 
 def main(args: list[str] | None = None, home: Path | None = None) -> int:
     """Run one command line.
@@ -25,10 +27,21 @@ def main(args: list[str] | None = None, home: Path | None = None) -> int:
         The exit status: 0 for success, 1 for a mistake that a line on standard error explains, 2 for arguments that
         can't be parsed, 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP, 141 where standard output was closed.
     """
-    with standard_streams(), stoppable():
-        status = answered(lambda: _run(sys.argv[1:] if args is None else args, home))
-        undisturbed()
-        return written_out(status)
+    arguments = sys.argv[1:] if args is None else args
+    with standard_streams():
+        # what is raised while something is imported may be lost in it: here a signal ends the process, as it did before
+        if status := answered(lambda: _import_for(arguments)):
+            return written_out(status)
+        with stoppable():
+            status = answered(lambda: _run(arguments, home))
+            undisturbed()
+            return written_out(status)
+
+
+def _import_for(args: list[str]) -> int:
+    if args[:1] != [COMPARE]:
+        import litspike.cli.training  # noqa: F401  # Lightning takes seconds to import, and comparing needs none
+    return 0
 
 
 def _run(args: list[str], home: Path | None) -> int:
@@ -36,9 +49,9 @@ def _run(args: list[str], home: Path | None) -> int:
         current = Path.cwd()
     except FileNotFoundError:
         raise UserError("the current folder is gone: change into another one") from None
-    if args[:1] == ["compare"]:
+    if args[:1] == [COMPARE]:
         return compare(args[1:], home or current)
-    from litspike.cli.training import train  # Lightning takes seconds to import, and comparing needs none
+    from litspike.cli.training import train
 
     with importable(str(current)):
         return train(args, home or current, main)

@@ -8,30 +8,28 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.strategies import ParallelStrategy
-from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher, _SubprocessScriptLauncher
-from lightning.pytorch.trainer.connectors.signal_connector import _get_sigkill_signal
+from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 from torch import distributed
+from torchmetrics import Metric
 
 from litspike.cli.signals import PARENT
 from litspike.settings import UserError
 
 SECONDS = 5
 """How long a process that ends waits for what the others have to say."""
-PATIENCE = 60
-"""How long the first process waits for the end of those that have nothing left to do."""
 _LEFT, _SAID, _HEARD = "litspike/left", "litspike/said", "litspike/heard/"
 
 
@@ -100,6 +98,11 @@ class SameEverywhere(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compare the batches of training with those of the first process, which would be waited for."""
+        for module in pl_module.modules():
+            if isinstance(module, Metric):  # saving after an error asks for what it comes to
+                module.distributed_available_fn = _unless_interrupted(
+                    trainer, module.distributed_available_fn, lambda: False
+                )
         self._compare("training", trainer, trainer.num_training_batches)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -123,6 +126,26 @@ class SameEverywhere(Callback):
             )
 
 
+def silent_after_an_error(trainer: Trainer) -> None:
+    """Let a process that ends after an error ask the others nothing more: they may be anywhere, or gone.
+
+    Callbacks that save a checkpoint then would wait for them.
+    """
+    strategy: Any = trainer.strategy
+    for name, answer in (
+        ("barrier", lambda *_, **__: None),
+        *((name, lambda value, *_, **__: value) for name in ("broadcast", "reduce", "reduce_boolean_decision")),
+    ):
+        setattr(strategy, name, _unless_interrupted(trainer, getattr(strategy, name), answer))
+
+
+def _unless_interrupted(trainer: Trainer, ask: Callable[..., Any], answer: Callable[..., Any]) -> Callable[..., Any]:
+    def asks(*args: Any, **kwargs: Any) -> Any:
+        return (answer if trainer.interrupted else ask)(*args, **kwargs)
+
+    return asks
+
+
 def stop_at_once(trainer: Trainer) -> None:
     """Leave SIGTERM to :mod:`~litspike.cli.signals`.
 
@@ -130,30 +153,6 @@ def stop_at_once(trainer: Trainer) -> None:
     they do something else. What it does for SLURM is kept.
     """
     trainer._signal_connector._sigterm_notifier_fn = lambda *_: None  # type: ignore[method-assign]
-
-
-def end_together(trainer: Trainer) -> None:
-    """Leave the other processes when all of them have said everything: gloo aborts one that is spoken to no more."""
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return
-    trainer.strategy.barrier("end")
-    distributed.destroy_process_group()
-    launcher = trainer.strategy.launcher
-    if isinstance(launcher, _SubprocessScriptLauncher):
-        for process in launcher.procs:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(PATIENCE)
-        end_the_others(trainer)
-
-
-def end_the_others(trainer: Trainer) -> None:
-    """End the processes that Lightning started from this one, after an error here that they would wait to hear of."""
-    launcher = trainer.strategy.launcher
-    if isinstance(launcher, _SubprocessScriptLauncher):
-        launcher.kill(_get_sigkill_signal())
-        for process in launcher.procs:
-            process.wait()
-        launcher.procs.clear()  # Lightning watches this list, and would kill this process after them
 
 
 def to_say(line: str, lost: bool = False) -> str | None:
@@ -194,8 +193,14 @@ def to_say(line: str, lost: bool = False) -> str | None:
 
 
 def loss_of_another(error: Exception) -> str | None:
-    """What an error says of a process that is gone or no longer answers; None where it is about something else."""
+    """What an error says of a process that is gone or no longer answers; None where it is about something else.
+
+    Raises:
+        UserError: if the port on which processes meet isn't free.
+    """
     text = " ".join(str(error).split())
+    if isinstance(error, distributed.DistError) and (taken := re.search(r"port: (\d+).*EADDRINUSE", text)):
+        raise UserError(f"trainer: port {taken[1]} is used by another program: set MASTER_PORT to a free one")
     if isinstance(error, distributed.DistError) or (isinstance(error, RuntimeError) and "/gloo/" in text):
         return re.split(r"\. (?:This is typically|Exception raised)", text)[0].rpartition("] ")[2] or text
     return None

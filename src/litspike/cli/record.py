@@ -103,7 +103,7 @@ class RunRecord(Callback):
             rng["cuda"] = torch.cuda.get_rng_state()
         checkpoint[KEY] = {
             "config": self.config,
-            "rng": at_the_first(rng),
+            "rng": at_the_first(trainer, rng),
             "figures": {n: float(value) for n, value in trainer.callback_metrics.items() if n.startswith("val/")},
             "complete": _ends(trainer),
         }

@@ -50,7 +50,7 @@ class Resumption(Callback):
         checkpoint[KEY]["cut"] = ended and rest > 0
         if rest % trainer.accumulate_grad_batches:
             gradients = [None if p.grad is None else p.grad.detach().cpu() for p in pl_module.parameters()]
-            checkpoint[KEY]["gradients"] = at_the_first(gradients)
+            checkpoint[KEY]["gradients"] = at_the_first(trainer, gradients)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Take up what was kept. An allowance of time is that of one command: none of it is used up yet."""

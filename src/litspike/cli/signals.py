@@ -13,8 +13,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -26,6 +26,10 @@ ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if h
 
 _asked = False
 """Whether the process was asked to end, or ends by itself, and is not to be disturbed in it."""
+_lost: Lost | None = None
+"""What the next signal is about, where this process sends it to itself."""
+_before_the_end: Callable[[], None] | None = None
+"""What is left to do where the main thread can't."""
 
 
 class Stopped(BaseException):
@@ -42,13 +46,28 @@ class Stopped(BaseException):
         self.words = "interrupted" if number == signal.SIGINT else f"stopped by {signal.Signals(number).name}"
 
 
+class Lost(BaseException):
+    """A process that this one trains with has ended.
+
+    Args:
+        words: what is to be said of it; None where it said so itself.
+        seconds: how long this process may take to end.
+    """
+
+    status = 1
+
+    def __init__(self, words: str | None, seconds: float) -> None:
+        super().__init__(words)
+        self.words, self.seconds = words, seconds
+
+
 @contextmanager
 def stoppable() -> Iterator[None]:
     """Raise :class:`Stopped` for the first signal that comes, and end the process where nothing follows from it.
 
     Signals that are ignored, as ``nohup`` has it, stay so. Afterwards every handler is what it was.
     """
-    global _asked
+    global _asked, _lost
     if threading.current_thread() is not threading.main_thread():
         yield  # nothing can be handled here
         return
@@ -65,7 +84,27 @@ def stoppable() -> Iterator[None]:
         watch.close()
         for number, handler in before.items():
             signal.signal(number, handler)
-        _asked = asked
+        _asked, _lost = asked, None
+
+
+@contextmanager
+def before_the_end(leave: Callable[[], None]) -> Iterator[None]:
+    """Call a function where the process is ended because its main thread couldn't end it."""
+    global _before_the_end
+    before, _before_the_end = _before_the_end, leave
+    try:
+        yield
+    finally:
+        _before_the_end = before
+
+
+def lose(lost: Lost) -> None:
+    """Raise an error in the main thread, as a signal does; called in another thread."""
+    global _lost
+    handled = [number for number in ENDING if signal.getsignal(number) is _stop]
+    if handled and not _asked:
+        _lost = lost
+        os.kill(os.getpid(), handled[-1])
 
 
 def undisturbed() -> None:
@@ -78,7 +117,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
     global _asked
     if not _asked and not _requeues(frame):
         _asked = True
-        raise Stopped(number)
+        raise _lost or Stopped(number)
 
 
 def _requeues(frame: FrameType | None) -> bool:
@@ -116,7 +155,9 @@ class _Watch:
         while not self._ended.is_set():
             ready, _, _ = select.select([self._read], [], [], None if starter is None else 1.0)
             for number in self._read.recv(64) if ready else b"":
-                if number in ENDING and not self._ended.wait(SECONDS):
+                if number in ENDING and not self._ended.wait(_lost.seconds if _lost else SECONDS):
+                    if _lost is not None:
+                        _end(_lost.status, _lost.words)
                     _end(128 + number, f"{Stopped(number).words}, and ended after {SECONDS:g} s of waiting")
             if starter is not None and os.getppid() != starter:
                 starter = None
@@ -133,9 +174,12 @@ def _starter() -> int | None:
     return int(started) if started and os.environ.get("LOCAL_RANK", "0") != "0" else None
 
 
-def _end(status: int, line: str) -> Any:
+def _end(status: int, line: str | None) -> Any:
     """End at once."""
-    if os.environ.get("LOCAL_RANK", "0") == "0":
+    if line and os.environ.get("LOCAL_RANK", "0") == "0":
         os.write(2, f"litspike: {line}\n".encode())
+    if _before_the_end is not None:
+        with suppress(Exception):  # nothing may keep it from ending
+            _before_the_end()
     sys.stdout.flush()
     os._exit(status)

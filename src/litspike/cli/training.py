@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from torch import distributed
 
 from litspike.cli.app import LitspikeCLI
 from litspike.cli.call import Call
 from litspike.cli.ending import answered, say
 from litspike.cli.processes import loss_of_another, place, repeatable, to_say
 from litspike.cli.seeds import Command, run_seeds
+from litspike.cli.signals import Lost
 from litspike.cli.surroundings import one_voice, restored
 from litspike.settings import UserError
 
@@ -45,10 +47,17 @@ def _run(args: list[str], home: Path, command: Command) -> int:
         reason = loss_of_another(error)
         if reason is None:
             raise
-        onward = ": go on with `python main.py fit --ckpt_path last`" if "fit" in args else ""
-        _say(f"a process that trained with this one is gone ({reason}){onward}", lost=True)
-        return 1
+        return _lost(f"a process that trained with this one is gone ({reason})", args)
+    except Lost as lost:
+        return _lost(lost.words, args)
     return 0
+
+
+def _lost(words: str | None, args: list[str]) -> int:
+    if words:
+        began = "fit" in args and distributed.is_available() and distributed.is_initialized()
+        _say(f"{words}: go on with `python main.py fit --ckpt_path last`" if began else words, lost=True)
+    return Lost.status
 
 
 def _say(line: str, lost: bool = False) -> None:

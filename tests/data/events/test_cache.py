@@ -15,12 +15,14 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from litspike.data.events.binning import CELL, Cells
 from litspike.data.events.cache import CacheFile, cached
+from tests.conftest import LIMIT
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is not believed")
 KEY = bytes(range(32))
@@ -29,10 +31,17 @@ FORK = multiprocessing.get_context("fork")
 
 
 class Recorded:
-    """Recordings that count in a file how often they are read, and may be slow or deadly."""
+    """Recordings that count in a file how often they are read, and may be slow or deadly.
 
-    def __init__(self, log: Path, pause: float = 0.0, deadly: int | None = None) -> None:
-        self.log, self.pause, self.deadly = log, pause, deadly
+    Args:
+        log: the file.
+        pause: seconds that each takes.
+        deadly: the one that kills the process that reads it.
+        gate: what each waits for.
+    """
+
+    def __init__(self, log: Path, pause: float = 0.0, deadly: int | None = None, gate: Any = None) -> None:
+        self.log, self.pause, self.deadly, self.gate = log, pause, deadly, gate
 
     def __len__(self) -> int:
         return len(SIZES)
@@ -41,6 +50,7 @@ class Recorded:
         with self.log.open("a") as file:
             file.write(str(index))
         time.sleep(self.pause)
+        assert self.gate is None or self.gate.wait(LIMIT)
         if index == self.deadly:
             os.kill(os.getpid(), signal.SIGKILL)
         cells = np.empty(SIZES[index], CELL)
@@ -114,7 +124,7 @@ def test_a_file_of_something_else_under_this_name_is_not_believed(path: Path, re
 def test_a_process_killed_while_writing_leaves_nothing_that_is_believed(path: Path, tmp_path: Path, recorded: Recorded):
     process = FORK.Process(target=cached, args=(path, KEY, Recorded(tmp_path / "other", deadly=2)))
     process.start()
-    process.join(20)
+    process.join(LIMIT)
     assert process.exitcode == -signal.SIGKILL
     assert not path.exists()
     assert list(path.parent.glob(".set.cells.*"))
@@ -133,7 +143,7 @@ def test_processes_that_build_at_once_build_it_once(path: Path, tmp_path: Path):
     for process in processes:
         process.start()
     for process in processes:
-        process.join(30)
+        process.join(LIMIT)
     assert [process.exitcode for process in processes] == [0, 0, 0]
     assert slow.reads == "0123"
 
@@ -186,14 +196,17 @@ def test_a_process_that_waits_for_another_says_so(
     path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("litspike.data.events.cache._PATIENCE", 0.05)
-    slow = Recorded(tmp_path / "log", pause=0.2)
+    slow = Recorded(tmp_path / "log", gate=FORK.Event())
     process = FORK.Process(target=build_and_compare, args=(path, slow))
     process.start()
     while not slow.reads:
         time.sleep(0.01)
+    opens = logging.Handler()
+    monkeypatch.setattr(opens, "emit", lambda record: slow.gate.set())
+    monkeypatch.setattr(logging.getLogger("litspike"), "handlers", [opens])
     with caplog.at_level(logging.INFO, "litspike"):
         build_and_compare(path, slow)
-    process.join(20)
+    process.join(LIMIT)
     assert process.exitcode == 0
     assert caplog.messages == [f"another process bins the recordings into {path}: waiting for it"]
     assert slow.reads == "0123"
