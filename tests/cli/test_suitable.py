@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from litspike.cli.suitable import Suitable
+from litspike import LIF, Perceptron
+from litspike.cli.suitable import Suitable, _as_evaluated
 from litspike.tasks import BinaryCrossEntropy
 from tests.conftest import Cli, runs
 
@@ -263,3 +265,15 @@ def test_no_batch_is_checked_again_where_all_labels_were_seen(cli: Cli, files: P
 )
 def test_data_of_ones_own_without_validation(cli: Cli, files: Path, of: str, line: str):
     assert cli(f"fit {QUICK} --data data_of_my_own.Alone --data.of {of}").error_line.startswith(line)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_look_at_one_sample_leaves_every_module_in_its_mode(fails: bool):
+    network = Perceptron([2, 4, 1], LIF())
+    network.layers[1].eval()
+    before = {name: module.training for name, module in network.named_modules()}
+    with suppress(ValueError), _as_evaluated(network):
+        assert not any(module.training for module in network.modules())
+        if fails:
+            raise ValueError
+    assert {name: module.training for name, module in network.named_modules()} == before

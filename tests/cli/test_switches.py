@@ -115,6 +115,26 @@ def test_a_value_without_sense_is_refused_in_a_line_that_names_it(cli: Cli, home
     assert runs(home) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("gradient_clip_val", value) for value in ("-1", ".nan", ".inf", "-.inf", "0")),
+        *(
+            (name, value)
+            for name in ("max_time", "val_check_interval")
+            for value in ("'-00:00:00:05'", "{seconds: -3}")
+        ),
+        ("max_time", "00:00:00:00"),
+        ("val_check_interval", "50"),  # more than the batches of an epoch
+        ("val_check_interval", "1.0e+30"),
+    ],
+)
+def test_a_number_or_time_without_sense_is_refused_in_a_line(cli: Cli, home: Path, name: str, value: str):
+    (home / "mine.yaml").write_text(f"trainer: {{{name}: {value}}}")
+    assert cli(f"fit {QUICK} -c {home}/mine.yaml").error_line.startswith(f"trainer.{name}: ")
+    assert runs(home, "mine") == []
+
+
 @pytest.mark.parametrize("typed", WORKING)
 def test_a_switch_of_the_trainers_works(cli: Cli, home: Path, typed: str):
     ran = cli(f"fit {QUICK} {typed}")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import math
 import warnings
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +35,26 @@ def _above(limit: float) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and value > limit
 
 
+def _lasts(value: Any) -> bool:
+    """Whether it is a time above 0 in one of Lightning's forms, or none of these at all."""
+    try:
+        if isinstance(value, str):
+            days, hours, minutes, seconds = (int(part) for part in value.split(":") if part.isdigit())
+            value = timedelta(days, hours=hours, minutes=minutes, seconds=seconds) if value.count(":") == 3 else None
+        elif isinstance(value, dict):
+            value = timedelta(**value)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return value is not None and (not isinstance(value, timedelta) or value > timedelta())
+
+
 _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "accumulate_grad_batches": (_above(0), "is not at least 1"),
     "check_val_every_n_epoch": (_above(0), "is not at least 1; null validates by val_check_interval alone"),
     "log_every_n_steps": (_above(0), "is not at least 1; null logs once an epoch"),
-    "gradient_clip_val": (_above(0), "is not above 0; null clips nothing"),
+    "gradient_clip_val": (lambda value: 0 < value < math.inf, "is no number above 0; null clips nothing"),
+    "max_time": (_lasts, "is no time above 0, as 00:12:00:00 for 12 hours or {hours: 12}"),
+    "val_check_interval": (_lasts, "is no time above 0, as 00:00:30:00 for 30 minutes or {minutes: 30}"),
     "reload_dataloaders_every_n_epochs": (_above(-1), "is below 0"),
     "min_epochs": (_above(-1), "is below 0"),
     "min_steps": (_above(-1), "is below 0"),

@@ -41,6 +41,10 @@ def _run(args: list[str], home: Path, command: Command) -> int:
         LitspikeCLI(args, home)
     except MisconfigurationException as error:
         raise UserError(str(error)) from error
+    except ValueError as error:
+        if "`val_check_interval`" in str(error):  # it is above the batches of an epoch
+            raise UserError(f"trainer.val_check_interval: {' '.join(str(error).split())}") from error
+        raise
     except RuntimeError as error:
         if str(error).startswith("Early stopping conditioned on metric"):  # it names the figures there are
             raise UserError(f"trainer.callbacks: {error}") from error
