@@ -199,7 +199,7 @@ class Neuron(Declared, NeuronLayer):
                 shape, or a state or parameter another dtype or device; if the fused engine is asked for by name and
                 can't run the model.
         """
-        start = self.start(current, steps) if state is None else state
+        start = self.start(current, steps) if state is None else self._given(state)
         rule = self._rule
         output, states = run(
             rule.step, rule, current, start, self.values("constants"), self.engine, type(self).__name__, steps
@@ -209,7 +209,7 @@ class Neuron(Declared, NeuronLayer):
     @torch.no_grad()
     def distance(self, current: Tensor, state: Any = None, steps: int | None = None) -> Tensor | None:
         """See :class:`~litspike.neurons.layer.NeuronLayer`."""
-        start = self.start(current, steps) if state is None else state
+        start = self.start(current, steps) if state is None else self._given(state)
         rule = Rule(_Distance(self._rule.step.__self__).step, (_Distance, self._rule))
         try:
             return run(
@@ -217,6 +217,16 @@ class Neuron(Declared, NeuronLayer):
             )[0]
         except _NeverFires:
             return None
+
+    def _given(self, state: Any) -> Sequence[Tensor]:
+        """A state, which must have an entry for each of :attr:`rest`."""
+        if not isinstance(state, (tuple, list)) or len(state) != len(self.rest):
+            given = (
+                f"{type(state).__name__} of {len(state)}" if isinstance(state, (tuple, list)) else type(state).__name__
+            )
+            wanted = f"{type(self).__name__}.State({', '.join(self.rest)})"
+            raise UserError(f"{type(self).__name__}: the state is a {given}; it must be a {wanted}, or None for rest")
+        return state
 
     def start(self, current: Tensor, steps: int | None = None) -> Sequence[Tensor | float]:
         """The states at rest before ``current``: a number for all neurons, or [B, *] where parameters are learned."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -66,7 +67,7 @@ class Classification(Task):
 
     def make_figures(self) -> Figures:
         """Loss and accuracy."""
-        return Figures(Score("accuracy", lambda logits, labels: self.loss.predictions(logits) == labels))
+        return Figures(Score("accuracy", partial(_hits, self.loss)))
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Sample (where it is small), label, predicted class and probabilities, each with first dimension B."""
@@ -75,3 +76,8 @@ class Classification(Task):
         sample = {"x": x} if x[0].numel() <= MOST_INPUTS else {}
         classes = {"class": self.loss.predictions(logits).int()}
         return {**sample, "label": y.int(), "probability": self.loss.probabilities(logits), **classes}
+
+
+def _hits(loss: ClassificationLoss, logits: Tensor, labels: Tensor) -> Tensor:
+    """Which samples are classified right."""
+    return loss.predictions(logits) == labels

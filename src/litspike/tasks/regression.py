@@ -95,8 +95,8 @@ class Regression(Task):
     def make_figures(self) -> Figures:
         """Loss, mean absolute error and root of the mean squared error."""
         return Figures(
-            Score("mae", lambda values, targets: _errors(values, targets).abs().mean(1)),
-            Score("rmse", lambda values, targets: _errors(values, targets).square().mean(1), torch.sqrt),
+            Score("mae", _absolute),
+            Score("rmse", _squared, torch.sqrt),
         )
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
@@ -108,3 +108,11 @@ class Regression(Task):
 def _errors(values: Tensor, targets: Tensor) -> Tensor:
     """What each value is off by, one row a sample, [B, ·]."""
     return (values - targets.reshape(values.shape)).flatten(1)
+
+
+def _absolute(values: Tensor, targets: Tensor) -> Tensor:
+    return _errors(values, targets).abs().mean(1)
+
+
+def _squared(values: Tensor, targets: Tensor) -> Tensor:
+    return _errors(values, targets).square().mean(1)
