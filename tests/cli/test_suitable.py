@@ -277,3 +277,11 @@ def test_the_look_at_one_sample_leaves_every_module_in_its_mode(fails: bool):
         if fails:
             raise ValueError
     assert {name: module.training for name, module in network.named_modules()} == before
+
+
+@pytest.mark.parametrize("typed", ["--model.network.sizes [3,1]", "--model.optimizer torch.optim.SparseAdam"])
+def test_a_fit_that_comes_to_no_step_names_no_folder(cli: Cli, home: Path, typed: str):
+    refused = cli(f"fit {QUICK} --data.train_points 20 {typed}")
+    assert refused.status == 1
+    assert "run: " not in refused.out
+    assert runs(home) == []
