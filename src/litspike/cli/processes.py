@@ -99,7 +99,7 @@ class SameEverywhere(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compare the batches of training with those of the first process, which would be waited for."""
         for module in pl_module.modules():
-            if isinstance(module, Metric):  # saving after an error asks for what it comes to
+            if isinstance(module, Metric) and trainer.world_size > 1:  # saving after an error asks for what it comes to
                 module.distributed_available_fn = _unless_interrupted(
                     trainer, module.distributed_available_fn, lambda: False
                 )
