@@ -168,3 +168,23 @@ def test_a_loader_that_can_not_go_on_inside_an_epoch_is_said_in_a_line(cli: Cli,
     with warnings.catch_warnings():
         warnings.simplefilter("error", LitspikeWarning)  # between two epochs
         assert cli("fit --ckpt_path last --trainer.max_steps 9 --trainer.max_epochs 3").status == 0
+
+
+def test_a_checkpoint_of_weights_alone_brings_its_configuration_and_one_without_says_so(cli: Cli, home: Path):
+    kept = home / "kept"
+    (home / "mine.yaml").write_text(
+        "trainer: {callbacks: [{class_path: lightning.pytorch.callbacks.ModelCheckpoint, init_args: "
+        f"{{dirpath: {kept}, save_weights_only: true}}}}]}}\n"
+        "model: {init_args: {network: {init_args: {neuron: {init_args: {decay: 0.3}}}}}}\n"
+    )
+    small = "--trainer.max_epochs 1 --data.train_points 20 --data.val_points 20"
+    assert cli(f"fit -c {home}/mine.yaml {small}").status == 0
+    (path,) = kept.glob("*.ckpt")
+    whole = torch.load(path, weights_only=True)
+    assert "optimizer_states" not in whole
+    assert "decay: 0.3" in whole["litspike"]["config"]
+    assert cli(f"test --ckpt_path {path}").err == ""
+    del whole["litspike"]
+    torch.save(whole, home / "bare.ckpt")
+    with pytest.warns(LitspikeWarning, match="bare.ckpt holds no configuration"):
+        assert cli(f"test --ckpt_path {home}/bare.ckpt").status == 0

@@ -157,6 +157,9 @@ class LitspikeCLI(LightningCLI):
     def _configuration(self, files: list[dict[str, Any]]) -> dict[str, Any]:
         """The checkpoint's, or what of a stranger's is taken over; from then on its limits hold."""
         config = checkpoints.configuration(self.checkpoint)
+        if not config and self.first:
+            said = "holds no configuration: the settings are those of the default, the files and the command line"
+            warnings.warn(f"{self.ckpt_path} {said}", LitspikeWarning, stacklevel=2)
         if self.checkpoint.own:
             return config
         assert self.ckpt_path is not None
@@ -210,7 +213,8 @@ class LitspikeCLI(LightningCLI):
         plugins = settings["plugins"] or []
         plugins = plugins if isinstance(plugins, list) else [plugins]
         if self.subcommand == "fit" or not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
-            settings["plugins"] = [*plugins, checkpoints.AtomicCheckpointIO()]
+            config = self._record.config if self.subcommand == "fit" else None
+            settings["plugins"] = [*plugins, checkpoints.AtomicCheckpointIO(config)]
         if settings["logger"] in (None, True):
             settings["logger"] = False
             if self.subcommand in ("fit", "test") and (self.run is not None or not self.first):

@@ -127,11 +127,20 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes beside the file and then puts it in place, so that a kill at any moment leaves the old or the new one.
 
     What it writes is signed, and what it reads is checked: see :mod:`litspike.cli.signature`.
+
+    Args:
+        config: the run's configuration, for checkpoints of weights alone, which callbacks put nothing into.
     """
+
+    def __init__(self, config: str | None = None) -> None:
+        super().__init__()
+        self.config = config
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Save, or raise :class:`UserError` where the disk does not take it; the file there before stays whole."""
         target = Path(path)
+        if self.config is not None and KEY not in checkpoint:
+            checkpoint = {**checkpoint, KEY: {"config": self.config}}
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with replacing(target) as draft:
