@@ -15,7 +15,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from torch import distributed
 
-from litspike.cli import others
+from litspike.cli import others, signals
 from litspike.cli.others import Others
 from litspike.cli.signals import Lost, stoppable
 from tests.conftest import LIMIT, PROJECT, runs
@@ -42,6 +42,8 @@ def trainer(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     monkeypatch.setattr(launcher, "_call_children_scripts", start)
     monkeypatch.setattr(others, "SECONDS", 0.1)
+    monkeypatch.setattr(others, "AT_ONCE", LIMIT)  # or a busy machine's pause would end the tests themselves
+    monkeypatch.setattr(signals, "SECONDS", LIMIT)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # else the launcher sets torch's threads
     return started
 

@@ -98,7 +98,7 @@ def test_a_class_that_cant_be_had(cli: Cli, code: Path, typed: str, line: str):
 
 def test_an_interval_longer_than_the_epoch_is_refused_in_lightnings_words(cli: Cli, home: Path):
     line = cli(f"fit {QUICK} --trainer.val_check_interval 20").error_line
-    assert line.startswith("trainer: `val_check_interval` (20) must be less than or equal")
+    assert line.startswith("trainer.val_check_interval: `val_check_interval` (20) must be less than or equal")
     assert runs(home) == []
 
 

@@ -57,6 +57,12 @@ def wait_for(process: subprocess.Popen[str], start: str) -> None:
     raise AssertionError(process.communicate())
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The forced end waits: on a busy machine it would be that of the tests themselves."""
+    monkeypatch.setattr(signals, "SECONDS", LIMIT)
+
+
 @pytest.mark.parametrize("starter", [[sys.executable], TORCHRUN], ids=["lightning", "torchrun"])
 def test_the_readmes_commands_for_two_processes_run_as_they_stand(home: Path, starter: list[str]):
     with started([*starter, *main_py(f"fit {DDP} --trainer.max_epochs 2", home)], home) as process:

@@ -114,6 +114,8 @@ def test_others_who_read_yaml_are_left_alone():
     [
         ("trainer: [1, 2]", "trainer: [1, 2] is no group of settings"),
         ("trainer: 3", "trainer: 3 is no group of settings"),
+        ("trainer:", "trainer: it is empty: leave it out, or name a setting in it"),
+        ("console: null", "console: it is empty: leave it out, or name a setting in it"),
         ("checkpoint: text", "checkpoint: 'text' is no group of settings"),
         ("seeds: 3", "seeds: it belongs on the command line, not into a file: --seeds 3"),
         ("ckpt_path: last", "ckpt_path: it belongs on the command line, not into a file: --ckpt_path last"),

@@ -38,8 +38,9 @@ def check_form(call: Call, files: list[dict[str, Any]], known: list[str]) -> Non
     groups = {name.split(".")[0] for name in known if "." in name}
     for settings in files:
         for name, value in settings.items():
-            if name in groups and value is not None and not isinstance(value, dict):
-                raise UserError(f"{name}: {value!r} is no group of settings")
+            if name in groups and not isinstance(value, dict):
+                empty = "it is empty: leave it out, or name a setting in it"
+                raise UserError(f"{name}: {empty if value is None else f'{value!r} is no group of settings'}")
             _check_classes(name, value)
             if name in _OF_ONE_CALL and value is not None:
                 raise UserError(f"{name}: it belongs on the command line, not into a file: --{name} {value}")
