@@ -24,6 +24,7 @@ PARENT = "LITSPIKE_PARENT"
 """The environment variable in which a process that starts others leaves them its number."""
 ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
+_handling = threading.Lock()
 _asked = False
 """Whether the process was asked to end, or ends by itself, and is not to be disturbed in it."""
 _lost: Lost | None = None
@@ -82,9 +83,10 @@ def stoppable() -> Iterator[None]:
     finally:
         _asked = True
         watch.close()
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        _asked, _lost = asked, None
+        with _handling:  # no thread sends a signal that another handler would get
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            _asked, _lost = asked, None
 
 
 @contextmanager
@@ -101,10 +103,11 @@ def before_the_end(leave: Callable[[], None]) -> Iterator[None]:
 def lose(lost: Lost) -> None:
     """Raise an error in the main thread, as a signal does; called in another thread."""
     global _lost
-    handled = [number for number in ENDING if signal.getsignal(number) is _stop]
-    if handled and not _asked:
-        _lost = lost
-        os.kill(os.getpid(), handled[-1])
+    with _handling:
+        handled = [number for number in ENDING if signal.getsignal(number) is _stop]
+        if handled and not _asked:
+            _lost = lost
+            os.kill(os.getpid(), handled[-1])
 
 
 def undisturbed() -> None:
@@ -159,7 +162,7 @@ class _Watch:
                     if _lost is not None:
                         _end(_lost.status, _lost.words)
                     _end(128 + number, f"{Stopped(number).words}, and ended after {SECONDS:g} s of waiting")
-            if starter is not None and os.getppid() != starter:
+            if starter is not None and os.getppid() != starter and not self._ended.is_set():
                 starter = None
                 os.kill(os.getpid(), signal.SIGTERM)
 
