@@ -230,6 +230,25 @@ def test_a_second_signal_disturbs_no_process_that_ends(capsys: pytest.CaptureFix
     assert capsys.readouterr().err == "litspike: stopped by SIGTERM\n"
 
 
+def test_a_signal_that_the_main_thread_does_not_notice_is_sent_again(monkeypatch: pytest.MonkeyPatch):
+    heard: list[int] = []
+    stop = signals._stop
+
+    def second_time(number: int, frame: object) -> None:  # as where the first came just before a wait began
+        heard.append(number)
+        if len(heard) > 1:
+            stop(number, None)
+
+    def stopped_and_waiting() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        threading.Event().wait(LIMIT)
+
+    monkeypatch.setattr(signals, "_stop", second_time)
+    with pytest.raises(Stopped), stoppable():
+        stopped_and_waiting()
+    assert heard == [signal.SIGTERM] * 2
+
+
 def test_the_handlers_are_what_they_were_before():
     handlers = {number: signal.getsignal(number) for number in signals.ENDING}
     with pytest.raises(Stopped), stoppable():

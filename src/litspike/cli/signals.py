@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -20,6 +21,8 @@ from typing import Any
 
 SECONDS = 10.0
 """How long a process that was asked to end may take for it."""
+_AGAIN = 0.2
+"""Seconds after which a main thread that hasn't heard a signal is asked again."""
 PARENT = "LITSPIKE_PARENT"
 """The environment variable in which a process that starts others leaves them its number."""
 ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -158,13 +161,26 @@ class _Watch:
         while not self._ended.is_set():
             ready, _, _ = select.select([self._read], [], [], None if starter is None else 1.0)
             for number in self._read.recv(64) if ready else b"":
-                if number in ENDING and not self._ended.wait(_lost.seconds if _lost else SECONDS):
+                if number in ENDING and not self._main_ends(number, _lost.seconds if _lost else SECONDS):
                     if _lost is not None:
                         _end(_lost.status, _lost.words)
                     _end(128 + number, f"{Stopped(number).words}, and ended after {SECONDS:g} s of waiting")
             if starter is not None and os.getppid() != starter and not self._ended.is_set():
                 starter = None
                 os.kill(os.getpid(), signal.SIGTERM)
+
+    def _main_ends(self, number: int, seconds: float) -> bool:
+        """Whether the main thread comes to its end in time; it is asked again until it has heard.
+
+        A signal that comes between its last look and a wait that begins does not interrupt that wait.
+        """
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if self._ended.wait(min(left, _AGAIN)):
+                return True
+            if not _asked:
+                signal.pthread_kill(threading.main_thread().ident or 0, number)
+        return self._ended.is_set()
 
 
 def _starter() -> int | None:
