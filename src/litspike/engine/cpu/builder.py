@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -79,6 +79,28 @@ class Vectors:
         left.add_incoming(rest, b.block)
         b.cbranch(b.icmp_unsigned("!=", rest, mask.type(0)), body, after)
         b.position_at_end(after)
+
+    def accumulated(
+        self, start: Sequence[Any], first: Any, stop: Any, add: Callable[[Any, Sequence[Any]], list[Any]]
+    ) -> list[Any]:
+        """A loop from ``first`` to ``stop`` that keeps sums in registers."""
+        b, before = self.builder, self.builder.block
+        head, body, after = (b.append_basic_block(f"sum.{part}") for part in ("head", "body", "exit"))
+        b.branch(head)
+        b.position_at_end(head)
+        number = b.phi(INTEGER)
+        number.add_incoming(first, before)
+        sums = [b.phi(self.vector) for _ in start]
+        for total, value in zip(sums, start, strict=True):
+            total.add_incoming(value, before)
+        b.cbranch(b.icmp_signed("<", number, stop), body, after)
+        b.position_at_end(body)
+        for total, value in zip(sums, add(number, sums), strict=True):
+            total.add_incoming(value, b.block)
+        number.add_incoming(b.add(number, INTEGER(1)), b.block)
+        b.branch(head)
+        b.position_at_end(after)
+        return sums
 
     def splat(self, number: float) -> Any:
         """A constant vector of one number."""

@@ -41,7 +41,7 @@ class FeedbackWriter(Vectors):
                 first = b.mul(slab, self.width)
                 weight = b.mul(first, size)
                 start = [self._at("bias", b.add(first, offset)) for offset in self._offsets()]
-                sums = self._accumulated(start, INTEGER(0), many, lambda event, sums: self._event(
+                sums = self.accumulated(start, INTEGER(0), many, lambda event, sums: self._event(
                     event, sums, source, base, events, weight
                 ))  # fmt: skip
                 self._write(sums, target, b.add(base, first), b.sub(size, first), room)
@@ -75,7 +75,7 @@ class FeedbackWriter(Vectors):
                 result += [self.fma(value, w, total) for w, total in zip(row, mine, strict=True)]
             return result
 
-        sums = self._accumulated([self.splat(0.0)] * (many * SLAB), INTEGER(0), size, add)
+        sums = self.accumulated([self.splat(0.0)] * (many * SLAB), INTEGER(0), size, add)
         for number, base in enumerate(bases):
             mine = sums[number * SLAB : (number + 1) * SLAB]
             self._write(mine, target, b.add(base, first), b.sub(size, first), room)
@@ -111,28 +111,6 @@ class FeedbackWriter(Vectors):
         place = b.add(weight, b.mul(j, self.width))
         pieces = [self._at("weight", b.add(place, offset)) for offset in self._offsets()]
         return [b.fadd(total, b.fmul(piece, value)) for total, piece in zip(sums, pieces, strict=True)]
-
-    def _accumulated(
-        self, start: Sequence[Any], first: Any, stop: Any, add: Callable[[Any, Sequence[Any]], list[Any]]
-    ) -> list[Any]:
-        """A loop from ``first`` to ``stop`` that keeps sums in registers."""
-        b, before = self.builder, self.builder.block
-        head, body, after = (b.append_basic_block(f"sum.{part}") for part in ("head", "body", "exit"))
-        b.branch(head)
-        b.position_at_end(head)
-        number = b.phi(INTEGER)
-        number.add_incoming(first, before)
-        sums = [b.phi(self.vector) for _ in start]
-        for total, value in zip(sums, start, strict=True):
-            total.add_incoming(value, before)
-        b.cbranch(b.icmp_signed("<", number, stop), body, after)
-        b.position_at_end(body)
-        for total, value in zip(sums, add(number, sums), strict=True):
-            total.add_incoming(value, b.block)
-        number.add_incoming(b.add(number, INTEGER(1)), b.block)
-        b.branch(head)
-        b.position_at_end(after)
-        return sums
 
     def _write(self, sums: Sequence[Any], target: Any, place: Any, left: Any, room: Any) -> None:
         """Write a slab's row, of which only what is left belongs to the sample."""

@@ -224,32 +224,20 @@ class Writer(Vectors):
             yield b.zext(b.load(self._at("indices", event, self.index), typ=self.index), INTEGER)
 
     def _over_events(self, row: Any, weight: Any, begin: Sequence[Any]) -> list[Any]:
-        """The sums of a slab's row of the weight over the events of a row, kept in registers."""
+        """The sums of a slab's row of the weight over the events of a row."""
         b = self.builder
+
+        def add(event: Any, sums: Sequence[Any]) -> list[Any]:
+            j = b.zext(b.load(self._at("indices", event, self.index), typ=self.index), INTEGER)
+            place = b.add(weight, b.mul(j, INTEGER(self.form.width)))
+            pieces = [self._load("packed", b.add(place, offset), self.vector) for offset in self._offsets()]
+            if self.form.valued:
+                value = self.spread(self._load("x", b.add(b.mul(row, self.given["inputs"]), j), self.real))
+                pieces = [b.fmul(piece, value) for piece in pieces]
+            return [b.fadd(total, piece) for total, piece in zip(sums, pieces, strict=True)]
+
         first, stop = (b.load(self._at(name, row, INTEGER), typ=INTEGER) for name in ("begins", "ends"))
-        before = b.block
-        head, body, after = (b.append_basic_block(f"event.{part}") for part in ("head", "body", "exit"))
-        b.branch(head)
-        b.position_at_end(head)
-        event = b.phi(INTEGER)
-        event.add_incoming(first, before)
-        sums = [b.phi(self.vector) for _ in begin]
-        for total, value in zip(sums, begin, strict=True):
-            total.add_incoming(value, before)
-        b.cbranch(b.icmp_signed("<", event, stop), body, after)
-        b.position_at_end(body)
-        j = b.zext(b.load(self._at("indices", event, self.index), typ=self.index), INTEGER)
-        place = b.add(weight, b.mul(j, INTEGER(self.form.width)))
-        value = None
-        if self.form.valued:
-            value = self.spread(self._load("x", b.add(b.mul(row, self.given["inputs"]), j), self.real))
-        for offset, total in zip(self._offsets(), sums, strict=True):
-            piece = self._load("packed", b.add(place, offset), self.vector)
-            total.add_incoming(b.fadd(total, piece if value is None else b.fmul(piece, value)), b.block)
-        event.add_incoming(b.add(event, INTEGER(1)), b.block)
-        b.branch(head)
-        b.position_at_end(after)
-        return sums
+        return self.accumulated(begin, first, stop, add)
 
     def _append_one(self, j: Any, place: Any) -> None:
         b = self.builder
