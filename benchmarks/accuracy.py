@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from litspike.cli.app import LitspikeCLI
-from litspike.cli.call import Call
+from litspike.cli.arguments import Call
+from litspike.cli.process_state import one_voice
 from litspike.cli.seeds import group_folder, run_seeds
-from litspike.cli.surroundings import one_voice
 from litspike.data import TensorDataModule
 from litspike.tasks import Regression
 

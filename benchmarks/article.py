@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from litspike.cli.app import LitspikeCLI
-from litspike.cli.surroundings import one_voice
+from litspike.cli.process_state import one_voice
 
 PROJECT = Path(__file__).resolve().parent.parent
 SILENT = ["--console.epochs", "false", "--console.table", "false", "--pictures.every", "0"]

@@ -26,7 +26,7 @@ import numpy as np
 from lightning import Callback, LightningModule, Trainer
 
 from litspike.cli.app import LitspikeCLI
-from litspike.cli.surroundings import one_voice
+from litspike.cli.process_state import one_voice
 from litspike.data import EventDataModule
 from litspike.data.events.binning import Events, Sensor
 

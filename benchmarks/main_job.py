@@ -76,7 +76,7 @@ def run_job(job: str, epochs: int) -> None:
     if job == "bare":
         import torch  # noqa: F401  # before the clock starts
     else:
-        import litspike.cli.training  # noqa: F401  # before the clock starts
+        import litspike.cli.execute  # noqa: F401  # before the clock starts
     start = time.perf_counter()
     {"bare": bare_loop, "ours": ours}[job](epochs)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

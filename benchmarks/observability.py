@@ -25,7 +25,7 @@ OFF = ["--checkup.every", "0", "--pictures.every", "0"]
 
 def fit(arguments: list[str]) -> None:
     """Run `fit` in this process, and print the seconds that it took."""
-    import litspike.cli.training  # noqa: F401  # before the clock starts
+    import litspike.cli.execute  # noqa: F401  # before the clock starts
     from litspike.cli import main
 
     with tempfile.TemporaryDirectory() as logs:

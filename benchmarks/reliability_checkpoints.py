@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.reliability import Outcomes, Section
 from litspike.cli import main
-from litspike.cli.checkpoints import read
+from litspike.runs.checkpoints import read
 from litspike.settings import UserError
 
 PROJECT = Path(__file__).resolve().parent.parent

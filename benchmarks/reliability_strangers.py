@@ -15,7 +15,7 @@ import yaml
 
 from benchmarks.reliability import Outcomes, Section
 from benchmarks.reliability_checkpoints import command, project
-from litspike.cli.contents import KEY
+from litspike.runs.contents import KEY
 
 MODULE = """
 from pathlib import Path
@@ -24,7 +24,7 @@ Path("imported").touch()
 class Neuron(LIF): pass
 def make(*args, **kwargs): Path("called").touch()
 """
-RUN = {"class_path": "litspike.cli.runs.Run", "init_args": {"folder": "written"}}
+RUN = {"class_path": "litspike.runs.folder.Run", "init_args": {"folder": "written"}}
 LOGGER = {"class_path": "lightning.pytorch.loggers.CSVLogger", "init_args": {"save_dir": "written"}}
 ARCHIVE = {"class_path": "zipfile.ZipFile", "init_args": {"file": "made.zip", "mode": "w"}}
 POOL = {"class_path": "multiprocessing.pool.ThreadPool", "init_args": {"processes": 1, "initializer": "theirs.make"}}
@@ -40,7 +40,7 @@ STRANGE: dict[str, Any] = {
     "a class that calls": POOL,
     "a class that runs a command": {"class_path": "imaplib.IMAP4_stream", "init_args": {"command": "touch ran"}},
     "a module's module": {"class_path": "litspike.neurons.base.torch.os.system"},
-    "litspike's own function": "litspike.cli.entry.main",
+    "litspike's own function": "litspike.cli.main.main",
     "litspike's own folder": RUN,
     "Lightning's logger": LOGGER,
     "a metric that downloads": {"class_path": "torchmetrics.image.fid.FrechetInceptionDistance"},

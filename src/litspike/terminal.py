@@ -1,8 +1,14 @@
-"""The console that tables are printed on."""
+"""What is printed: lines for all processes of a training, and the console that tables are printed on."""
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING
+
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from lightning import Trainer
 
 
 class Terminal(Console):
@@ -11,3 +17,14 @@ class Terminal(Console):
     def on_broken_pipe(self) -> None:
         """Raise the error that is being handled."""
         raise
+
+
+def say(trainer: Trainer, line: str) -> None:
+    """Print a line, once for all processes, above the progress bar where there is one."""
+    if trainer.is_global_zero:
+        bar = trainer.progress_bar_callback
+        if bar is None:
+            sys.stdout.write(f"{line}\n")  # in one piece, and whoever reads it through a pipe sees it now
+            sys.stdout.flush()
+        else:
+            bar.print(line)

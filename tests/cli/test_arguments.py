@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from litspike.cli.call import Call
+from litspike.cli.arguments import Call
 from tests.conftest import Cli, runs
 
 QUICK = "--data.train_points 50 --data.val_points 50 --pictures.every 0"

@@ -9,7 +9,7 @@ import pytest
 from lightning.pytorch.callbacks import LearningRateMonitor, RichProgressBar, TQDMProgressBar
 
 from litspike.callbacks import FitProgress
-from litspike.cli.bars import choose_bar
+from litspike.cli.trainer.progress import choose_bar
 from tests.conftest import Cli
 
 MONITOR = LearningRateMonitor()

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from litspike.cli import main
-from litspike.cli.ending import MOST_CHARACTERS, answered, one_line
+from litspike.cli.errors import MOST_CHARACTERS, answered, one_line
 from litspike.settings import UserError, whole
 from tests.conftest import Cli, runs
 

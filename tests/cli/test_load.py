@@ -9,9 +9,9 @@ import pytest
 import torch
 
 import litspike
-from litspike.cli import checkpoints
 from litspike.data import HalfPlane
 from litspike.data.labels import Values
+from litspike.runs import checkpoints
 from litspike.tasks import Classification
 from tests.conftest import Cli, runs
 

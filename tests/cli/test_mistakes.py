@@ -13,7 +13,7 @@ import torch
 from lightning import LightningModule, Trainer
 
 from litspike.callbacks import Console
-from litspike.cli.surroundings import one_voice
+from litspike.cli.process_state import one_voice
 from litspike.settings import LitspikeWarning
 from tests.conftest import Cli, runs
 

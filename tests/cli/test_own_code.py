@@ -104,7 +104,7 @@ def test_an_interval_longer_than_the_epoch_is_refused_in_lightnings_words(cli: C
 
 def test_weights_that_are_no_numbers_are_not_used(cli: Cli, code: Path, monkeypatch: pytest.MonkeyPatch):
     with monkeypatch.context() as patch:
-        for place in ("litspike.tasks.task", "litspike.cli.suitable"):
+        for place in ("litspike.tasks.task", "litspike.cli.check.sample"):
             patch.setattr(f"{place}.check_finite", lambda *_: None)
         assert cli(FIT, "train").status == 0
     for command in ("test", "validate", "picture", "fit --ckpt_path last --trainer.max_epochs 3"):

@@ -10,9 +10,9 @@ import torch
 import yaml
 from torch.optim import lr_scheduler as schedules
 
-from tests.cli.checkpoints import write_unsigned
-from tests.cli.test_inside_epochs import last, same, scalars
 from tests.conftest import Cli, runs
+from tests.runs.checkpoints import write_unsigned
+from tests.runs.test_inside_epochs import last, same, scalars
 
 QUICK = (
     "--data.train_points 40 --data.val_points 10 --pictures.every 0 --checkup.every 0 --trainer.max_epochs 4 "

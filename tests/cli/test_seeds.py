@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from litspike.cli.call import Call
+from litspike.cli.arguments import Call
 from litspike.cli.seeds import run_seeds
 from litspike.settings import UserError
 from tests.conftest import Cli

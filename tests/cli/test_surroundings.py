@@ -18,7 +18,7 @@ import pytest
 import torch
 from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
 
-from litspike.cli.surroundings import one_voice
+from litspike.cli.process_state import one_voice
 from tests.conftest import Cli
 
 QUICK = "--data.train_points 20 --data.val_points 10 --trainer.max_epochs 1"

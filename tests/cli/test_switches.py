@@ -13,9 +13,9 @@ import pytest
 from lightning import Trainer
 from lightning.pytorch import callbacks as of_lightning
 
-from litspike.cli.switches import REFUSED_CALLBACKS
-from tests.cli.test_inside_epochs import last, scalars
+from litspike.cli.check.trainer import REFUSED_CALLBACKS
 from tests.conftest import Cli, runs
+from tests.runs.test_inside_epochs import last, scalars
 
 QUICK = "--data.train_points 40 --data.val_points 10 --pictures.every 0 --checkup.every 0 --trainer.max_epochs 2"
 

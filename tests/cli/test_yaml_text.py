@@ -12,7 +12,7 @@ import pytest
 import yaml
 from jsonargparse._loaders_dumpers import yaml_load
 
-from litspike.cli import yaml_text
+from litspike.runs import yaml_text
 from litspike.settings import UserError
 from tests.conftest import Cli, runs
 

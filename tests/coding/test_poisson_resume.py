@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from litspike.cli.checkpoints import compare
 from litspike.coding import PoissonRate
+from litspike.runs.checkpoints import compare
 from litspike.settings import UserError
 
 

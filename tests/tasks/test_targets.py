@@ -17,7 +17,7 @@ from torch import Tensor, distributed
 from torch.utils.data import DataLoader, TensorDataset
 
 from litspike import LIF, ConstantCurrent, EveryStep, MeanOverTime, Perceptron, TimeFirst, UserError
-from litspike.cli import checkpoints
+from litspike.runs import checkpoints
 from litspike.tasks import Regression
 from litspike.tasks.targets import TargetScale
 from tests.conftest import Cli, runs

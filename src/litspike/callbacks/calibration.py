@@ -8,13 +8,13 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
-from litspike.callbacks.console import say
-from litspike.callbacks.together import samples_of_all
 from litspike.networks.calibrate import TOLERANCE, Calibrated, calibrate
 from litspike.networks.sequence import neuron_layers
+from litspike.runs.collectives import samples_of_all
 from litspike.seeding import isolated
 from litspike.settings import number, whole
 from litspike.tasks.targets import training_batches
+from litspike.terminal import say
 
 
 class Calibration(Callback):

@@ -11,7 +11,6 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from torch import nn
 
-from litspike.callbacks.console import say
 from litspike.callbacks.diagnoses import (
     Course,
     LayerFigures,
@@ -23,11 +22,12 @@ from litspike.callbacks.diagnoses import (
     of_outputs,
 )
 from litspike.callbacks.findings import Gradient, WatchedLayer, gradient_norms
-from litspike.callbacks.together import same_everywhere
+from litspike.loggers import log_at, position
 from litspike.metrics import Spread
 from litspike.networks.watch import Seen, watched
+from litspike.runs.collectives import same_everywhere
 from litspike.settings import LitspikeWarning, UserError, number, whole
-from litspike.tasks.axis import log_at, position
+from litspike.terminal import say
 
 
 class CheckUp(Callback):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
 from lightning import Callback, LightningModule, Trainer
@@ -10,7 +9,7 @@ from rich.table import Table
 
 from litspike.figure_text import interval, written
 from litspike.metrics import wilson_interval
-from litspike.terminal import Terminal
+from litspike.terminal import Terminal, say
 
 STAGES = ("train", "val", "test")
 
@@ -83,17 +82,6 @@ class Console(Callback):
                 about = interval(*wilson_interval(round(value * samples), samples))
             table.add_row(name, written(value), about)
         Terminal().print(table)
-
-
-def say(trainer: Trainer, line: str) -> None:
-    """Print a line, once for all processes, above the progress bar where there is one."""
-    if trainer.is_global_zero:
-        bar = trainer.progress_bar_callback
-        if bar is None:
-            sys.stdout.write(f"{line}\n")  # in one piece, and whoever reads it through a pipe sees it now
-            sys.stdout.flush()
-        else:
-            bar.print(line)
 
 
 def _epoch(trainer: Trainer) -> str:

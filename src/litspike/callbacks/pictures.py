@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lightning import Callback, LightningModule, Trainer
 
-from litspike.callbacks.loggers import boards
 from litspike.callbacks.looking import Kept
-from litspike.callbacks.together import as_the_first, at_the_first
 from litspike.files import replacing
+from litspike.loggers import boards, position
+from litspike.runs.collectives import as_the_first, at_the_first
 from litspike.settings import LitspikeWarning, SettingError, UserError, whole
-from litspike.tasks.axis import position
 from litspike.tasks.task import Task
 
 if TYPE_CHECKING:

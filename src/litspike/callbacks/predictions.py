@@ -11,8 +11,8 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
 
-from litspike.callbacks.together import rows_of_all
 from litspike.files import replacing
+from litspike.runs.collectives import rows_of_all
 from litspike.settings import UserError
 
 

@@ -16,11 +16,11 @@ from lightning import Callback, LightningModule, Trainer
 from litspike.callbacks.anytime import Curve
 from litspike.callbacks.gathering import Gathering
 from litspike.callbacks.latency import latency
-from litspike.callbacks.loggers import boards
 from litspike.callbacks.measured import anytime, connections, energies, figures, layers, parameters
 from litspike.callbacks.provenance import Origin, file_hash, machine, text_hash, versions
 from litspike.callbacks.receipt_text import readable
 from litspike.files import read_text, replace_text, replacing
+from litspike.loggers import boards
 from litspike.settings import LitspikeWarning
 from litspike.tasks.task import Task
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
-from litspike.tasks.axis import log_at
+from litspike.loggers import log_at
 
 
 class StepLog(Callback):

@@ -19,31 +19,31 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from litspike.callbacks import Calibration, CheckUp, Console, Pictures, PredictionFile, Receipt, StepLog
 from litspike.callbacks.console import STAGES, logged
-from litspike.cli import checkpoints, yaml_text
-from litspike.cli.bars import choose_bar
-from litspike.cli.board import BestEffortBoard
-from litspike.cli.call import SUBCOMMANDS, Call
+from litspike.cli.arguments import SUBCOMMANDS, Call
+from litspike.cli.check.arguments import check_form
+from litspike.cli.check.monitors import MonitorCheck, check_monitors
+from litspike.cli.check.sample import Suitable
+from litspike.cli.check.trainer import callbacks_of, check_switches, check_trial, into_file, keep_rows
 from litspike.cli.compare import ABOUT
-from litspike.cli.explain import explain
-from litspike.cli.finding import find
-from litspike.cli.form import check_form
-from litspike.cli.lean import BestCheckpoint, EmptyHooks, LastCheckpoint, NoProfiler
-from litspike.cli.messages import ParseError, named_settings, parser_message, users_mistake
-from litspike.cli.monitors import MonitorCheck, check_monitors
-from litspike.cli.origin import origin_of
-from litspike.cli.others import Others
+from litspike.cli.help import explain
 from litspike.cli.parser import Parser, ParserExit
-from litspike.cli.picture import DrawingTrainer, picture_files
-from litspike.cli.processes import SameEverywhere, check, place, silent_after_an_error, stop_at_once
-from litspike.cli.record import RunRecord
-from litspike.cli.resume import KeptAxis, Resumption, check_left
-from litspike.cli.runs import BEST, LAST, Run, logs_folder, results_beside
+from litspike.cli.parser_errors import ParseError, named_settings, parser_message, users_mistake
 from litspike.cli.schedules import take_chains
-from litspike.cli.signals import Stopped, before_the_end
-from litspike.cli.stranger import check_folder, limited, strangers
-from litspike.cli.suitable import Suitable
-from litspike.cli.switches import callbacks_of, check_switches, check_trial, into_file, keep_rows
-from litspike.cli.trust import Trust, denied, limited_imports
+from litspike.cli.trainer.loggers import BestEffortBoard
+from litspike.cli.trainer.origin import origin_of
+from litspike.cli.trainer.picture import DrawingTrainer, picture_files
+from litspike.cli.trainer.progress import choose_bar
+from litspike.runs import checkpoints, yaml_text
+from litspike.runs.folder import BEST, LAST, Run, logs_folder, results_beside
+from litspike.runs.foreign import check_folder, limited, strangers
+from litspike.runs.launched import Others
+from litspike.runs.processes import SameEverywhere, check, place, silent_after_an_error, stop_at_once
+from litspike.runs.record import RunRecord
+from litspike.runs.resolve import find
+from litspike.runs.resume import KeptAxis, Resumption, check_left
+from litspike.runs.saving import BestCheckpoint, EmptyHooks, LastCheckpoint, NoProfiler
+from litspike.runs.signals import Stopped, before_the_end
+from litspike.runs.trust import Trust, denied, limited_imports
 from litspike.seeding import seed_in_range
 from litspike.settings import LitspikeWarning, UserError, whole
 from litspike.tasks import Task

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from lightning import LightningModule
 
-from litspike.cli import checkpoints
 from litspike.cli.app import LitspikeCLI
-from litspike.cli.finding import newest_finished
-from litspike.cli.runs import logs_folder
+from litspike.runs import checkpoints
+from litspike.runs.folder import logs_folder
+from litspike.runs.resolve import newest_finished
 from litspike.seeding import isolated
 
 

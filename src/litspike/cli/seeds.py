@@ -13,14 +13,14 @@ from typing import Any
 
 from rich.table import Table
 
-from litspike.cli.call import Call
-from litspike.cli.ending import say
-from litspike.cli.finding import is_finished
-from litspike.cli.processes import place
-from litspike.cli.runs import BEST, LAST, logs_folder, runs_in, tested
+from litspike.cli.arguments import Call
+from litspike.cli.errors import say
 from litspike.figure_text import interval, written
 from litspike.files import replace_text
 from litspike.metrics import mean_interval, most_of
+from litspike.runs.folder import BEST, LAST, logs_folder, runs_in, tested
+from litspike.runs.processes import place
+from litspike.runs.resolve import is_finished
 from litspike.settings import SettingError, UserError, whole
 from litspike.terminal import Terminal
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
-from litspike.cli.ending import say
+from litspike.cli.errors import say
 
 CLOSED = 141
 """Exit status where whoever reads standard output doesn't read on, as a shell gives it for SIGPIPE."""

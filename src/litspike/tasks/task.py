@@ -13,10 +13,10 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from litspike.engine import spikes
+from litspike.loggers import counts_steps, log_at, position
 from litspike.networks.watch import watched
 from litspike.settings import UserError
 from litspike.tasks.accumulation import group_weight
-from litspike.tasks.axis import counts_steps, log_at, position
 from litspike.tasks.figures import Figures, NonFiniteLoss
 from litspike.tasks.losses import Loss
 from litspike.tasks.regularisers import RateBand

@@ -13,7 +13,7 @@ from rich.table import Table
 from litspike.cli.compare import curves, tables
 from litspike.cli.compare.page import letter, page
 from litspike.cli.compare.subjects import Subject, find
-from litspike.cli.messages import ParseError
+from litspike.cli.parser_errors import ParseError
 from litspike.files import replace_text
 from litspike.settings import UserError
 from litspike.terminal import Terminal

@@ -11,11 +11,11 @@ from typing import Any
 
 import yaml
 
-from litspike.cli import yaml_text
 from litspike.cli.compare.form import RECEIPT, SEEDS, misfit
-from litspike.cli.finding import newest_finished
-from litspike.cli.runs import BEST, Run, runs_in, tested
 from litspike.files import read_text
+from litspike.runs import yaml_text
+from litspike.runs.folder import BEST, Run, runs_in, tested
+from litspike.runs.resolve import newest_finished
 from litspike.settings import UserError
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from litspike.cli.compare.subjects import Subject
-from litspike.cli.messages import named_settings
+from litspike.cli.parser_errors import named_settings
 from litspike.figure_text import interval, written
 
 MISSING = "–"

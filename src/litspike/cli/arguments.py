@@ -1,0 +1,149 @@
+"""The arguments of one call, taken apart once: the parser gets them in a form that leaves no choice."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from litspike.runs import yaml_text
+
+SUBCOMMANDS = ("fit", "validate", "test", "predict", "picture")
+_CONFIG = "--config"
+_NUMBER = re.compile(r"-\.?\d")
+
+
+@dataclass(frozen=True)
+class Word:
+    """An option with its value, or an argument that belongs to none."""
+
+    name: str | None
+    """The option with its dashes; None of an argument that belongs to none."""
+    value: str | None
+    """What follows the option or stands behind its equals sign, or the argument; None where there is nothing."""
+
+    @property
+    def asks_for_help(self) -> bool:
+        """Whether it is the option ``--help``, that of a class, as ``--model.help``, or ``--print_config``."""
+        return self.name is not None and (self.name in ("--help", "--print_config") or self.name.endswith(".help"))
+
+    @property
+    def argument(self) -> str:
+        """The same as one argument."""
+        return "=".join(part for part in (self.name, self.value) if part is not None)
+
+
+def words(args: list[str]) -> list[Word]:
+    """Take arguments apart: an option's value follows it, unless that is an option too, or an equals sign joins them.
+
+    An argument that begins with a dash and no digit is an option; behind an equals sign any value may stand.
+    """
+    found: list[Word] = []
+    rest = list(args)
+    while rest:
+        arg = rest.pop(0)
+        if arg == "--":
+            return [*found, *(Word(None, other) for other in rest)]
+        if not _is_option(arg):
+            found.append(Word(None, arg))
+            continue
+        if not arg.startswith("--"):  # -c FILE, -cFILE and -c=FILE
+            name, equals, value = arg[:2], arg[2:3], arg[2:].removeprefix("=")
+        else:
+            name, equals, value = arg.partition("=")
+        word = Word({"-c": _CONFIG, "-h": "--help"}.get(name, name), value if equals else None)
+        takes = not equals and word.name not in ("--help", "--print_config")
+        if takes and rest and not _is_option(rest[0]) and rest[0] != "--":
+            word = Word(word.name, rest.pop(0))
+        found.append(word)
+    return found
+
+
+def _is_option(arg: str) -> bool:
+    return arg.startswith("-") and len(arg) > 1 and arg != "--" and not _NUMBER.match(arg)
+
+
+class Call:
+    """What a command line says of subcommand, checkpoint and experiment.
+
+    Args:
+        args: the arguments after the program's name.
+    """
+
+    def __init__(self, args: list[str]) -> None:
+        found = words(args)
+        at = next((at for at, word in enumerate(found) if word.name is None), None)
+        first = None if at is None else found[at].value
+        self.subcommand = first if first in SUBCOMMANDS else None
+        if self.subcommand and at is not None:
+            del found[at]
+        self.words = found
+        self.asks_for_help = any(word.asks_for_help for word in found)
+
+    def option(self, name: str) -> str | None:
+        """The value of an option, the last where it is given several times; None where it is not given."""
+        return next((word.value for word in reversed(self.words) if word.name == name), None)
+
+    def in_files(self, name: str) -> Any:
+        """The value of a setting of the first level in the configuration files, the last where several have it."""
+        return next((value for path in reversed(self.configs) if (value := yaml_text.read(path).get(name))), None)
+
+    @property
+    def logs(self) -> str | None:
+        """The folder of all runs, from the command line or else a configuration file."""
+        typed, filed = self.option("--logs"), self.in_files("logs")
+        return typed if typed is not None or filed is None else str(filed)
+
+    @property
+    def configs(self) -> list[str]:
+        """The configuration files that were given."""
+        return [word.value or "" for word in self.words if word.name == _CONFIG]
+
+    @property
+    def options(self) -> list[str]:
+        """Names of the settings that were given, without dashes."""
+        return [word.name.lstrip("-").removesuffix("+") for word in self.words if word.name]
+
+    @property
+    def experiment(self) -> str | None:
+        """Name of the configuration file that was given; runs are filed under it."""
+        if not self.configs:
+            return None
+        path = Path(self.configs[-1])
+        return path.name if path.stem in (".", "..") else path.stem  # which are other folders
+
+    @property
+    def training(self) -> str:
+        """The command that trains what this one is about."""
+        chosen = [word for path in self.configs for word in ("-c", path)]
+        logs = self.option("--logs")
+        return shlex.join(["python", "main.py", "fit", *chosen, *(["--logs", logs] if logs else [])])
+
+    @property
+    def arguments(self) -> list[str]:
+        """All arguments in the parser's order: the subcommand, the configuration files, what is typed."""
+        return [*([self.subcommand] if self.subcommand else []), *self.without()]
+
+    def without(self, *names: str) -> list[str]:
+        """The arguments after the subcommand, without some options and their values.
+
+        Configuration files come first, in their order, so that what is typed holds, whatever its place.
+        """
+        kept = [word for word in self.words if word.name not in names]
+        kept.sort(key=lambda word: word.name != _CONFIG)
+        return [word.argument for word in kept]
+
+    def on_top_of(self, config: dict[str, Any], checkpoint: Path) -> list[str]:
+        """The arguments to parse where a checkpoint is used: its run's configuration, then what was typed.
+
+        A configuration file on the command line counts where a checkpoint was named as well; without one it said
+        whose runs to look at, and the run's own configuration holds what it said.
+        """
+        named = self.option("--ckpt_path")
+        kept = self.without("--ckpt_path") if named else self.without("--ckpt_path", _CONFIG)
+        base = [f"{_CONFIG}={yaml.safe_dump(config)}"] if config else []
+        return [str(self.subcommand), *base, *kept, f"--ckpt_path={checkpoint}"]

@@ -1,0 +1,177 @@
+"""Where every command ends: with its status, and one line where something went wrong."""
+
+from __future__ import annotations
+
+import linecache
+import re
+import sys
+import sysconfig
+import traceback
+import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+import litspike
+from litspike.runs.signals import Stopped
+from litspike.settings import UserError
+
+MOST_CHARACTERS = 1000
+_OURS = Path(litspike.__file__).parent
+_LIBRARIES = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+_LIGHTNING = Path(sysconfig.get_path("purelib"), "lightning", "pytorch")
+_OPTIMIZERS = Path(sysconfig.get_path("platlib"), "torch", "optim")
+_NO_MEMORY = re.compile(
+    r"can't allocate memory|out of memory|unable to allocate|cannot allocate memory|size calculation overflowed"
+    r"|integer multiplication overflow|array is too big|maximum allowed (size|dimension)",
+    re.IGNORECASE,
+)
+_NO_PATH = ("Symlink loop from", "Could not determine home directory")  # pathlib raises plain RuntimeErrors
+_AMOUNT = re.compile(r"allocate (\d+(?:\.\d+)? ?[KMGTPE]?i?B(?:ytes)?)", re.IGNORECASE)
+_NO_PACKAGE = re.compile(r"No module named '([^']+)'|[Rr]equirement '([^']+)' not met|`(\w+)` is not installed")
+
+
+def one_line(text: str) -> str:
+    """A text in one line of bounded length, without control characters."""
+    text = " ".join(text.split())
+    text = "".join(f"\\x{ord(sign):02x}" if unicodedata.category(sign) in ("Cc", "Cf", "Cs") else sign for sign in text)
+    return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 2]} …"
+
+
+def say(line: str) -> None:
+    """Print what went wrong."""
+    with suppress(OSError):  # nobody reads it
+        sys.stderr.write(f"litspike: {one_line(line)}\n")
+        sys.stderr.flush()
+
+
+def answered(run: Callable[[], int], say: Callable[[str], None] = say) -> int:
+    """Run, and answer mistakes and interruptions in one line. What nobody expected keeps its traceback.
+
+    Args:
+        run: gives the exit status.
+        say: prints the line.
+
+    Returns:
+        The exit status.
+    """
+    try:
+        return run()
+    except UserError as error:
+        say(str(error))
+        return error.status
+    except SystemExit as error:
+        if isinstance(error.code, str):
+            say(error.code)
+            return 1
+        return error.code or 0
+    except KeyboardInterrupt:
+        say("interrupted")
+        return 130
+    except Stopped as stopped:
+        say(stopped.words)
+        return stopped.status
+    except Exception as error:
+        line = expected(error)
+        if line is None:
+            traceback.print_exc()
+            line = origin(error)
+        say(line)
+        return 1
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and those that it was raised from, the outermost first."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+
+
+def expected(error: BaseException) -> str | None:
+    """The line for an error of the machine's: memory, files, a package that is missing; None for any other."""
+    cause: BaseException | None = error
+    while cause is not None:
+        text = str(cause)
+        if isinstance(cause, MemoryError) or (
+            isinstance(cause, (RuntimeError, ValueError)) and _NO_MEMORY.search(text)
+        ):
+            amount = _AMOUNT.search(text)
+            much = f" ({amount[1]} at once)" if amount else ""
+            return f"there is not enough memory{much}: make the network, the batches, the steps or the data smaller"
+        if isinstance(cause, RuntimeError) and text.startswith(_NO_PATH):
+            return text
+        if isinstance(cause, ImportError) and (missing := _missing(cause)):
+            return f"{missing} is not installed: pip install '{missing}'"
+        if isinstance(cause, BrokenPipeError):
+            return "standard output was closed: what was complete before is kept"
+        if isinstance(cause, OSError) and cause.strerror:
+            where = f"{cause.filename}: " if cause.filename else ""
+            return f"{where}{cause.strerror}: what was complete before is kept"
+        cause = cause.__cause__  # and not what was being handled by the way
+    return _optimizers(error) or _trainer(error)
+
+
+def _optimizers(error: BaseException) -> str | None:
+    """The line for what an optimizer or a scheduler of PyTorch's raises in a step; None for any other error."""
+    places = list(_places(error.__traceback__))
+    file = Path(places[-1][0]) if places else Path()
+    if file.parent != _OPTIMIZERS:
+        return None
+    setting = "scheduler" if file.name == "lr_scheduler.py" else "optimizer"
+    return f"model.{setting}: {str(error) or type(error).__name__}"
+
+
+def _trainer(error: BaseException) -> str | None:
+    """The line for what Lightning refuses by a statement of its own; None for any other error."""
+    places = list(_places(error.__traceback__))
+    file, line = places[-1] if places else ("", 0)
+    refused = isinstance(error, (TypeError, ValueError, RuntimeError)) and Path(file).is_relative_to(_LIGHTNING)
+    if not refused or not linecache.getline(file, line).strip().startswith("raise "):
+        return None
+    return f"trainer: {' '.join(str(error).split())}"
+
+
+def origin(error: BaseException) -> str:
+    """Whose code an unexpected error comes from: the last words after its traceback."""
+    place = users_code(error)
+    if place is not None:
+        return f"{type(error).__name__} in {place}, which is none of litspike's files: the lines above say where"
+    return f"{type(error).__name__} that litspike did not expect: please report it, with the lines above"
+
+
+def users_code(error: BaseException) -> str | None:
+    """File and line of the innermost place of an error that is in neither litspike nor a library; None without one."""
+    places = [place for cause in chain(error) for place in _places(cause.__traceback__)]
+    return next((f"{file}, line {line}" for file, line in reversed(places) if not _known(file)), None)
+
+
+def raised_by_a_library(error: BaseException) -> bool:
+    """Whether an error comes from neither litspike's code nor the user's."""
+    file = next(reversed([file for file, _ in _places(list(chain(error))[-1].__traceback__)]), str(_OURS / "cli"))
+    return users_code(error) is None and not Path(file).is_relative_to(_OURS)
+
+
+def being_made(error: BaseException) -> Iterator[type]:
+    """The classes whose constructors an error came through, the innermost last."""
+    for cause in chain(error):
+        for frame, _ in traceback.walk_tb(cause.__traceback__):
+            if frame.f_code.co_name == "__init__" and "self" in frame.f_locals:
+                yield type(frame.f_locals["self"])
+
+
+def _places(trace: TracebackType | None) -> Iterator[tuple[str, int]]:
+    for frame, line in traceback.walk_tb(trace):
+        yield frame.f_code.co_filename, line
+
+
+def _known(file: str) -> bool:
+    return file.startswith("<") or any(Path(file).is_relative_to(folder) for folder in (_OURS, *_LIBRARIES))
+
+
+def _missing(error: ImportError) -> str | None:
+    """The package that an import missed; None where it is one of litspike's modules, or something else is wrong."""
+    found = _NO_PACKAGE.search(str(error))
+    name = next((name for name in found.groups() if name), "") if found else ""
+    return None if not name or name.split(".")[0] == "litspike" else name.split(".")[0] if "=" not in name else name

@@ -1,0 +1,70 @@
+"""The entry to the command line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from litspike.cli.compare import compare
+from litspike.cli.errors import answered
+from litspike.cli.streams import standard_streams, written_out
+from litspike.runs.signals import stoppable, undisturbed
+from litspike.settings import UserError
+
+COMPARE = "compare"
+
+
+def main(args: list[str] | None = None, home: Path | None = None) -> int:
+    """Run one command line.
+
+    Args:
+        args: the arguments after the program's name; those of the process where None.
+        home: folder with ``configs/`` and ``logs/``; the current folder where None.
+
+    Returns:
+        The exit status: 0 for success, 1 for a mistake that a line on standard error explains, 2 for arguments that
+        can't be parsed, 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP, 141 where standard output was closed.
+    """
+    arguments = sys.argv[1:] if args is None else args
+    with standard_streams():
+        # what is raised while something is imported may be lost in it: here a signal ends the process, as it did before
+        if status := answered(lambda: _import_for(arguments)):
+            return written_out(status)
+        with stoppable():
+            status = answered(lambda: _run(arguments, home))
+            undisturbed()
+            return written_out(status)
+
+
+def _import_for(args: list[str]) -> int:
+    if args[:1] != [COMPARE]:
+        import litspike.cli.execute  # noqa: F401  # Lightning takes seconds to import, and comparing needs none
+    return 0
+
+
+def _run(args: list[str], home: Path | None) -> int:
+    try:
+        current = Path.cwd()
+    except FileNotFoundError:
+        raise UserError("the current folder is gone: change into another one") from None
+    if args[:1] == [COMPARE]:
+        return compare(args[1:], home or current)
+    from litspike.cli.execute import train
+
+    with importable(str(current)):
+        return train(args, home or current, main)
+
+
+@contextmanager
+def importable(folder: str) -> Iterator[None]:
+    """Let a user's own classes be found in a folder."""
+    there = folder in sys.path
+    if not there:
+        sys.path.append(folder)
+    try:
+        yield
+    finally:
+        if not there and folder in sys.path:
+            sys.path.remove(folder)

@@ -1,0 +1,203 @@
+"""One line for a user's mistake: what jsonargparse says over many lines, with the setting's full name."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from jsonargparse import Namespace
+
+from litspike.cli.errors import being_made, chain, expected, raised_by_a_library
+from litspike.settings import SettingError, UserError
+
+_KEY = re.compile(r'(?:Parser key|Key) "([^"]+)"')
+_UNKNOWN = re.compile(r"(?:[Oo]ption '|unrecognized arguments: )([^' =]+)")
+_TYPE = re.compile(r"Expected a (<class '.*?'>|typing\.Literal\[.*?\])(?:$|[.\n])", re.MULTILINE)
+_REQUIRED = re.compile(r"the following arguments are required: (.*)$")
+_COMMANDS = ("fit.", "validate.", "test.", "predict.", "picture.")
+_VALUE = re.compile(r"(?:Given|Got) value: (.*)")
+_PLAIN_NAMES = {"NoneType": "null", "int": "a whole number", "float": "a number", "bool": "true or false"}
+_BASIC = ("a whole number", "a number", "true or false", "str")
+_CLASSES = (
+    (
+        re.compile(
+            r"Multiple subclasses with name (\w+)\. Give the full class path to avoid ambiguity: (.*?)\.?$", re.M
+        ),
+        "several classes are called {0}, give its full path: {1}",
+    ),
+    (
+        re.compile(r"Expected a dot import path string: (.*)$", re.M),
+        "{0!r} is no class that is known here, give its full path, as package.module.Class",
+    ),
+    (re.compile(r"Import path (\S+) does not correspond to a subclass of (\w+)"), "{0} is no {1}"),
+    (re.compile(r"(?:Import path does not correspond to|Not a valid)() (?:a )?subclass of (\w+)"), "{value} is no {1}"),
+    (re.compile(r"Type \S+? expects a function or a callable class"), "{value} is no class"),
+)
+_CLASS_PATH = re.compile(r"^\W*class_path\W+([\w.]+)")
+_ANOTHER_KIND = "does not correspond to a subclass of"
+_MISSING = re.compile(r"(No module named '.*?'|module '.*?' has no attribute '.*?')")
+_NESTED = re.compile(r"NestedArg\(key='([^']+)', val='?(.*?)'?\)$")
+_DOTTED = re.compile(r"[^\W\d]\w*\.[^\W\d]")
+_EXPECTS = (
+    "Not a valid",
+    "Expected",
+    "Problem with",
+    "Import path",
+    "Does not",
+    "Type ",
+    "Multiple",
+    "Parser key",
+    "Key ",
+    "a ",
+)
+_NOISE = (
+    "Given value",
+    "Expected a path but",
+    "Does not validate against",
+    "Problem with given class_path",
+    "Subtypes:",
+    "Errors:",
+)
+
+
+class ParseError(UserError):
+    """Arguments that can't be parsed."""
+
+    status = 2
+
+
+def setting_name(key: str) -> str:
+    """A setting's name as the command line takes it: without ``init_args``."""
+    return ".".join(part for part in key.split(".") if part != "init_args")
+
+
+def named_settings(settings: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Name and value of every setting in nested dictionaries, groups of settings included."""
+    if isinstance(settings, dict):
+        for key, value in settings.items():
+            name = f"{path}.{key}".lstrip(".")
+            yield setting_name(name), value
+            yield from named_settings(value, name)
+
+
+def parser_message(message: str, mentioned: Iterable[str], known: Iterable[str]) -> str:
+    """The one line that matters in an error of the parser.
+
+    Args:
+        message: what jsonargparse says: the innermost part of a setting's name, and the cause, over several lines.
+        mentioned: full names of the settings that the user gave.
+        known: full names of the settings there are, to suggest one for a misspelling.
+    """
+    if 'expected "subcommand"' in message:
+        return "say what to do: fit, validate, test, predict, picture or compare (--help explains each)"
+    if "Unexpected config" in message or "Problems parsing config" in message:
+        return f"the configuration file is empty or no YAML: {' '.join(message.split())}"
+    if found := _REQUIRED.search(message):
+        return f"{found[1].split('.', 1)[-1] if found[1].startswith(_COMMANDS) else found[1]}: it must be set"
+    if found := _UNKNOWN.search(message):
+        name = _full_name(found[1].lstrip("-"), mentioned)
+        near = difflib.get_close_matches(name, known, n=1)
+        return f"{name}: there is no such setting" + (f"; did you mean {near[0]}?" if near else "")
+    cause = message
+    keys = _KEY.findall(message)
+    if keys:
+        cause = message[message.rindex(f'"{keys[-1]}"') + len(keys[-1]) + 2 :].lstrip(": \n")
+    value = _VALUE.search(cause)
+    given = value[1].strip() if value else ""
+    nested = _NESTED.match(given)
+    if nested:  # a setting inside another, whose class can't be had or has none of that name
+        given = nested[2]
+        keys[-1] = f"{keys[-1]}.{nested[1]}"
+    problem = _not_imported(cause, given) or ("there is no such setting" if nested else _mismatch(cause, given))
+    return f"{_full_name(keys[-1], mentioned)}: {problem}" if keys else " ".join(problem.split())
+
+
+def _mismatch(cause: str, given: str) -> str:
+    """What a value should be and isn't."""
+    allowed = list(dict.fromkeys(_plain(name) for name in _TYPE.findall(cause)))
+    path = _CLASS_PATH.search(given)
+    about_a_class = _about_a_class(cause, path[1] if path else given or "what is given")
+    if about_a_class and (_ANOTHER_KIND in cause or not any(name in _BASIC for name in allowed)):
+        return about_a_class
+    if allowed and given and "import path" not in cause.split("Errors:")[0]:
+        return f"{given!r} is not {' or '.join(allowed)}"
+    lines = [line.strip().removeprefix("- ") for line in cause.splitlines() if line.strip()]
+    return next((line for line in reversed(lines) if not line.startswith(_NOISE)), lines[-1])
+
+
+def _not_imported(cause: str, given: str) -> str | None:
+    """Why a class can't be had: its module is missing, lacks it, or raised something; None where nothing says so."""
+    if missing := _MISSING.search(cause):
+        return missing[1]
+    if not _DOTTED.search(given):
+        return None
+    lines = [line.strip() for line in cause.partition("Errors:")[2].splitlines()]
+    entries = [line.removeprefix("- ") for line in lines if line.startswith("- ")]
+    raised = next((entry for entry in entries if not entry.startswith(_EXPECTS)), None)
+    path = _CLASS_PATH.search(given)
+    return f"{path[1] if path else given} can't be imported ({raised})" if raised else None
+
+
+def _about_a_class(cause: str, value: str) -> str | None:
+    """What is wrong with the name of a class; None where the value is to be something else."""
+    found = [
+        text.format(*match.groups(), value=value) for pattern, text in _CLASSES if (match := pattern.search(cause))
+    ]
+    return found[0] if found else None
+
+
+def _full_name(key: str, mentioned: Iterable[str]) -> str:
+    return next((name for name in mentioned if name == key or name.endswith(f".{key}")), key)
+
+
+def _plain(expected: str) -> str:
+    if expected.startswith("<class"):
+        name = expected.split("'")[1].rsplit(".", 1)[-1]
+        return _PLAIN_NAMES.get(name, name)
+    return expected.removeprefix("typing.Literal[").removesuffix("]")
+
+
+def users_mistake(error: Exception, config: Namespace) -> Exception:
+    """The user's mistake behind an error of a constructor, which jsonargparse wraps; the error itself if there is none.
+
+    A wrong setting gets its full name, as far as the configuration tells which one holds the value. What a library
+    refuses is a mistake too, but not what fails in litspike's own code or in the user's.
+    """
+    cause = next((cause for cause in chain(error) if isinstance(cause, UserError)), None)
+    if isinstance(cause, SettingError):
+        name = cause.setting.split("[")[0]
+        for path, settings in namespaces(config, ""):
+            value = settings.get(name)
+            if name in settings and (value == cause.value or (isinstance(value, list) and cause.value in value)):
+                return UserError(f"{setting_name(path)}.{cause}".lstrip("."))
+    if cause is not None:
+        return cause
+    if line := expected(error):
+        return UserError(line)
+    if not raised_by_a_library(error):
+        return error
+    deepest = list(chain(error))[-1]
+    name = type(deepest).__name__
+    kind = "" if name in ("TypeError", "ValueError", "RuntimeError", "MisconfigurationException") else f"{name}: "
+    return UserError(f"{setting_name(_refusing(error, config))}: {kind}{deepest}")
+
+
+def _refusing(error: Exception, config: Namespace) -> str:
+    """Name of the innermost group of settings whose class was being made when an error was raised."""
+    paths = {str(settings.get("class_path")): path for path, settings in namespaces(config, "")}
+    made = [f"{kind.__module__}.{kind.__qualname__}" for kind in being_made(error)]
+    return next((paths[name] for name in reversed(made) if name in paths), "trainer")
+
+
+def namespaces(config: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Path and entries of every group of settings in a parsed configuration, those in lists included."""
+    if isinstance(config, Namespace):
+        entries = dict(vars(config))
+        yield path, entries
+        for key, value in entries.items():
+            yield from namespaces(value, f"{path}.{key}".lstrip("."))
+    elif isinstance(config, list):
+        for index, value in enumerate(config):
+            yield from namespaces(value, f"{path}[{index}]")

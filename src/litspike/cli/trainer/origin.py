@@ -1,0 +1,34 @@
+"""What a test was run on, for its receipt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from litspike.callbacks.provenance import Origin
+from litspike.cli.parser_errors import named_settings
+from litspike.runs import checkpoints
+from litspike.runs.contents import KEY
+
+
+def origin_of(
+    path: Path, checkpoint: dict[str, Any], folder: Path, settings: dict[str, Any], typed: list[str]
+) -> Origin:
+    """The origin of a test's figures.
+
+    Args:
+        path: the checkpoint's file.
+        checkpoint: what it holds.
+        folder: where the receipt is written.
+        settings: those of the test, as nested dictionaries.
+        typed: names of the settings on the command line.
+    """
+    trained, now = dict(named_settings(checkpoints.configuration(checkpoint))), dict(named_settings(settings))
+    changed = {
+        name: value
+        for name, value in now.items()
+        if not isinstance(value, dict) and (name in trained or name in typed) and value != trained.get(name)
+    }
+    seeds = {name: value for name, value in now.items() if name.split(".")[-1] in ("seed", "seed_everything")}
+    text = checkpoint.get(KEY, {}).get("config")
+    return Origin(folder, path, text, seeds, changed)

@@ -1,0 +1,98 @@
+"""Which checkpoint a command means, where it names none, or only a folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from litspike.cli.arguments import Call
+from litspike.runs.folder import BEST, FINISHED, LAST, Run, runs_in
+from litspike.settings import UserError
+
+
+def find(call: Call, logs: Path) -> Path:
+    """The checkpoint file that a command line means: a file, ``best`` or ``last`` of a folder or of the newest run.
+
+    Args:
+        call: the command line; ``--ckpt_path`` names the file, the run's folder, ``best`` or ``last``.
+        logs: folder of all runs.
+
+    Raises:
+        UserError: if there is no such file, or the newest run has nothing to take. Never another run instead.
+    """
+    given = call.option("--ckpt_path")
+    if given is not None and not given.strip():
+        raise UserError("ckpt_path: it is empty: name a checkpoint, a run's folder, best or last, or leave it out")
+    name = BEST if given is None else given
+    if name in (BEST, LAST):
+        return _of_the_newest(call, logs, name)
+    path = Path(os.path.expanduser(name))
+    if os.path.isdir(path):
+        run = Run(path)
+        wanted = [LAST, BEST] if call.subcommand == "fit" else [BEST]
+        path = next((file for kind in wanted if (file := run.checkpoint(kind)).is_file()), run.checkpoint(BEST))
+        if not path.is_file() and run.checkpoint(LAST).is_file():
+            raise UserError(f"ckpt_path: {run.folder} has no best checkpoint: name {run.checkpoint(LAST)}")
+    if not os.path.isfile(path):
+        raise UserError(f"ckpt_path: there is no file {path}")
+    return path.resolve()
+
+
+def newest_finished(logs: Path, experiment: str) -> Run:
+    """The newest run of an experiment that came to its end and has a best checkpoint.
+
+    Raises:
+        UserError: if there is none.
+    """
+    for run in _by_age(logs, experiment):
+        if run.checkpoint(BEST).is_file() and is_finished(run):
+            return run
+    raise UserError(f"no finished run in {logs / experiment}: train first with `python main.py fit`")
+
+
+def is_finished(run: Run) -> bool:
+    """Whether a run came to its end: as its record says, or, where it was killed before that, its last checkpoint."""
+    if run.record().get("status") == FINISHED:
+        return True
+    if not run.checkpoint(LAST).is_file():
+        return False
+    from litspike.runs import checkpoints  # torch and Lightning take seconds to import, and comparing seldom needs them
+
+    try:
+        return checkpoints.is_complete(checkpoints.read(run.checkpoint(LAST)))
+    except UserError:
+        return False
+
+
+def _by_age(logs: Path, experiment: str | None) -> list[Run]:
+    """The runs, the one that was active last first."""
+    return sorted(runs_in(logs, experiment), key=lambda run: (run.active(), run.folder), reverse=True)
+
+
+def _of_the_newest(call: Call, logs: Path, name: str) -> Path:
+    runs = _by_age(logs, call.experiment)
+    if not runs:
+        where = logs / call.experiment if call.experiment else logs
+        what = "no run to go on with" if name == LAST else "no run"
+        raise UserError(f"{what} in {where}: train first with `{call.training}`")
+    run, *older = runs
+    if run.checkpoint(name).is_file() and (name == LAST or is_finished(run)):
+        return run.checkpoint(name)
+    before = next((other.folder for other in older if other.checkpoint(name).is_file()), None)
+    of_another = f"; or name another run, such as {before}" if before else ""
+    raise UserError(f"the newest run, {run.folder}, {_why_not(run, name, call.training)}{of_another}")
+
+
+def _why_not(run: Run, name: str, training: str) -> str:
+    """Why a run has nothing to take, and what to do."""
+    best, last = run.checkpoint(BEST).is_file(), run.checkpoint(LAST).is_file()
+    as_it_is = f"--ckpt_path {run.folder if best else run.checkpoint(LAST)}"
+    if run.is_running():
+        return "is still running: wait for its end" + (f", or take it as it is by {as_it_is}" if best or last else "")
+    if not best and not last:
+        return f"has no checkpoint, for no epoch of it was complete: train again with `{training}`"
+    if name == LAST:
+        return f"has lost its last checkpoint: train again with `{training}`, or take the best one by {as_it_is}"
+    if not is_finished(run):
+        return f"did not finish, go on with it by `{training} --ckpt_path last`, or take it as it is by {as_it_is}"
+    return f"has no best checkpoint, for no epoch of it was validated: take the last one by {as_it_is}"
