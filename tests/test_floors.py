@@ -24,7 +24,8 @@ ALLOWED: dict[str, set[str]] = {
     "metrics": set(),
     "data": set(),
     "tasks": {"engine", "surrogates", "neurons", "coding", "networks", "metrics"},
-    "callbacks": {"engine", "surrogates", "neurons", "coding", "networks", "metrics", "tasks", "runs"},
+    "reports": {"engine", "surrogates", "neurons", "coding", "networks", "metrics", "tasks", "runs"},
+    "callbacks": {"reports"},
 }
 UNLIMITED = {"cli", "runs", "__init__"}
 

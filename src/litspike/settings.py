@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -79,3 +80,17 @@ def whole(setting: str, value: Any, least: int = 1, most: int = 2**31 - 1) -> in
     if value > most:
         raise SettingError(setting, value, f"is above {most}")
     return value
+
+
+def setting_name(key: str) -> str:
+    """A setting's name as the command line takes it: without ``init_args``."""
+    return ".".join(part for part in key.split(".") if part != "init_args")
+
+
+def named_settings(settings: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Name and value of every setting in nested dictionaries, groups of settings included."""
+    if isinstance(settings, dict):
+        for key, value in settings.items():
+            name = f"{path}.{key}".lstrip(".")
+            yield setting_name(name), value
+            yield from named_settings(value, name)

@@ -15,8 +15,8 @@ import pytest
 import yaml
 from torch.utils.tensorboard import SummaryWriter
 
-from litspike.cli.compare import curves, tables
-from litspike.cli.compare.subjects import find
+from litspike.reports.compare import curves, tables
+from litspike.reports.compare.collect import find
 from tests.conftest import PROJECT, Cli
 
 CONFIG = {"seed_everything": 0, "model": {"class_path": "Net", "init_args": {"decay": 0.9, "sizes": [2, 10, 1]}}}

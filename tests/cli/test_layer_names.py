@@ -11,9 +11,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor, nn
 
 from litspike import LIF, ConstantCurrent, MeanOverTime
-from litspike.callbacks.looking import activities, way
 from litspike.networks import SpikingNetwork
 from litspike.networks.sequence import Pass
+from litspike.reports.pictures.collect import activities, way
 from litspike.tasks import Classification
 from tests.conftest import Cli, runs
 

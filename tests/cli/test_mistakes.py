@@ -242,7 +242,7 @@ def test_a_warning_of_litspikes_is_one_line(cli: Cli, home: Path, monkeypatch: p
     def fails(*_: object) -> None:
         raise RuntimeError("no matter why")
 
-    monkeypatch.setattr("litspike.callbacks.checkup.gradient_norms", fails)
+    monkeypatch.setattr("litspike.reports.checkup.callback.gradient_norms", fails)
     with pytest.warns(LitspikeWarning) as told:
         assert cli(f"fit {QUICK}").status == 0
     message = next(warning for warning in told if warning.category is LitspikeWarning)  # others warn once a process

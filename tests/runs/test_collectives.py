@@ -22,10 +22,10 @@ from torch import Tensor, distributed
 
 import litspike
 from litspike.callbacks import Receipt
-from litspike.callbacks.findings import WatchedLayer
-from litspike.callbacks.gathering import Gathering
-from litspike.callbacks.looking import Kept
 from litspike.cli import execute
+from litspike.reports.checkup.collect import WatchedLayer
+from litspike.reports.pictures.collect import Kept
+from litspike.reports.receipt.collect import Gathering
 from tests.conftest import Cli
 
 QUICK = "--data.train_points 40 --data.val_points 10 --data.test_points 10"

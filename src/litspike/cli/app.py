@@ -18,7 +18,6 @@ from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from litspike.callbacks import Calibration, CheckUp, Console, Pictures, PredictionFile, Receipt, StepLog
-from litspike.callbacks.console import STAGES, logged
 from litspike.cli.arguments import SUBCOMMANDS, Call
 from litspike.cli.check.arguments import check_form
 from litspike.cli.check.monitors import MonitorCheck, check_monitors
@@ -27,12 +26,13 @@ from litspike.cli.check.trainer import callbacks_of, check_switches, check_trial
 from litspike.cli.compare import ABOUT
 from litspike.cli.help import explain
 from litspike.cli.parser import Parser, ParserExit
-from litspike.cli.parser_errors import ParseError, named_settings, parser_message, users_mistake
+from litspike.cli.parser_errors import ParseError, parser_message, users_mistake
 from litspike.cli.schedules import take_chains
 from litspike.cli.trainer.loggers import BestEffortBoard
 from litspike.cli.trainer.origin import origin_of
 from litspike.cli.trainer.picture import DrawingTrainer, picture_files
 from litspike.cli.trainer.progress import choose_bar
+from litspike.reports.console import STAGES, logged
 from litspike.runs import checkpoints, yaml_text
 from litspike.runs.folder import BEST, LAST, Run, logs_folder, results_beside
 from litspike.runs.foreign import check_folder, limited, strangers
@@ -45,7 +45,7 @@ from litspike.runs.saving import BestCheckpoint, EmptyHooks, LastCheckpoint, NoP
 from litspike.runs.signals import Stopped, before_the_end
 from litspike.runs.trust import Trust, denied, limited_imports
 from litspike.seeding import seed_in_range
-from litspike.settings import LitspikeWarning, UserError, whole
+from litspike.settings import LitspikeWarning, UserError, named_settings, whole
 from litspike.tasks import Task
 
 DESCRIPTION = "Spiking neural networks, trained from one command line."

@@ -10,7 +10,7 @@ from typing import Any
 from jsonargparse import Namespace
 
 from litspike.cli.errors import being_made, chain, expected, raised_by_a_library
-from litspike.settings import SettingError, UserError
+from litspike.settings import SettingError, UserError, setting_name
 
 _KEY = re.compile(r'(?:Parser key|Key) "([^"]+)"')
 _UNKNOWN = re.compile(r"(?:[Oo]ption '|unrecognized arguments: )([^' =]+)")
@@ -66,20 +66,6 @@ class ParseError(UserError):
     """Arguments that can't be parsed."""
 
     status = 2
-
-
-def setting_name(key: str) -> str:
-    """A setting's name as the command line takes it: without ``init_args``."""
-    return ".".join(part for part in key.split(".") if part != "init_args")
-
-
-def named_settings(settings: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Name and value of every setting in nested dictionaries, groups of settings included."""
-    if isinstance(settings, dict):
-        for key, value in settings.items():
-            name = f"{path}.{key}".lstrip(".")
-            yield setting_name(name), value
-            yield from named_settings(value, name)
 
 
 def parser_message(message: str, mentioned: Iterable[str], known: Iterable[str]) -> str:

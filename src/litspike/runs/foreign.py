@@ -13,11 +13,10 @@ import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from litspike.cli.errors import expected, one_line, users_code
-from litspike.cli.parser_errors import setting_name
 from litspike.runs import yaml_text
 from litspike.runs.processes import loss_of_another
 from litspike.runs.trust import Trust, not_trusted
-from litspike.settings import UserError
+from litspike.settings import UserError, setting_name
 
 log = logging.getLogger(__name__)
 

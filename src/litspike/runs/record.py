@@ -9,13 +9,13 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard.summary import hparams
 
-from litspike.cli.parser_errors import named_settings
 from litspike.files import free_name, replace_text
 from litspike.loggers import boards
 from litspike.runs.collectives import at_the_first
 from litspike.runs.contents import KEY, check_optimizers
 from litspike.runs.folder import Run
 from litspike.seeding import generator
+from litspike.settings import named_settings
 from litspike.terminal import say
 
 _PROCESS = 103  # purpose of the seeds of further processes, apart from all other draws of a seed

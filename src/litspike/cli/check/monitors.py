@@ -5,8 +5,8 @@ from __future__ import annotations
 from jsonargparse import Namespace
 from lightning import Callback, LightningModule, Trainer
 
-from litspike.cli.parser_errors import namespaces, setting_name
-from litspike.settings import SettingError
+from litspike.cli.parser_errors import namespaces
+from litspike.settings import SettingError, setting_name
 
 
 def check_monitors(config: Namespace) -> None:

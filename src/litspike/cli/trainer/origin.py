@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from litspike.callbacks.provenance import Origin
-from litspike.cli.parser_errors import named_settings
+from litspike.reports.receipt.provenance import Origin
 from litspike.runs import checkpoints
 from litspike.runs.contents import KEY
+from litspike.settings import named_settings
 
 
 def origin_of(

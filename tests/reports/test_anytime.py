@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import pytest
 
-from litspike.callbacks import plots
-from litspike.callbacks.anytime import Curve, looked_at
+from litspike.reports.anytime import Curve, looked_at
+from litspike.reports.pictures import style as plots
 
 CURVE = Curve(
     "accuracy", True, [1, 2, 3, 4], [0.5, 0.98, 0.995, 1.0], [(0.4, 0.6)] * 4, [20.0] * 4, [0.0, 5.0, 8.0, 9.0]

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
-from litspike.callbacks.anytime import looked_at
 from litspike.metrics import Firing, Operations, SampleMean
 from litspike.networks.sequence import neuron_layers
 from litspike.networks.watch import Seen, layer_label, model, watched
+from litspike.reports.anytime import looked_at
 from litspike.settings import UserError
 from litspike.tasks.task import Task
 

@@ -14,10 +14,12 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from litspike.callbacks import plots, plots_activity, plots_results
-from litspike.callbacks.looking import Activity, liveliest
-from litspike.callbacks.plots_activity import Passage, Trace
-from litspike.callbacks.plots_results import Learned
+from litspike.reports.pictures import activity as plots_activity
+from litspike.reports.pictures import results as plots_results
+from litspike.reports.pictures import style as plots
+from litspike.reports.pictures.activity import Passage, Trace
+from litspike.reports.pictures.collect import Activity, liveliest
+from litspike.reports.pictures.results import Learned
 
 
 def ticks(axes: Axes) -> list[tuple[float, float]]:

@@ -11,17 +11,17 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from litspike.callbacks import looking
-from litspike.callbacks.looking import MOST_STEPS, Activity, Kept, Way, array, at_rest
-from litspike.callbacks.plots_activity import Passage, membrane_traces, passage, spike_raster
-from litspike.callbacks.plots_results import (
+from litspike.neurons import Neuron, NeuronLayer
+from litspike.reports.pictures import collect as looking
+from litspike.reports.pictures.activity import Passage, membrane_traces, passage, spike_raster
+from litspike.reports.pictures.collect import MOST_STEPS, Activity, Kept, Way, array, at_rest
+from litspike.reports.pictures.results import (
     Learned,
     confusion_matrix,
     decision_boundary,
     decision_regions,
     learned_parameters,
 )
-from litspike.neurons import Neuron, NeuronLayer
 
 GRID = 80
 """Points along each side of the plane that the decision boundary is computed on."""

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 
 from litspike import LIF, ConstantCurrent, MeanOverTime, Perceptron, SettingError
 from litspike.callbacks import CheckUp
-from litspike.callbacks.findings import SAMPLES, WatchedLayer
 from litspike.data import HalfPlane
 from litspike.networks import SpikingNetwork
 from litspike.networks.sequence import Pass
 from litspike.neurons import LeakyIntegrator, Recurrent
+from litspike.reports.checkup.collect import SAMPLES, WatchedLayer
 from litspike.surrogates import ArcTan, Rectangle, Surrogate, Triangle, ZeroGradient
 from litspike.tasks import CarriedClassification, Classification
 from tests.conftest import PROJECT, Cli, runs
@@ -241,7 +241,7 @@ import sys
 from pathlib import Path
 import torch
 from torch.utils.data import DataLoader, TensorDataset
-from tests.callbacks.test_checkup import ArcTan, fit, perceptron, with_bias
+from tests.reports.test_checkup import ArcTan, fit, perceptron, with_bias
 devices = int(sys.argv[1])
 network = with_bias(perceptron(ArcTan()), 1.0, torch.tensor([0.0, -50.0]).repeat_interleave(torch.tensor([1, 19])))
 torch.manual_seed(0)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from litspike.cli.compare.subjects import Subject
+from litspike.reports.compare.collect import Subject
 from litspike.settings import UserError
 
 if TYPE_CHECKING:

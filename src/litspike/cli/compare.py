@@ -1,4 +1,4 @@
-"""What ``compare`` does."""
+"""``compare``: runs side by side, on the console and on a page with their curves."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from rich.cells import cell_len
 from rich.markup import escape
 from rich.table import Table
 
-from litspike.cli.compare import curves, tables
-from litspike.cli.compare.page import letter, page
-from litspike.cli.compare.subjects import Subject, find
 from litspike.cli.parser_errors import ParseError
 from litspike.files import replace_text
+from litspike.reports.compare import curves, tables
+from litspike.reports.compare.collect import Subject, find
+from litspike.reports.compare.page import letter, page
 from litspike.settings import UserError
 from litspike.terminal import Terminal
 

@@ -11,7 +11,11 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from torch import nn
 
-from litspike.callbacks.diagnoses import (
+from litspike.loggers import log_at, position
+from litspike.metrics import Spread
+from litspike.networks.watch import Seen, watched
+from litspike.reports.checkup.collect import Gradient, WatchedLayer, gradient_norms
+from litspike.reports.checkup.diagnose import (
     Course,
     LayerFigures,
     Limits,
@@ -21,10 +25,6 @@ from litspike.callbacks.diagnoses import (
     of_layer,
     of_outputs,
 )
-from litspike.callbacks.findings import Gradient, WatchedLayer, gradient_norms
-from litspike.loggers import log_at, position
-from litspike.metrics import Spread
-from litspike.networks.watch import Seen, watched
 from litspike.runs.collectives import same_everywhere
 from litspike.settings import LitspikeWarning, UserError, number, whole
 from litspike.terminal import say

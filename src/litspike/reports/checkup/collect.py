@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 from torchmetrics import MeanMetric
 
-from litspike.callbacks.diagnoses import LayerFigures
 from litspike.metrics import Firing
 from litspike.networks.sequence import neuron_layers
 from litspike.networks.watch import Seen, layer_label, size
 from litspike.neurons import Neuron, NeuronLayer
+from litspike.reports.checkup.diagnose import LayerFigures
 from litspike.surrogates import Surrogate
 
 SAMPLES = 64

@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from litspike.cli.compare.form import RECEIPT, SEEDS, misfit
 from litspike.files import read_text
+from litspike.reports.compare.form import RECEIPT, SEEDS, misfit
 from litspike.runs import yaml_text
 from litspike.runs.folder import BEST, Run, runs_in, tested
 from litspike.runs.resolve import newest_finished

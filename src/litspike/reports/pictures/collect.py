@@ -13,14 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from litspike.callbacks.anytime import looked_at
 from litspike.networks.watch import Seen, watched
 from litspike.neurons import NeuronLayer
+from litspike.reports.anytime import looked_at
 from litspike.seeding import isolated
 from litspike.tasks.losses import ClassificationLoss, Loss
 
 if TYPE_CHECKING:
-    from litspike.callbacks.plots_activity import Trace
+    from litspike.reports.pictures.activity import Trace
 
 POINTS = 300
 """Points drawn on a plane at most."""
@@ -117,8 +117,8 @@ class Activity:
 
 def activities(module: Any, x: Tensor, most_layers: int | None) -> list[Activity]:
     """The spikes of each layer on samples [B, *]; of ``most_layers`` evenly spaced ones where there are more."""
-    from litspike.callbacks.plots import spread
-    from litspike.callbacks.plots_activity import ROWS
+    from litspike.reports.pictures.activity import ROWS
+    from litspike.reports.pictures.style import spread
 
     seen: list[Activity] = []
     calls: Counter[int] = Counter()
@@ -141,7 +141,7 @@ def activities(module: Any, x: Tensor, most_layers: int | None) -> list[Activity
 
 @dataclass(frozen=True)
 class Way:
-    """One sample on its way: arrays of every step, as :class:`~litspike.callbacks.plots_activity.Passage` has them."""
+    """One sample on its way: arrays of every step, as :class:`~litspike.reports.pictures.activity.Passage` has them."""
 
     current: Spikes
     layers: list[Trace]
@@ -160,7 +160,7 @@ class Way:
 
 def way(module: Any, x: Tensor) -> Way:
     """What a task does with one sample [1, *]."""
-    from litspike.callbacks.plots_activity import Trace
+    from litspike.reports.pictures.activity import Trace
 
     layers: list[Trace] = []
     order: list[tuple[NeuronLayer, str]] = []

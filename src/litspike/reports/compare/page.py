@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from litspike.cli.compare.tables import Row
+from litspike.reports.compare.tables import Row
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -22,9 +22,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from litspike import LIF, ConstantCurrent, MeanOverTime, Perceptron, RecurrentNetwork, TimeFirst
 from litspike.callbacks import Receipt
-from litspike.callbacks.gathering import Gathering
 from litspike.coding import EveryStep
 from litspike.metrics import mean_interval, wilson_interval
+from litspike.reports.receipt.collect import Gathering
 from litspike.tasks import Classification, CrossEntropy, MeanSquaredError, Regression
 from tests.conftest import PROJECT, Cli, runs
 from tests.oracles import neurons as oracles
@@ -162,7 +162,7 @@ def test_a_disk_that_takes_nothing_leaves_the_table(cli: Cli, home: Path, monkey
 
     cli(f"fit {QUICK}")
     monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter", full)
-    monkeypatch.setattr("litspike.callbacks.receipt.replace_text", full)
+    monkeypatch.setattr("litspike.reports.receipt.callback.replace_text", full)
     with pytest.warns(UserWarning, match="No space left on device") as warned:
         result = cli("test")
     assert result.status == 0
@@ -233,7 +233,7 @@ def test_two_processes_write_one_receipt_of_all_samples(tmp_path: Path):
     one = receipt_of(*classes(), alone)
     script = tmp_path / "two.py"
     script.write_text(
-        "from pathlib import Path\nfrom tests.callbacks.test_receipt import classes, run_test\n"
+        "from pathlib import Path\nfrom tests.reports.test_receipt import classes, run_test\n"
         f"run_test(*classes(), Path({str(together)!r}), strategy='ddp', devices=2)\n"
     )
     paths = os.pathsep.join([str(PROJECT), *sys.path])

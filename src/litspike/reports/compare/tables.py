@@ -6,9 +6,9 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from litspike.cli.compare.subjects import Subject
-from litspike.cli.parser_errors import named_settings
 from litspike.figure_text import interval, written
+from litspike.reports.compare.collect import Subject
+from litspike.settings import named_settings
 
 MISSING = "–"
 

@@ -15,11 +15,13 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 
 from litspike import LIF, ConstantCurrent, MeanOverTime, Perceptron, SettingError
-from litspike.callbacks import PictureFiles, Pictures, gallery, plots
-from litspike.callbacks.looking import Kept, activities, at_rest, way
+from litspike.callbacks import PictureFiles, Pictures
 from litspike.coding import EveryStep, PoissonRate, TimeFirst
 from litspike.data import Digits, HalfPlane, MackeyGlass
 from litspike.networks import ConvNet, RecurrentNetwork
+from litspike.reports.pictures import gallery
+from litspike.reports.pictures import style as plots
+from litspike.reports.pictures.collect import Kept, activities, at_rest, way
 from litspike.tasks import BinaryCrossEntropy, Classification, CrossEntropy, MeanSquaredError, Regression
 from tests.conftest import Cli
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from litspike.callbacks.plots import (
+from litspike.reports.pictures.style import (
     BLACK,
     BLUE,
     DASHES,

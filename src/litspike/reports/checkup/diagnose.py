@@ -14,7 +14,7 @@ SAME = 1e-5
 
 
 class Limits(NamedTuple):
-    """From where on a figure is a sick network's; see :class:`~litspike.callbacks.CheckUp`."""
+    """From where on a figure is a sick network's; see :class:`~litspike.reports.CheckUp`."""
 
     silent: float
     rate: float

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lightning import Callback, LightningModule, Trainer
 
-from litspike.callbacks.looking import Kept
 from litspike.files import replacing
 from litspike.loggers import boards, position
+from litspike.reports.pictures.collect import Kept
 from litspike.runs.collectives import as_the_first, at_the_first
 from litspike.settings import LitspikeWarning, SettingError, UserError, whole
 from litspike.tasks.task import Task
@@ -22,7 +22,7 @@ from litspike.tasks.task import Task
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from litspike.callbacks.gallery import Named
+    from litspike.reports.pictures.gallery import Named
 
 MOST_LAYERS = 6
 """Layers whose spikes TensorBoard gets at each drawing, evenly spaced where there are more."""
@@ -113,7 +113,7 @@ class Drawing(Callback):
 
     def _pictures(self, trainer: Trainer, module: Any, kept: Kept, epoch: int) -> Iterator[Named]:
         try:
-            from litspike.callbacks.gallery import gallery  # matplotlib is slow to import
+            from litspike.reports.pictures.gallery import gallery  # matplotlib is slow to import
 
             yield from gallery(module, kept, self.most_layers, f"epoch {epoch}{_figure(trainer)}")
         except Exception as error:
@@ -163,7 +163,7 @@ class Pictures(Drawing):
 
     def keep(self, trainer: Trainer, name: str, figure: Figure) -> None:
         """Show a picture in TensorBoard."""
-        from litspike.callbacks.plots import pixels
+        from litspike.reports.pictures.style import pixels
 
         for board in boards(trainer):
             board.experiment.add_image(name, pixels(figure), position(trainer), dataformats="HWC")
@@ -198,7 +198,7 @@ class PictureFiles(Drawing):
 
     def keep(self, trainer: Trainer, name: str, figure: Figure) -> None:
         """Write a picture into its file."""
-        from litspike.callbacks.plots import save
+        from litspike.reports.pictures.style import save
 
         path = self.folder / f"{name.replace('/', ' ').replace(' ', '-')}.{self.format}"
         try:

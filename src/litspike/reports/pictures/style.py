@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 from numpy.typing import NDArray
 
-from litspike.callbacks.anytime import Curve
+from litspike.reports.anytime import Curve
 
 Array = NDArray[np.floating]
 Numbers = NDArray[np.floating] | NDArray[np.integer]

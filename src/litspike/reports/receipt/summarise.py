@@ -10,11 +10,11 @@ import torch
 from lightning import LightningModule, Trainer
 from torch import Tensor, nn
 
-from litspike.callbacks.anytime import Curve
-from litspike.callbacks.console import logged
-from litspike.callbacks.gathering import Gathering
 from litspike.metrics import SampleMean, energy, most_of, wilson_interval
 from litspike.metrics.energy import AC_PJ, MAC_PJ, NOT_COUNTED, SOURCE
+from litspike.reports.anytime import Curve
+from litspike.reports.console import logged
+from litspike.reports.receipt.collect import Gathering
 from litspike.tasks import CarriedClassification, Classification
 
 CARRIED = "the state is carried from batch to batch, so that the answers are not independent"

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from lightning import Callback, LightningModule, Trainer
 
-from litspike.callbacks.anytime import Curve
-from litspike.callbacks.gathering import Gathering
-from litspike.callbacks.latency import latency
-from litspike.callbacks.measured import anytime, connections, energies, figures, layers, parameters
-from litspike.callbacks.provenance import Origin, file_hash, machine, text_hash, versions
-from litspike.callbacks.receipt_text import readable
 from litspike.files import read_text, replace_text, replacing
 from litspike.loggers import boards
+from litspike.reports.anytime import Curve
+from litspike.reports.receipt.collect import Gathering
+from litspike.reports.receipt.latency import latency
+from litspike.reports.receipt.provenance import Origin, file_hash, machine, text_hash, versions
+from litspike.reports.receipt.render import readable
+from litspike.reports.receipt.summarise import anytime, connections, energies, figures, layers, parameters
 from litspike.settings import LitspikeWarning
 from litspike.tasks.task import Task
 
@@ -140,7 +140,7 @@ class Receipt(Callback):
         (bar.print if bar is not None else print)(f"receipt: {folder / 'receipt.md'}")
 
     def _draw(self, trainer: Trainer, curve: Curve, epoch: int) -> None:
-        from litspike.callbacks.plots import anytime_curve  # matplotlib is slow to import
+        from litspike.reports.pictures.style import anytime_curve  # matplotlib is slow to import
 
         folder, figure = self._origin.folder, anytime_curve(curve)
         replace_text(folder / "anytime.csv", curve.csv())
@@ -152,7 +152,7 @@ class Receipt(Callback):
 
 def _show(writer: Any, curve: Curve, figure: Figure, epoch: int) -> None:
     """Give TensorBoard the curve, as numbers and as a picture."""
-    from litspike.callbacks.plots import pixels
+    from litspike.reports.pictures.style import pixels
 
     for index, (step, value) in enumerate(zip(curve.steps, curve.values, strict=True)):
         writer.add_scalar(f"test/over time/{curve.score} by time step", value, step)

@@ -1,0 +1,1 @@
+"""Pictures of what a network does, in TensorBoard or in files."""

@@ -1,0 +1,1 @@
+"""The receipt of a test: metrics, costs, and where they come from."""
