@@ -59,8 +59,8 @@ def test_a_compiled_kernel_rounds_every_operation(name, dtype, tmp_path, monkeyp
     make, states, constants = STEPS[name]
     kinds = "t" + "l" * states + "s" + "n" * (len(constants) - 1)
     letters = "T" + "L" * states + "S" + kinds[2 + states :]
-    program = trace(make(SURROGATES[4]), states, letters, dtype)
     leaves = [Leaf(Kind(letter.lower()), letter.isupper()) for letter in letters]
+    program = trace(make(SURROGATES[4]), states, leaves, dtype)
     nests = [forward_nest(program, leaves), backward_nest(program, leaves)]
     names = gpu.load(module_text(nests, program))
     for function in (names["forward"], names["backward"]):

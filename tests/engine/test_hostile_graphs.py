@@ -118,7 +118,7 @@ def damaged(content, draw):
 
 def test_a_damaged_text_is_refused_or_is_a_step_in_its_bounds(arguments, monkeypatch):
     checked = []
-    monkeypatch.setattr(operator, "CpuKernel", lambda program, kinds, wanted: checked.append(program))
+    monkeypatch.setattr(operator, "CpuKernel", lambda program, leaves: checked.append(program))
     draw = random.Random(0)
     counts = {"refused": 0, "another step": 0}
     for _ in range(3000):
@@ -127,7 +127,7 @@ def test_a_damaged_text_is_refused_or_is_a_step_in_its_bounds(arguments, monkeyp
             damaged(content, draw)
         damaged_text = json.dumps(content)
         try:
-            program = operator.from_text(damaged_text, LETTERS)
+            program = operator.from_text(damaged_text, operator.leaves_of(LETTERS))
         except UserError:
             counts["refused"] += 1
             continue

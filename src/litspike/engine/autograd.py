@@ -7,26 +7,106 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import nullcontext
 from math import prod
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor
 
 from litspike.engine.cpu.memory import fresh
+from litspike.engine.inputs import Real
+from litspike.engine.ir.nest import Kind, Leaf
 from litspike.engine.ir.schedule import SEGMENT
 from litspike.engine.ir.trace import Program
 from litspike.settings import UserError
 
-Leaf = Tensor | float
+
+class Launch(NamedTuple):
+    """What a kernel is run on.
+
+    Args:
+        current: contiguous, [T, B, *], or [B, *] if it is the same at every step.
+        steps: T.
+        batch: [B, *].
+        neurons: their product.
+        values: states and constants.
+        saved: room for the states before every SEGMENT-th step but the first, [.., states, B, *], or None.
+    """
+
+    current: Tensor
+    steps: int
+    batch: Sequence[int]
+    neurons: int
+    values: Sequence[Real]
+    saved: Tensor | None = None
+
+    @classmethod
+    def of(cls, current: Tensor, values: Sequence[Real], steps: int | None, save_states: int = 0) -> Launch:
+        """The launch for an input [T, B, *], or [B, *] where ``steps`` is given; room is made for so many states."""
+        current, many, batch = rows(current, steps)
+        saved = None
+        if save_states and many > SEGMENT:
+            saved = current.new_empty((many - 1) // SEGMENT, save_states, *batch)
+        return cls(current, many, batch, prod(batch), values, saved)
+
+    def stride(self, tensor: Tensor) -> int:
+        """Stride between the steps of a tensor [T, B, *], or [B, *] if it is the same at every step."""
+        return 0 if tensor.dim() == len(self.batch) else self.neurons
+
+    def upstream(self, grads: Sequence[Tensor | None]) -> tuple[Tensor, list[Tensor | None]]:
+        """The gradients of output and last states as a kernel reads them."""
+        first, *lasts = grads
+        first = self.current.new_zeros(self.batch) if first is None else rows(first, None)[0]
+        return first, [grad if grad is None or grad.is_contiguous() else grad.contiguous() for grad in lasts]
 
 
-class Kernel(ABC):
-    """A step and its adjoint, compiled for one kind of device.
+class Kernel:
+    """A step and its adjoint, compiled.
 
     Args:
         program: the step and its adjoint.
-        kinds: where each leaf is found; see :class:`litspike.engine.ir.nest.Kind`.
-        wanted: for each leaf, whether its gradient is asked for.
+        leaves: its input, states and constants.
+    """
+
+    def __init__(self, program: Program, leaves: Sequence[Leaf]) -> None:
+        self.program, self.leaves = program, tuple(leaves)
+        self.dtype, self.states, self.learns = (
+            program.dtype,
+            program.states,
+            any(leaf.wants_gradient for leaf in leaves),
+        )
+        self.tensors = [index for index, leaf in enumerate(leaves[1:]) if leaf.kind is not Kind.NUMBER]  # of the values
+        self.wanted = [(index, leaf.kind) for index, leaf in enumerate(leaves) if leaf.wants_gradient]
+        self.returned = [index for index, leaf in enumerate(leaves) if leaf.wants_gradient or 1 <= index <= self.states]
+        self.numbers: list[float] = []
+
+    def with_numbers(self, numbers: list[float]) -> Self:
+        """The same kernel with these as the last of its values, which calls then leave out."""
+        kernel = copy.copy(self)
+        kernel.numbers = numbers
+        return kernel
+
+    def room_for_gradients(self, launch: Launch, blocks: int) -> list[Tensor | None]:
+        """A tensor for each gradient that is wanted; of what all neurons share, a double for each block."""
+        result: list[Tensor | None] = [None] * len(self.leaves)
+        for index, kind in self.wanted:
+            if kind is Kind.SHARED:
+                result[index] = launch.current.new_empty(blocks, dtype=torch.float64)
+            elif kind is Kind.PER_STEP:
+                result[index] = fresh(launch.current, launch.steps, *launch.batch)
+            else:
+                result[index] = launch.current.new_empty(*launch.batch)
+        return result
+
+    def summed(self, result: list[Tensor | None]) -> list[Tensor | None]:
+        """The gradients, where each block has written its part."""
+        for index, kind in self.wanted:
+            if kind is Kind.SHARED and (grad := result[index]) is not None:
+                result[index] = grad.sum().to(self.dtype)
+        return result
+
+
+class LayerKernel(Kernel, ABC):
+    """A kernel for neurons that don't see each other, on one kind of device.
 
     Raises:
         ImportError: if what compiles it is not installed.
@@ -35,136 +115,84 @@ class Kernel(ABC):
     block: ClassVar[int]
     """Neurons that are taken together; a constant of the layer gets a part of its gradient from each block."""
 
-    def __init__(self, program: Program, kinds: str, wanted: Sequence[bool]) -> None:
-        self.program, self.kinds, self.wanted = program, kinds, wanted
-        self.dtype, self.states, self.learns = program.dtype, program.states, any(wanted)
-        self.tensors = [index for index, kind in enumerate(kinds[1:]) if kind != "n"]  # of the leaves after the input
-        self.asked = [(index, kind) for index, kind in enumerate(kinds) if wanted[index]]
-        self.numbers: list[float] = []
-
-    def with_numbers(self, numbers: list[float]) -> Self:
-        """The same kernel with these as the last of its leaves, which calls then leave out."""
-        kernel = copy.copy(self)
-        kernel.numbers = numbers
-        return kernel
-
-    def __call__(self, current: Tensor, leaves: Sequence[Leaf], steps: int | None) -> Sequence[Tensor]:
+    def __call__(self, current: Tensor, values: Sequence[Real], steps: int | None) -> Sequence[Tensor]:
         """Output and last states. The current is [T, B, *], or [B, *] where ``steps`` is given."""
         if self.numbers:
-            leaves = [*leaves, *self.numbers]
+            values = [*values, *self.numbers]
         if self.learns:
-            tensors = [leaves[index] for index in self.tensors]
-            results: Sequence[Tensor] = Fused.apply(self, leaves, steps, current, *tensors)  # type: ignore[no-untyped-call]
+            tensors = [values[index] for index in self.tensors]
+            results: Sequence[Tensor] = Fused.apply(self, values, steps, current, *tensors)  # type: ignore[no-untyped-call]
             return results
-        return self.run(*rows(current, steps), leaves, None)
+        return self.run(Launch.of(current, values, steps))
 
-    def run(
-        self, current: Tensor, steps: int, batch: Sequence[int], leaves: Sequence[Leaf], kept: Tensor | None
-    ) -> tuple[Tensor, ...]:
-        """Run forward, writing the states before every SEGMENT-th step but the first into ``kept`` if it is given.
-
-        The current is contiguous, [T, B, *], or [B, *] if it is the same at every step; ``batch`` is [B, *].
-        """
-        output = fresh(current, steps, *batch)
-        lasts = [current.new_empty(*batch) for _ in range(self.states)]
-        self._launch(current, steps, batch, leaves, output, lasts, kept)
+    def run(self, launch: Launch) -> tuple[Tensor, ...]:
+        """Output and last states."""
+        output = fresh(launch.current, launch.steps, *launch.batch)
+        lasts = [launch.current.new_empty(*launch.batch) for _ in range(self.states)]
+        self._launch(launch, output, lasts)
         return output, *lasts
 
-    def adjoint(
-        self,
-        current: Tensor,
-        steps: int,
-        batch: Sequence[int],
-        leaves: Sequence[Leaf],
-        kept: Tensor | None,
-        grads: Sequence[Tensor | None],
-    ) -> list[Tensor | None]:
+    def adjoint(self, launch: Launch, grads: Sequence[Tensor | None]) -> list[Tensor | None]:
         """Gradients of input, states and constants from those of output and last states."""
-        upstream, *lasts = grads
-        upstream = current.new_zeros(batch) if upstream is None else rows(upstream, None)[0]
-        lasts = [grad if grad is None or grad.is_contiguous() else grad.contiguous() for grad in lasts]
-        result: list[Tensor | None] = [None] * len(self.kinds)
-        for index, kind in self.asked:
-            if kind == "s":
-                result[index] = current.new_empty(self.blocks(prod(batch)), dtype=torch.float64)
-            else:
-                result[index] = fresh(current, steps, *batch) if kind == "t" else current.new_empty(*batch)
-        self._launch_back(current, steps, batch, leaves, kept, upstream, lasts, result)
-        for index, kind in self.asked:
-            if kind == "s" and (grad := result[index]) is not None:
-                result[index] = grad.sum().to(self.dtype)
-        return result
+        result = self.room_for_gradients(launch, self.blocks(launch))
+        self._launch_back(launch, *launch.upstream(grads), [result[index] for index in self.returned])
+        return self.summed(result)
 
-    def blocks(self, neurons: int) -> int:
+    def blocks(self, launch: Launch) -> int:
         """Number of blocks of the neurons of a batch."""
-        return -(-neurons // self.block)
+        return -(-launch.neurons // self.block)
 
     @abstractmethod
-    def _launch(
-        self,
-        current: Tensor,
-        steps: int,
-        batch: Sequence[int],
-        leaves: Sequence[Leaf],
-        output: Tensor,
-        lasts: Sequence[Tensor],
-        kept: Tensor | None,
-    ) -> None:
-        """Fill output, last states and what is kept."""
+    def _launch(self, launch: Launch, output: Tensor, lasts: Sequence[Tensor]) -> None:
+        """Fill output, last states and what is saved."""
 
     @abstractmethod
     def _launch_back(
-        self,
-        current: Tensor,
-        steps: int,
-        batch: Sequence[int],
-        leaves: Sequence[Leaf],
-        kept: Tensor | None,
-        upstream: Tensor,
-        lasts: Sequence[Tensor | None],
-        result: Sequence[Tensor | None],
+        self, launch: Launch, upstream: Tensor, lasts: Sequence[Tensor | None], result: Sequence[Tensor | None]
     ) -> None:
-        """Fill the gradients that there is a tensor for in ``result``."""
-
-
-def distance(tensor: Tensor, batch: Sequence[int], neurons: int) -> int:
-    """Distance between the steps of a tensor [T, B, *], or [B, *] if it is the same at every step."""
-    return 0 if tensor.dim() == len(batch) else neurons
+        """Fill the gradients of the leaves that are ``returned``, where there is a tensor for one."""
 
 
 class Fused(torch.autograd.Function):
-    """A kernel under autograd. The tensors among the leaves are given once more, for autograd to see."""
+    """A kernel under autograd. The tensors among the values are given once more, for autograd to see."""
 
     @staticmethod
     def forward(
-        ctx: Any, kernel: Kernel, leaves: Sequence[Leaf], steps: int | None, current: Tensor, *tensors: Tensor
+        ctx: Any, kernel: LayerKernel, values: Sequence[Real], steps: int | None, current: Tensor, *tensors: Tensor
     ) -> tuple[Tensor, ...]:
         """Output and last states."""
         # Here, where autograd doesn't see it: the gradient is that of the input as it came.
-        current, many, batch = rows(current, steps)
-        kept = None
-        if many > SEGMENT:
-            kept = current.new_empty((many - 1) // SEGMENT, kernel.states, *batch)
+        launch = Launch.of(current, values, steps, kernel.states)
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(current, kept, *tensors)
-        ctx.rest = kernel, many, batch, [None if isinstance(leaf, Tensor) else leaf for leaf in leaves]
-        return kernel.run(current, many, batch, leaves, kept)
+        ctx.save_for_backward(launch.current, launch.saved, *tensors)
+        ctx.rest = kernel, launch.steps, launch.batch, numbers_of(values)
+        return kernel.run(launch)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         """Gradients of the tensors that forward took."""
-        kernel, steps, batch, leaves = ctx.rest
-        current, kept, *tensors = ctx.saved_tensors
-        if tensors:
-            leaves = list(leaves)
-            for index, tensor in zip(kernel.tensors, tensors, strict=True):
-                leaves[index] = tensor
+        kernel, steps, batch, numbers = ctx.rest
+        current, saved, *tensors = ctx.saved_tensors
+        launch = Launch(current, steps, batch, prod(batch), with_tensors(kernel, numbers, tensors), saved)
         again = torch.is_grad_enabled()  # someone wants to differentiate these gradients in turn
         with torch.no_grad() if again else nullcontext():
-            gradients: list[Tensor | None] = kernel.adjoint(current, steps, batch, leaves, kept, grads)
+            gradients: list[Tensor | None] = kernel.adjoint(launch, grads)
         if again:
             gradients = first_order(gradients, current, *tensors)
         return None, None, None, gradients[0], *[gradients[1 + index] for index in kernel.tensors]
+
+
+def numbers_of(values: Sequence[Real]) -> list[float | None]:
+    """What is left of the values for the way back, where autograd keeps the tensors."""
+    return [None if isinstance(value, Tensor) else value for value in values]
+
+
+def with_tensors(kernel: Kernel, numbers: Sequence[float | None], tensors: Sequence[Tensor]) -> list[Any]:
+    """The values again, of their numbers and tensors."""
+    values: list[Any] = list(numbers)
+    for index, tensor in zip(kernel.tensors, tensors, strict=True):
+        values[index] = tensor
+    return values
 
 
 def first_order(gradients: Sequence[Tensor | None], *inputs: Tensor) -> list[Tensor | None]:

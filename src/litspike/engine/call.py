@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from litspike.engine import operator
-from litspike.engine.autograd import Kernel
 from litspike.engine.cpu.kernel import CpuKernel
 from litspike.engine.events.spikes import plain
 from litspike.engine.gpu.kernel import GpuKernel
+from litspike.engine.inputs import HALF, Inputs
+from litspike.engine.ir.nest import NUMBER
 from litspike.engine.ir.numbers import trace_with_numbers
 from litspike.engine.ir.surroundings import Surroundings, Untraceable
 from litspike.engine.modes import ordinary
@@ -22,10 +23,8 @@ from litspike.settings import UserError
 
 Engine = Literal["auto", "reference", "fused"]
 
-HALF = (torch.bfloat16, torch.float16)
-
 _log = logging.getLogger("litspike")
-_KERNELS: dict[str, type[Kernel]] = {"cpu": CpuKernel, "cuda": GpuKernel}
+_KERNELS: dict[str, Any] = {"cpu": CpuKernel, "cuda": GpuKernel}
 
 
 class _Made(NamedTuple):
@@ -78,42 +77,31 @@ def run(
     if current.dtype in HALF:
         output, lasts = run(step, key, current.float(), states, constants, engine, name, steps)
         return output if _autocast(current) else output.to(current.dtype), lasts
-    leaves, letters = checked(name, current, states, constants, steps)
+    inputs = Inputs.checked(name, current, states, constants, steps)
     if engine != "reference":
-        many = current.shape[0] if steps is None else steps
         results: Sequence[Tensor] | None
         if torch.compiler.is_compiling() and torch.onnx.is_in_onnx_export():
             results = None  # ONNX knows no operator of litspike's, but all that the reference is made of
         elif torch.compiler.is_compiling():
-            results = operator.in_graph(key, current, leaves, letters, len(states), many)
+            results = operator.in_graph(key, inputs)
         else:
-            results = _fused(step, key, current, leaves, letters, len(states), engine, name, steps)
+            results = _fused(step, key, inputs, engine, name)
         if results is not None:
             output, *lasts = results
             return output, lasts
     if steps is not None:
         current = current.expand(steps, *current.shape)
-    tensors = [leaf if isinstance(leaf, Tensor) else current.new_full((), leaf) for leaf in leaves]
+    tensors = [value if isinstance(value, Tensor) else current.new_full((), value) for value in inputs.values]
     begin = [state.expand(current.shape[1:]) for state in tensors[: len(states)]]
     return run_reference(step, current, begin, tensors[len(states) :], name)
 
 
-def _fused(
-    step: Step,
-    key: Hashable,
-    current: Tensor,
-    leaves: Sequence[Tensor | float],
-    letters: str,
-    states: int,
-    engine: Engine,
-    name: str,
-    steps: int | None,
-) -> Sequence[Tensor] | None:
+def _fused(step: Step, key: Hashable, inputs: Inputs, engine: Engine, name: str) -> Sequence[Tensor] | None:
     """Output and last states, or None where no kernel can run the step and the reference may."""
-    if ordinary([current, *leaves]):
-        kernel = kernel_for(step, key, current, letters, states, name, _KERNELS)
+    if ordinary([inputs.current, *inputs.values]):
+        kernel = kernel_for(step, key, inputs, name, _KERNELS)
         if not isinstance(kernel, Untraceable):
-            results: Sequence[Tensor] = kernel(current, leaves, steps)
+            results: Sequence[Tensor] = kernel(inputs.current, inputs.values, inputs.steps)
             return results
         problem = f"can't run {kernel}"
     else:
@@ -123,27 +111,19 @@ def _fused(
     return None
 
 
-def kernel_for(
-    step: Step,
-    key: Hashable,
-    current: Tensor,
-    letters: str,
-    states: int,
-    name: str,
-    kinds: Mapping[str, Any] = _KERNELS,
-) -> Any | Untraceable:
+def kernel_for(step: Step, key: Hashable, inputs: Inputs, name: str, types: Mapping[str, Any]) -> Any | Untraceable:
     """The kernel for a call; where there can't be one, the reason, which is logged once.
 
-    Only a reason that lies in the step itself is kept: what else went wrong may go right the next time.
+    A reason that lies in the step itself is remembered: what else went wrong may go right the next time.
 
     Args:
-        step: as in :func:`run`, as are key, current and name.
-        letters: where each leaf is found, a capital where its gradient is wanted.
-        states: number of states.
-        kinds: the class of kernels for each type of device.
+        step: as in :func:`run`, as are key and name.
+        inputs: of the call.
+        types: the class of kernels for each type of device.
     """
-    make = kinds.get(current.device.type)
-    full = (make, key, current.dtype, letters, current.device)
+    current = inputs.current
+    make = types.get(current.device.type)
+    full = (make, key, current.dtype, inputs.leaves, current.device)
     made = _kernels.get(full)
     if isinstance(made, Untraceable):
         return made
@@ -153,7 +133,7 @@ def kernel_for(
         if make is None:
             raise Untraceable(f"on {current.device}")
         with Surroundings(step) as surroundings:
-            kernel = _made(make, step, current, letters, states)
+            kernel = _made(make, step, inputs)
         _kernels[full] = _Made(kernel, surroundings)
         return kernel
     except ImportError as missing:
@@ -169,75 +149,13 @@ def kernel_for(
     return reason
 
 
-def _made(make: Any, step: Step, current: Tensor, letters: str, states: int) -> Any:
-    wanted = [letter.isupper() for letter in letters]
-    program, numbers = trace_with_numbers(step, states, letters, current.dtype)
-    letters += "n" * len(numbers)
-    one = (make, program, letters)
+def _made(make: Any, step: Step, inputs: Inputs) -> Any:
+    program, numbers = trace_with_numbers(step, inputs.states, inputs.leaves, inputs.current.dtype)
+    one = (make, program, (*inputs.leaves, *[NUMBER] * len(numbers)))
     if one not in _compiled:
-        _compiled[one] = make(program, letters.lower(), [*wanted, *[False] * len(numbers)])
+        _compiled[one] = make(*one[1:])
     return _compiled[one].with_numbers(numbers)
-
-
-def checked(
-    name: str,
-    current: Tensor,
-    states: Sequence[Tensor | float],
-    constants: Sequence[Tensor | float],
-    steps: int | None,
-) -> tuple[list[Tensor | float], str]:
-    """The states and constants in the input's dtype, and a letter for where each of them and the input is found.
-
-    The letter is a capital where the gradient is wanted.
-    """
-    shape = current.shape
-    if steps is not None:
-        if steps < 1 or not shape:
-            raise UserError(f"{name} takes [B, *] for T ≥ 1 steps, not {list(shape)} for {steps}")
-    elif len(shape) < 2 or shape[0] < 1:
-        raise UserError(f"{name} takes [T, B, *] with T ≥ 1, not {list(shape)}")
-    dtype = current.dtype
-    if dtype is not torch.float32 and dtype is not torch.float64:
-        raise UserError(f"{name} takes a real input, not {_short(dtype)} of shape {list(shape)}")
-    learning = torch.is_grad_enabled()
-    letters = "t" if steps is None else "l"
-    if learning and current.requires_grad:
-        letters = letters.upper()
-    leaves: list[Tensor | float] = []
-    count = len(states)
-    for index, leaf in enumerate((*states, *constants)):
-        if isinstance(leaf, Tensor):
-            leaf, letter = _placed(name, leaf, current, shape[1:] if steps is None else shape, index < count)
-            letters += letter.upper() if learning and leaf.requires_grad else letter
-        else:
-            letters += "n"
-        leaves.append(leaf)
-    return leaves, letters
-
-
-def _placed(name: str, leaf: Tensor, current: Tensor, batch: Sequence[int], state: bool) -> tuple[Tensor, str]:
-    """A state or constant as the kernels read it, and the letter for where it is found."""
-    if leaf.dtype is not current.dtype or leaf.device != current.device:
-        if leaf.device != current.device or current.dtype is not torch.float32 or leaf.dtype not in HALF:
-            raise UserError(
-                f"{name}: a state or parameter is {_short(leaf.dtype)} on {leaf.device}, "
-                f"the input {_short(current.dtype)} on {current.device}"
-            )
-        leaf = leaf.float()
-    if state and leaf.shape != batch:
-        raise UserError(f"{name}: the state is {list(leaf.shape)}, the input asks for {list(batch)}")
-    if leaf.numel() == 1 and not state:
-        return leaf.reshape(()), "s"
-    try:
-        return leaf.expand(batch).contiguous(), "l"
-    except RuntimeError:
-        problem = f"a parameter is {list(leaf.shape)}, which doesn't broadcast to {list(batch)}"
-        raise UserError(f"{name}: {problem}") from None
 
 
 def _autocast(tensor: Tensor) -> bool:
     return torch.is_autocast_enabled(tensor.device.type)
-
-
-def _short(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

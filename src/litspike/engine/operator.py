@@ -8,19 +8,39 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from litspike.engine.autograd import rows
+from litspike.engine.autograd import Launch
 from litspike.engine.cpu.kernel import CpuKernel
+from litspike.engine.inputs import Inputs, Real
+from litspike.engine.ir.nest import Kind, Leaf
 from litspike.engine.ir.numbers import trace_with_numbers
 from litspike.engine.ir.schedule import SEGMENT
 from litspike.engine.ir.surroundings import Surroundings
 from litspike.engine.ir.text import from_text, to_text
 from litspike.engine.rule import Rule
 from litspike.settings import UserError
+
+
+def letters_of(leaves: Sequence[Leaf]) -> str:
+    """Leaves as text: a letter for the kind of each, a capital where its gradient is wanted."""
+    return "".join(leaf.kind.value.upper() if leaf.wants_gradient else leaf.kind.value for leaf in leaves)
+
+
+@cache
+def leaves_of(letters: str) -> tuple[Leaf, ...]:
+    """The leaves that letters stand for.
+
+    Raises:
+        UserError: if one stands for none.
+    """
+    try:
+        return tuple(Leaf(Kind(letter.lower()), letter.isupper()) for letter in letters)
+    except ValueError as problem:
+        raise UserError(f"litspike::run: the graph holds no step that can be run: {problem}") from None
 
 
 def text_of(rule: Rule, states: int, letters: str, dtype: torch.dtype) -> tuple[str, list[float]]:
@@ -31,7 +51,7 @@ def text_of(rule: Rule, states: int, letters: str, dtype: torch.dtype) -> tuple[
     try:
         modes = torch.utils._python_dispatch._disable_current_modes()  # those of a graph that is being made
         with modes, Surroundings(rule.step):
-            program, numbers = trace_with_numbers(rule.step, states, letters, dtype)
+            program, numbers = trace_with_numbers(rule.step, states, leaves_of(letters), dtype)
     except Exception:  # the reference runs, and shows what is wrong
         return "", []
     return to_text(program), numbers
@@ -43,54 +63,48 @@ text_of._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 @cache
 def _kernel(text: str, letters: str) -> CpuKernel:
-    return CpuKernel(from_text(text, letters), letters.lower(), [letter.isupper() for letter in letters])
+    leaves = leaves_of(letters)
+    return CpuKernel(from_text(text, leaves), leaves)
 
 
-def in_graph(
-    key: Hashable, current: Tensor, leaves: Sequence[Tensor | float], letters: str, states: int, steps: int
-) -> Sequence[Tensor] | None:
+def in_graph(key: Hashable, inputs: Inputs) -> Sequence[Tensor] | None:
     """Output and last states in a graph that is being made, or None where no operator can stand for the step."""
+    current, values, leaves, states, steps = inputs
     if current.device.type != "cpu" or not isinstance(key, Rule):
         return None
+    letters = letters_of(leaves)
     text, further = text_of(key, states, letters, current.dtype)
     if not text:
         return None
-    tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
-    numbers = [*[leaf for leaf in leaves if not isinstance(leaf, Tensor)], *further]
-    results: Sequence[Tensor] = forward(current, tensors, numbers, text, letters + "n" * len(further), steps)
+    tensors = [value for value in values if isinstance(value, Tensor)]
+    numbers = [*[value for value in values if not isinstance(value, Tensor)], *further]
+    letters += Kind.NUMBER.value * len(further)
+    steps = current.shape[0] if steps is None else steps
+    results: Sequence[Tensor] = forward(current, tensors, numbers, text, letters, steps)
     return results[:-1]
 
 
-class _Arguments(NamedTuple):
-    """What a kernel takes, once it is known that it holds what the kernel reads."""
+def _launch(
+    current: Tensor, tensors: Sequence[Tensor], numbers: Sequence[float], text: str, letters: str, steps: int
+) -> tuple[CpuKernel, Launch]:
+    """The kernel and its launch; a graph from a file may hold anything.
 
-    kernel: CpuKernel
-    memory: Tensor
-    leaves: list[Tensor | float]
-    batch: Sequence[int]
-
-    @classmethod
-    def checked(
-        cls, current: Tensor, tensors: Sequence[Tensor], numbers: Sequence[float], text: str, letters: str, steps: int
-    ) -> _Arguments:
-        """The arguments of the operators; a graph from a file may hold anything.
-
-        Raises:
-            UserError: if they don't fit each other.
-        """
-        kernel = _kernel(text, letters)
-        held = letters[0] in "lL"
-        batch = current.shape if held else current.shape[1:]
-        _check(steps >= 1 and len(batch) >= 1 and (held or current.shape[:1] == (steps,)), "the input's shape", current)
-        counts = letters[1:].count("n"), len(letters[1:]) - letters[1:].count("n")
-        _check((len(numbers), len(tensors)) == counts, f"{len(tensors)} tensors and {len(numbers)} numbers", current)
-        each_tensor, each_number = iter(tensors), iter(numbers)
-        leaves: list[Tensor | float] = []
-        for letter in letters[1:]:
-            shape = () if letter in "sS" else batch
-            leaves.append(next(each_number) if letter == "n" else _plain(next(each_tensor), kernel.dtype, shape))
-        memory, _, _ = rows(_plain(current, kernel.dtype, current.shape), steps if held else None)
-        return cls(kernel, memory, leaves, batch)
+    Raises:
+        UserError: if the operator's arguments don't fit each other.
+    """
+    kernel, (given, *leaves) = _kernel(text, letters), leaves_of(letters)
+    held = given.kind is Kind.PER_NEURON
+    batch = current.shape if held else current.shape[1:]
+    _check(steps >= 1 and len(batch) >= 1 and (held or current.shape[:1] == (steps,)), "the input's shape", current)
+    many = sum(leaf.kind is Kind.NUMBER for leaf in leaves)
+    fit = (len(numbers), len(tensors)) == (many, len(leaves) - many)
+    _check(fit, f"{len(tensors)} tensors and {len(numbers)} numbers", current)
+    each_tensor, each_number = iter(tensors), iter(numbers)
+    values: list[Real] = []
+    for kind, _ in leaves:
+        shape = () if kind is Kind.SHARED else batch
+        values.append(next(each_number) if kind is Kind.NUMBER else _plain(next(each_tensor), kernel.dtype, shape))
+    return kernel, Launch.of(_plain(current, kernel.dtype, current.shape), values, steps if held else None)
 
 
 def _plain(tensor: Tensor, dtype: torch.dtype, shape: Sequence[int]) -> Tensor:
@@ -110,18 +124,19 @@ def _check(right: bool, what: str, got: Tensor) -> None:
 def forward(
     current: Tensor, tensors: Sequence[Tensor], numbers: Sequence[float], text: str, letters: str, steps: int
 ) -> list[Tensor]:
-    """Output, last states, and the states kept for the way back."""
-    kernel, memory, leaves, batch = _Arguments.checked(current, tensors, numbers, text, letters, steps)
-    kept = current.new_empty((steps - 1) // SEGMENT, kernel.states, *batch)
-    return [*kernel.run(memory, steps, batch, leaves, kept), kept]
+    """Output, last states, and the states saved for the backward pass."""
+    kernel, launch = _launch(current, tensors, numbers, text, letters, steps)
+    saved = current.new_empty((steps - 1) // SEGMENT, kernel.states, *launch.batch)
+    return [*kernel.run(launch._replace(saved=saved)), saved]
 
 
 @forward.register_fake
 def _(
     current: Tensor, tensors: Sequence[Tensor], numbers: Sequence[float], text: str, letters: str, steps: int
 ) -> list[Tensor]:
-    states = from_text(text, letters).states
-    batch = current.shape if letters[0] in "lL" else current.shape[1:]
+    leaves = leaves_of(letters)
+    states = from_text(text, leaves).states
+    batch = current.shape if leaves[0].kind is Kind.PER_NEURON else current.shape[1:]
     lasts = [current.new_empty(batch) for _ in range(states)]
     return [current.new_empty(steps, *batch), *lasts, current.new_empty((steps - 1) // SEGMENT, states, *batch)]
 
@@ -130,20 +145,21 @@ def _(
 def backward(
     grads: Sequence[Tensor],
     current: Tensor,
-    kept: Tensor,
+    saved: Tensor,
     tensors: Sequence[Tensor],
     numbers: Sequence[float],
     text: str,
     letters: str,
     steps: int,
 ) -> list[Tensor]:
-    """The gradients that capitals among the letters ask for."""
-    kernel, memory, leaves, batch = _Arguments.checked(current, tensors, numbers, text, letters, steps)
+    """The gradients that are wanted."""
+    kernel, launch = _launch(current, tensors, numbers, text, letters, steps)
     _check(kernel.learns and len(grads) == 1 + kernel.states, f"{len(grads)} gradients", current)
-    kept = _plain(kept, kernel.dtype, ((steps - 1) // SEGMENT, kernel.states, *batch))
+    batch = launch.batch
+    saved = _plain(saved, kernel.dtype, ((steps - 1) // SEGMENT, kernel.states, *batch))
     upstream, *lasts = grads
     grads = [_plain(upstream, kernel.dtype, (steps, *batch)), *(_plain(g, kernel.dtype, batch) for g in lasts)]
-    gradients = kernel.adjoint(memory, steps, batch, leaves, kept, grads)
+    gradients = kernel.adjoint(launch._replace(saved=saved), grads)
     return [gradient for gradient in gradients if gradient is not None]
 
 
@@ -151,17 +167,16 @@ def backward(
 def _(
     grads: Sequence[Tensor],
     current: Tensor,
-    kept: Tensor,
+    saved: Tensor,
     tensors: Sequence[Tensor],
     numbers: Sequence[float],
     text: str,
     letters: str,
     steps: int,
 ) -> list[Tensor]:
-    each = iter(tensors)
-    leaves = [current, *[next(each) for letter in letters[1:] if letter != "n"]]
-    letters = letters.replace("n", "")
-    return [leaf.new_empty(leaf.shape) for leaf, letter in zip(leaves, letters, strict=True) if letter.isupper()]
+    with_values = [leaf for leaf in leaves_of(letters) if leaf.kind is not Kind.NUMBER]
+    each = zip(with_values, [current, *tensors], strict=True)
+    return [tensor.new_empty(tensor.shape) for leaf, tensor in each if leaf.wants_gradient]
 
 
 def _setup(ctx: Any, inputs: Any, output: list[Tensor]) -> None:
@@ -171,10 +186,11 @@ def _setup(ctx: Any, inputs: Any, output: list[Tensor]) -> None:
 
 
 def _backward(ctx: Any, grads: Sequence[Tensor]) -> tuple[Any, ...]:
-    current, kept, *tensors = ctx.saved_tensors
+    current, saved, *tensors = ctx.saved_tensors
     text, letters, steps = ctx.rest
-    each = iter(backward(list(grads[:-1]), current, kept, tensors, ctx.numbers, text, letters, steps))
-    gradients = [next(each) if letter.isupper() else None for letter in letters if letter != "n"]
+    each = iter(backward(list(grads[:-1]), current, saved, tensors, ctx.numbers, text, letters, steps))
+    leaves = [leaf for leaf in leaves_of(letters) if leaf.kind is not Kind.NUMBER]
+    gradients = [next(each) if leaf.wants_gradient else None for leaf in leaves]
     return gradients[0], gradients[1:], None, None, None, None
 
 

@@ -7,9 +7,10 @@ from collections.abc import Hashable, Sequence
 import torch
 from torch import Tensor
 
-from litspike.engine.call import HALF, checked, kernel_for
+from litspike.engine.call import kernel_for
 from litspike.engine.cpu.recurrent import RecurrentKernel
 from litspike.engine.events.spikes import plain
+from litspike.engine.inputs import HALF, Feedback, Inputs, Real
 from litspike.engine.ir.surroundings import Untraceable
 from litspike.engine.modes import ordinary
 from litspike.engine.reference import Step
@@ -19,11 +20,9 @@ def run_recurrent(
     step: Step,
     key: Hashable,
     current: Tensor,
-    first: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    states: Sequence[Tensor | float],
-    constants: Sequence[Tensor | float],
+    feedback: Feedback,
+    states: Sequence[Real],
+    constants: Sequence[Real],
     name: str,
 ) -> Sequence[Tensor] | None:
     """Output [T, B, *], last output and last states of ``y[t], *u = step(x[t] + weight · y[t − 1] + bias, *u, *c)``.
@@ -34,32 +33,31 @@ def run_recurrent(
 
     Args:
         step: as for :func:`litspike.engine.run`, as are key, current, states, constants and name.
-        first: the output before the first step, [B, *].
-        weight: [N, N] for the N neurons of a sample.
-        bias: [N]; None for 0.
+        feedback: first output, weight and bias.
 
     Returns:
         None where the reference has to run: on another device, in a graph, under a transform or mode of torch, or for
         a step that can't be fused.
     """
-    current, first = plain(current), plain(first)
+    current, first, weight, bias = plain(current), plain(feedback.first), feedback.weight, feedback.bias
     if current.dtype in HALF:
-        single = first.float(), weight.float(), None if bias is None else bias.float()
-        found = run_recurrent(step, key, current.float(), *single, states, constants, name)
+        single = Feedback(first.float(), weight.float(), None if bias is None else bias.float())
+        found = run_recurrent(step, key, current.float(), single, states, constants, name)
         if found is None or torch.is_autocast_enabled("cpu"):
             return found
         return [found[0].to(current.dtype), *found[1:]]
-    leaves, letters = checked(name, current, states, constants, None)
+    inputs = Inputs.checked(name, current, states, constants)
     matrices = [first, weight, *([] if bias is None else [bias])]
     alike = all(tensor.dtype is current.dtype and tensor.device.type == "cpu" for tensor in matrices)
     if torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu") or not alike:
         return None
-    if current.device.type != "cpu" or not ordinary([current, *matrices, *leaves]):
+    if current.device.type != "cpu" or not ordinary([current, *matrices, *inputs.values]):
         return None
-    if torch.is_grad_enabled() and (letters != letters.lower() or any(m.requires_grad for m in (current, *matrices))):
-        letters = letters[0].upper() + letters[1:]  # what a step took in has a gradient wherever anything has
-    kernel = kernel_for(step, key, current, letters, len(states), name, {"cpu": RecurrentKernel})
+    learns = any(leaf.wants_gradient for leaf in inputs.leaves) or any(tensor.requires_grad for tensor in matrices)
+    if torch.is_grad_enabled() and learns:  # what a step takes in has a gradient wherever anything has
+        inputs = inputs._replace(leaves=(inputs.leaves[0]._replace(wants_gradient=True), *inputs.leaves[1:]))
+    kernel = kernel_for(step, key, inputs, name, {"cpu": RecurrentKernel})
     if isinstance(kernel, Untraceable):
         return None
-    output, *lasts = kernel(current, first, weight, bias, leaves)
+    output, *lasts = kernel(current, Feedback(first, weight, bias), inputs.values)
     return [output, output[-1], *lasts]

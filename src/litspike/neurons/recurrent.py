@@ -12,6 +12,7 @@ from torch.nn.modules import module
 from torch.utils._pytree import _register_namedtuple
 
 from litspike.engine import run, spikes
+from litspike.engine.inputs import Feedback
 from litspike.engine.recurrent import run_recurrent
 from litspike.neurons.base import Neuron
 from litspike.neurons.layer import NeuronLayer
@@ -101,9 +102,8 @@ class Recurrent(NeuronLayer):
         if engine != "reference" and _plain(weights):
             first = last if isinstance(last, Tensor) else current.new_full(current.shape[1:], last)
             rule = self.neuron._rule
-            results = run_recurrent(
-                rule.step, rule, current, first, weights.weight, weights.bias, states, constants, "Recurrent"
-            )
+            feedback = Feedback(first, weights.weight, weights.bias)
+            results = run_recurrent(rule.step, rule, current, feedback, states, constants, "Recurrent")
         if results is None and engine == "fused":
             raise UserError("Recurrent: engine: 'fused' can't run here; use 'auto'")
         return results

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import prod
 from struct import Struct
-from typing import Any
 
 from torch import Tensor
 
-from litspike.engine.autograd import Kernel, Leaf, distance
+from litspike.engine.autograd import Launch, LayerKernel
 from litspike.engine.cpu.openmp import Function, run_blocks
-from litspike.engine.ir import nest, schedule
-from litspike.engine.ir.nest import Nest
+from litspike.engine.inputs import Real
+from litspike.engine.ir import schedule
+from litspike.engine.ir.nest import Leaf, Nest
 from litspike.engine.ir.trace import Program
 
 
@@ -31,61 +30,40 @@ def compiled(nest: Nest, program: Program, block: int) -> tuple[Function, Callab
     return Function.at(address), Struct("".join("qd"[kind == "number"] for _, kind in nest.arguments)).pack
 
 
-class CpuKernel(Kernel):
-    """A program compiled for this processor; see :class:`Kernel`. It needs llvmlite."""
+class CpuKernel(LayerKernel):
+    """A program compiled for this processor; see :class:`LayerKernel`. It needs llvmlite."""
 
     block = 512  # their states stay in the nearest cache while time runs
 
-    def __init__(self, program: Program, kinds: str, wanted: Sequence[bool]) -> None:
-        super().__init__(program, kinds, wanted)
-        leaves = [nest.Leaf(nest.Kind(kind), wants) for kind, wants in zip(kinds, wanted, strict=True)]
+    def __init__(self, program: Program, leaves: Sequence[Leaf]) -> None:
+        super().__init__(program, leaves)
         self.forward, self.pack_forward = compiled(schedule.forward_nest(program, leaves), program, self.block)
         if self.learns:
             self.backward, self.pack_backward = compiled(schedule.backward_nest(program, leaves), program, self.block)
-            self.returned = [index for index in range(len(kinds)) if wanted[index] or 1 <= index <= program.states]
 
-    def _launch(
-        self,
-        current: Tensor,
-        steps: int,
-        batch: Sequence[int],
-        leaves: Sequence[Leaf],
-        output: Tensor,
-        lasts: Sequence[Tensor],
-        kept: Tensor | None,
-    ) -> None:
-        total = output.numel()
-        neurons = total // steps
+    def _launch(self, launch: Launch, output: Tensor, lasts: Sequence[Tensor]) -> None:
         arguments = self.pack_forward(
-            steps, neurons, current.data_ptr(), distance(current, batch, neurons), *self._places(leaves),
-            output.data_ptr(), *[last.data_ptr() for last in lasts], _place(kept),
-        )  # fmt: skip
-        run_blocks(self.forward, arguments, self.blocks(neurons), total)
+            *first_arguments(launch), output.data_ptr(), *[last.data_ptr() for last in lasts], address(launch.saved)
+        )
+        run_blocks(self.forward, arguments, self.blocks(launch), launch.steps * launch.neurons)
 
     def _launch_back(
-        self,
-        current: Tensor,
-        steps: int,
-        batch: Sequence[int],
-        leaves: Sequence[Leaf],
-        kept: Tensor | None,
-        upstream: Tensor,
-        lasts: Sequence[Tensor | None],
-        result: Sequence[Tensor | None],
+        self, launch: Launch, upstream: Tensor, lasts: Sequence[Tensor | None], result: Sequence[Tensor | None]
     ) -> None:
-        neurons = prod(batch)
         arguments = self.pack_backward(
-            steps, neurons, current.data_ptr(), distance(current, batch, neurons), *self._places(leaves),
-            _place(kept), upstream.data_ptr(), distance(upstream, batch, neurons),
-            *[_place(grad) for grad in lasts], *[_place(result[index]) for index in self.returned],
+            *first_arguments(launch), address(launch.saved), upstream.data_ptr(), launch.stride(upstream),
+            *[address(grad) for grad in lasts], *[address(grad) for grad in result],
         )  # fmt: skip
-        run_blocks(self.backward, arguments, self.blocks(neurons), steps * neurons)
-
-    def _places(self, leaves: Sequence[Any]) -> Sequence[float]:
-        if not self.tensors:
-            return leaves
-        return [leaf.data_ptr() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+        run_blocks(self.backward, arguments, self.blocks(launch), launch.steps * launch.neurons)
 
 
-def _place(tensor: Tensor | None) -> int:
+def first_arguments(launch: Launch) -> tuple[Real, ...]:
+    """What every kernel begins with: T, M, the input and its stride, states and constants."""
+    current, steps, _, neurons, values, _ = launch
+    places = [value.data_ptr() if isinstance(value, Tensor) else value for value in values]
+    return steps, neurons, current.data_ptr(), launch.stride(current), *places
+
+
+def address(tensor: Tensor | None) -> int:
+    """Where a tensor's values begin; 0 where it is missing."""
     return 0 if tensor is None else tensor.data_ptr()

@@ -6,15 +6,16 @@ import hashlib
 import linecache
 from collections.abc import Sequence
 from functools import cache
-from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from litspike.engine.autograd import Kernel, Leaf, distance
+from litspike.engine.autograd import Launch, LayerKernel
 from litspike.engine.gpu.codegen import module_text
-from litspike.engine.ir import nest, schedule
+from litspike.engine.inputs import Real
+from litspike.engine.ir import schedule
+from litspike.engine.ir.nest import Kind, Leaf
 from litspike.engine.ir.schedule import SEGMENT
 from litspike.engine.ir.trace import Program
 
@@ -22,63 +23,41 @@ BLOCK = 32
 """Neurons to a program instance: one warp, so that a small layer too spreads over the whole GPU."""
 
 
-class GpuKernel(Kernel):
-    """A program as Triton kernels, compiled at the first call by Triton, which keeps them on disk; see :class:`Kernel`.
+class GpuKernel(LayerKernel):
+    """A program as Triton kernels, compiled at the first call by Triton, which keeps them on disk.
 
-    It needs Triton.
+    See :class:`LayerKernel`. It needs Triton.
     """
 
     block = BLOCK
 
-    def __init__(self, program: Program, kinds: str, wanted: Sequence[bool]) -> None:
-        super().__init__(program, f"t{kinds[1:]}", wanted)
-        leaves = [nest.Leaf(nest.Kind(kind), wants) for kind, wants in zip(self.kinds, wanted, strict=True)]
-        nests = [schedule.forward_nest(program, leaves)]
+    def __init__(self, program: Program, leaves: Sequence[Leaf]) -> None:
+        super().__init__(program, [Leaf(Kind.PER_STEP, leaves[0].wants_gradient), *leaves[1:]])
+        nests = [schedule.forward_nest(program, self.leaves)]
         if self.learns:
-            nests.append(schedule.backward_nest(program, leaves))
+            nests.append(schedule.backward_nest(program, self.leaves))
         self._functions = load(module_text(nests, program))
 
-    def __call__(self, current: Tensor, leaves: Sequence[Leaf], steps: int | None) -> Sequence[Tensor]:
-        """See :class:`Kernel`; the gradient of an input that is the same at every step is summed by autograd."""
-        return super().__call__(current if steps is None else current.expand(steps, *current.shape), leaves, None)
+    def __call__(self, current: Tensor, values: Sequence[Real], steps: int | None) -> Sequence[Tensor]:
+        """See :class:`LayerKernel`; the gradient of an input that is the same at every step is summed by autograd."""
+        return super().__call__(current if steps is None else current.expand(steps, *current.shape), values, None)
 
-    def _launch(
-        self,
-        current: Tensor,
-        steps: int,
-        batch: Sequence[int],
-        leaves: Sequence[Leaf],
-        output: Tensor,
-        lasts: Sequence[Tensor],
-        kept: Tensor | None,
-    ) -> None:
-        self._start("forward", steps, batch, current, *leaves, output, *lasts, kept)
+    def _launch(self, launch: Launch, output: Tensor, lasts: Sequence[Tensor]) -> None:
+        self._start("forward", launch, output, *lasts, launch.saved)
 
     def _launch_back(
-        self,
-        current: Tensor,
-        steps: int,
-        batch: Sequence[int],
-        leaves: Sequence[Leaf],
-        kept: Tensor | None,
-        upstream: Tensor,
-        lasts: Sequence[Tensor | None],
-        result: Sequence[Tensor | None],
+        self, launch: Launch, upstream: Tensor, lasts: Sequence[Tensor | None], result: Sequence[Tensor | None]
     ) -> None:
-        first = 1 + self.states
-        places = [*result[: self.wanted[0]], *result[1:first]]
-        places += [grad for grad in result[first:] if grad is not None]
-        room = [current.new_empty(SEGMENT * self.states, *batch)] * bool(self.states)
-        away = distance(upstream, batch, prod(batch))
-        self._start("backward", steps, batch, current, *leaves, kept, upstream, away, *lasts, *places, *room)
+        room = [launch.current.new_empty(SEGMENT * self.states, *launch.batch)] * bool(self.states)
+        self._start("backward", launch, launch.saved, upstream, launch.stride(upstream), *lasts, *result, *room)
 
-    def _start(self, name: str, steps: int, batch: Sequence[int], current: Tensor, *arguments: Any) -> None:
-        neurons = prod(batch)
-        if blocks := self.blocks(neurons):  # a GPU takes no empty grid
+    def _start(self, name: str, launch: Launch, *arguments: Any) -> None:
+        current, steps, _, neurons, values, _ = launch
+        if blocks := self.blocks(launch):  # a GPU takes no empty grid
             with torch.cuda.device_of(current):  # type: ignore[no-untyped-call]
                 # Without fusion of products into sums, as the reference rounds both.
                 self._functions[name][(blocks,)](
-                    steps, neurons, current, distance(current, batch, neurons), *arguments,
+                    steps, neurons, current, launch.stride(current), *values, *arguments,
                     BLOCK=BLOCK, num_warps=1, enable_fp_fusion=False,
                 )  # fmt: skip
 

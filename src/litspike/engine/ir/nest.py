@@ -15,7 +15,7 @@ from litspike.engine.ir.operations import Value
 
 
 class Kind(StrEnum):
-    """Where the values of a leaf are found: the letter stands in a graph that is saved."""
+    """Where the values of a leaf are found."""
 
     PER_STEP = "t"
     """An array of a value per step and neuron."""
@@ -26,12 +26,17 @@ class Kind(StrEnum):
     NUMBER = "n"
     """A number that is an argument of the call."""
 
+    __hash__ = str.__hash__  # that of an enum is written in Python, and each call of a layer looks up its leaves
+
 
 class Leaf(NamedTuple):
     """The input, a state or a constant of a step: where it is found, and whether its gradient is asked for."""
 
     kind: Kind
     wants_gradient: bool = False
+
+
+NUMBER = Leaf(Kind.NUMBER)
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import copy
 import itertools
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import is_dataclass
 from typing import Any
 
 import torch
 
+from litspike.engine.ir.nest import Leaf
 from litspike.engine.ir.trace import Program, record, trace
 
 _FACTORS = (1.0137254901960784, 1.0273809523809523)
@@ -22,7 +23,7 @@ _APART = 1 / 3571  # a factor of its own for each number, so that two equal ones
 
 
 def trace_with_numbers(
-    step: Callable[..., Any], states: int, letters: str, dtype: torch.dtype
+    step: Callable[..., Any], states: int, leaves: Sequence[Leaf], dtype: torch.dtype
 ) -> tuple[Program, list[float]]:
     """A step's program, the numbers of its declaration taken as further constants, and these numbers.
 
@@ -35,7 +36,7 @@ def trace_with_numbers(
     Raises:
         Untraceable: as :func:`litspike.engine.ir.trace.trace`.
     """
-    arguments = states, letters, dtype
+    arguments = states, leaves, dtype
     program = trace(step, *arguments)
     for kinds in ((int, float), (float,)):  # some integers are no quantities but counts
         others = [_elsewhere(step, kinds, itertools.count(factor, _APART)) for factor in _FACTORS]

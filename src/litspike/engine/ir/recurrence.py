@@ -28,7 +28,7 @@ from litspike.engine.ir.nest import (
     Whole,
     whole,
 )
-from litspike.engine.ir.schedule import SEGMENT, backward_around, inputs_of, kept_state, sources_of
+from litspike.engine.ir.schedule import SEGMENT, backward_around, inputs_of, saved_state, sources_of
 from litspike.engine.ir.trace import Program
 
 _TILE = (Argument("size", "integer"), Argument("N", "integer"), Argument("room"), Argument("weight"))
@@ -49,7 +49,7 @@ def recurrent_forward_nest(program: Program, leaves: Sequence[Leaf]) -> Nest:
     starts, constants = sources_of(program, leaves)
     t = whole("t")
     segment = t // SEGMENT
-    keep = Lanes(tuple(Put(kept_state(program, segment, index), Slot(now[index])) for index in names))
+    keep = Lanes(tuple(Put(saved_state(program, segment, index), Slot(now[index])) for index in names))
     output, *after = program.outputs
     step = Evaluate(
         (output, output, *after),
@@ -57,7 +57,7 @@ def recurrent_forward_nest(program: Program, leaves: Sequence[Leaf]) -> Nest:
         (Element("out", t * M), Slot(last), *map(Slot, now)),
     )
     over: tuple[Statement, ...] = (
-        Given("kept", (If(((t % SEGMENT).equals(0), segment.differs(0)), (keep,)),)),
+        Given("saved", (If(((t % SEGMENT).equals(0), segment.differs(0)), (keep,)),)),
         Feedback(last, taken),
         Lanes((Put(Sum(taken), Element("x", t * whole("xs"))),)),
         Given("total", (Lanes((Put(Element("total", t * M), Slot(taken)),)),)),
@@ -75,7 +75,7 @@ def recurrent_forward_nest(program: Program, leaves: Sequence[Leaf]) -> Nest:
     )
     arguments = (
         *inputs_of(program, leaves),
-        *(Argument("out"), *(Argument(f"last{index}") for index in names), Argument("kept", "may_miss")),
+        *(Argument("out"), *(Argument(f"last{index}") for index in names), Argument("saved", "may_miss")),
         *(Argument("total", "may_miss"), Argument("first"), *_TILE, Argument("bias")),
     )
     return Nest("forward", arguments, (*now, last, taken), body, tile=True)

@@ -33,7 +33,7 @@ from litspike.engine.ir.nest import (
 from litspike.engine.ir.trace import Program
 
 SEGMENT = 16
-"""Steps after which the states are kept for the backward pass, which computes those between again."""
+"""Steps after which the states are saved for the backward pass, which computes those between again."""
 
 _TYPES = {Kind.NUMBER: "number", Kind.SHARED: "shared"}
 
@@ -53,7 +53,7 @@ def forward_nest(program: Program, leaves: Sequence[Leaf]) -> Nest:
     starts, constants = sources_of(program, leaves)
     t = whole("t")
     segment = t // SEGMENT
-    keep = Lanes(tuple(Put(kept_state(program, segment, index), Slot(now[index])) for index in names))
+    keep = Lanes(tuple(Put(saved_state(program, segment, index), Slot(now[index])) for index in names))
     step = Evaluate(
         program.outputs,
         (Element("x", t * whole("xs")), *map(Slot, now), *constants),
@@ -61,17 +61,17 @@ def forward_nest(program: Program, leaves: Sequence[Leaf]) -> Nest:
     )
     body = (
         Lanes(tuple(Put(Slot(local), start) for local, start in zip(now, starts, strict=True))),
-        Over("t", T, (Given("kept", (If(((t % SEGMENT).equals(0), segment.differs(0)), (keep,)),)), Lanes((step,)))),
+        Over("t", T, (Given("saved", (If(((t % SEGMENT).equals(0), segment.differs(0)), (keep,)),)), Lanes((step,)))),
         Lanes(tuple(Put(Element(f"last{index}"), Slot(now[index])) for index in names)),
     )
-    results = (Argument("out"), *(Argument(f"last{index}") for index in names), Argument("kept", "may_miss"))
+    results = (Argument("out"), *(Argument(f"last{index}") for index in names), Argument("saved", "may_miss"))
     return Nest("forward", (*inputs_of(program, leaves), *results), tuple(now), body)
 
 
 def backward_nest(program: Program, leaves: Sequence[Leaf]) -> Nest:
     """The adjoint of :func:`forward_nest`: each segment is run forward once more, then walked back.
 
-    Its arguments: T, M, the input and its stride, states, constants, the states that were kept, the gradient of the
+    Its arguments: T, M, the input and its stride, states, constants, the states that were saved, the gradient of the
     output and its stride, the gradients of the last states; then where the gradients go: of the input, if wanted, of
     the first states, and of each constant that wants one. What has one value per neuron gets its gradient per neuron,
     summed over time; what has one for all, a double for each block.
@@ -113,7 +113,7 @@ def backward_around(
         return (Element("x", t * whole("xs")), *(Slot(local, slot) for local in past), *constants)
 
     first = Lanes(tuple(Put(Slot(past[index]), starts[index]) for index in names))
-    later = Lanes(tuple(Put(Slot(past[index]), kept_state(program, segment, index)) for index in names))
+    later = Lanes(tuple(Put(Slot(past[index]), saved_state(program, segment, index)) for index in names))
     again = Evaluate(program.outputs[1:], inputs(begin + j, j), tuple(Slot(local, j + 1) for local in past))
     slot = last - back
     before, gradient = upstream(begin + slot)
@@ -136,7 +136,7 @@ def backward_around(
     )
     recompute: tuple[Statement, ...] = (
         If((segment.equals(0),), (first,)),
-        Given("kept", (If((segment.differs(0),), (later,)),)),
+        Given("saved", (If((segment.differs(0),), (later,)),)),
         Over("j", last, (Lanes((again,)),)),
     )
     body: tuple[Statement, ...] = (
@@ -153,7 +153,7 @@ def backward_around(
     )
     arguments = (
         *inputs_of(program, leaves),
-        *(Argument("kept", "may_miss"), Argument("gout"), Argument("gs", "integer")),
+        *(Argument("saved", "may_miss"), Argument("gout"), Argument("gs", "integer")),
         *(Argument(f"glast{index}", "may_miss") for index in names),
         *(Argument("g0") for _ in range(program.gradients[0] is not None)),
         *(Argument(f"g{1 + index}", "may_miss") for index in names),
@@ -171,9 +171,9 @@ def _where(argument: str, target: Target, value: Read) -> Given:
     return Given(argument, (Lanes((Put(target, value),)),))
 
 
-def kept_state(program: Program, segment: Whole, index: int) -> Element:
-    """A state before a segment, in the array of those that are kept."""
-    return Element("kept", ((segment - 1) * program.states + index) * M)
+def saved_state(program: Program, segment: Whole, index: int) -> Element:
+    """A state before a segment, in the array of those that are saved."""
+    return Element("saved", ((segment - 1) * program.states + index) * M)
 
 
 def sources_of(program: Program, leaves: Sequence[Leaf]) -> tuple[list[Source], list[Source]]:

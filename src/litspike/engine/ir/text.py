@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from litspike.engine.ir.nest import Kind, Leaf
 from litspike.engine.ir.operations import OPERATIONS
 from litspike.engine.ir.trace import Node, Program
 from litspike.settings import UserError
@@ -23,34 +24,36 @@ def to_text(program: Program) -> str:
     return json.dumps([str(program.dtype), *program[1:]])
 
 
-def from_text(text: str, letters: str) -> Program:
+def from_text(text: str, leaves: Sequence[Leaf]) -> Program:
     """The program that a text is of.
 
     Args:
         text: what :func:`to_text` gave.
-        letters: where input, states and constants are found; see :class:`litspike.engine.ir.nest.Kind`.
+        leaves: the input, the states and the constants.
 
     Raises:
-        UserError: if the text is of no program, or of one that takes other arguments than the letters say.
+        UserError: if the text is of no program, or of one that takes other leaves.
     """
     try:
         if len(text) > _LONGEST:
             raise ValueError("it is too long")
         dtype, states, constants, nodes, outputs, gradients = json.loads(text)
-        _check_letters(letters, states, constants)
+        _check_leaves(leaves, states, constants)
         made = tuple(Node(operation, tuple(operands), literal) for operation, operands, literal in nodes)
         kinds = _kinds(made, 2 * (1 + states) + constants)
-        _check_results(letters, states, outputs, gradients, kinds)
+        _check_results(leaves, states, outputs, gradients, kinds)
         return Program(_DTYPES[dtype], states, constants, made, tuple(outputs), tuple(gradients))
     except (ValueError, TypeError, KeyError, IndexError, RecursionError, OverflowError) as problem:
         raise UserError(f"litspike::run: the graph holds no step that can be run: {problem!r:.200}") from None
 
 
-def _check_letters(letters: str, states: Any, constants: Any) -> None:
+def _check_leaves(leaves: Sequence[Leaf], states: Any, constants: Any) -> None:
     _check(type(states) is int and type(constants) is int and states >= 0 and constants >= 0, "its number of arguments")
-    _check(len(letters) == 1 + states + constants, f"{len(letters)} letters for {1 + states + constants} arguments")
-    allowed = ["tTlL", *["nlL"] * states, *["nsSlL"] * constants]
-    _check(all(letter in place for letter, place in zip(letters, allowed, strict=True)), f"the letters {letters!r}")
+    _check(len(leaves) == 1 + states + constants, f"{len(leaves)} leaves for {1 + states + constants} arguments")
+    state, constant = (Kind.NUMBER, Kind.PER_NEURON), (Kind.NUMBER, Kind.SHARED, Kind.PER_NEURON)
+    allowed = [(Kind.PER_STEP, Kind.PER_NEURON), *[state] * states, *[constant] * constants]
+    for index, (leaf, kinds) in enumerate(zip(leaves, allowed, strict=True)):
+        _check(leaf.kind in kinds and leaf != Leaf(Kind.NUMBER, True), f"the kind of argument {index}")
 
 
 def _kinds(nodes: Sequence[Node], leaves: int) -> list[str]:
@@ -73,15 +76,15 @@ def _kinds(nodes: Sequence[Node], leaves: int) -> list[str]:
     return kinds
 
 
-def _check_results(letters: str, states: int, outputs: Any, gradients: Any, kinds: Sequence[str]) -> None:
-    learns = any(letter.isupper() for letter in letters)
-    wanted = [letter.isupper() or (learns and 1 <= index <= states) for index, letter in enumerate(letters)]
+def _check_results(leaves: Sequence[Leaf], states: int, outputs: Any, gradients: Any, kinds: Sequence[str]) -> None:
+    learns = any(leaf.wants_gradient for leaf in leaves)
+    wanted = [leaf.wants_gradient or (learns and 1 <= index <= states) for index, leaf in enumerate(leaves)]
     _check(len(outputs) == 1 + states, f"{len(outputs)} results for {1 + states}")
-    _check([gradient is not None for gradient in gradients] == wanted, "gradients of other arguments than the letters'")
+    _check([gradient is not None for gradient in gradients] == wanted, "gradients of other arguments than are wanted")
     for value in (*outputs, *(gradient for gradient in gradients if gradient is not None)):
         _check(type(value) is int and 0 <= value < len(kinds) and kinds[value] == "f", f"the result {value}")
-    leaves = len(letters) + 1 + states  # with the gradients of the results, which no result is made of
-    _check(all(value < len(letters) or value >= leaves for value in outputs), "a result that is a gradient")
+    given = len(leaves) + 1 + states  # with the gradients of the results, which no result is made of
+    _check(all(value < len(leaves) or value >= given for value in outputs), "a result that is a gradient")
 
 
 def _check(right: bool, what: str) -> None:

@@ -14,6 +14,7 @@ from torch.autograd.graph import _engine_run_backward, saved_tensors_hooks
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from litspike.engine.ir.nest import Kind, Leaf
 from litspike.engine.ir.operations import OPERATIONS, RULES, Value
 from litspike.engine.ir.surroundings import Untraceable
 from litspike.engine.ir.surroundings import place as place_of
@@ -66,21 +67,20 @@ class Program(NamedTuple):
         return sorted(wanted)
 
 
-def trace(step: Callable[..., Any], states: int, letters: str, dtype: torch.dtype) -> Program:
+def trace(step: Callable[..., Any], states: int, leaves: Sequence[Leaf], dtype: torch.dtype) -> Program:
     """What a step and its gradient do with one element, by running it on small tensors of two shapes.
 
     Args:
         step: ``step(input, *states, *constants) → (output, *states)``.
         states: number of states.
-        letters: where input, states and constants are found; see :class:`litspike.engine.ir.nest.Kind`. A
-            capital asks for the gradient.
+        leaves: the input, the states and the constants.
         dtype: float32 or float64.
 
     Raises:
         Untraceable: if the step does anything else than known operations on its arguments, element by element.
     """
-    program, other = (record(step, states, letters, dtype, shape=shape)[0] for shape in _SHAPES)
-    single, _ = record(step, states, letters.lower(), dtype)
+    program, other = (record(step, states, leaves, dtype, shape=shape)[0] for shape in _SHAPES)
+    single, _ = record(step, states, [Leaf(leaf.kind) for leaf in leaves], dtype)
     if program != other or (single.outputs, single.nodes) != (program.outputs, program.nodes[: len(single.nodes)]):
         raise Untraceable("it does something else each time, or with each shape of its input")
     return program
@@ -89,7 +89,7 @@ def trace(step: Callable[..., Any], states: int, letters: str, dtype: torch.dtyp
 def record(
     step: Callable[..., Any],
     states: int,
-    letters: str,
+    leaves: Sequence[Leaf],
     dtype: torch.dtype,
     places: Sequence[int | None] = (),
     shape: tuple[int, ...] = _SHAPES[0],
@@ -103,25 +103,26 @@ def record(
             a literal; empty where all are.
         shape: of the input at one step, [B, *].
     """
-    wanted = [letter.isupper() for letter in letters]
-    leaves = []
-    for index, letter in enumerate(letters):
-        size = () if not any(wanted) and index > states and letter in "ns" else shape
-        # A state hangs on all that came before it, so its gradient is carried through time whenever any is wanted.
-        carried = wanted[index] or (any(wanted) and 1 <= index <= states)
-        leaves.append(torch.ones(size, dtype=dtype, device="cpu", requires_grad=carried))
+    learns = any(leaf.wants_gradient for leaf in leaves)
+    arguments = []
+    for index, leaf in enumerate(leaves):
+        single = index > states and leaf.kind in (Kind.NUMBER, Kind.SHARED)
+        # States depend on all earlier steps, so their gradients are carried through time whenever any is wanted.
+        carried = leaf.wants_gradient or (learns and 1 <= index <= states)
+        size = () if single and not learns else shape
+        arguments.append(torch.ones(size, dtype=dtype, device="cpu", requires_grad=carried))
     cotangents = [torch.ones(shape, dtype=dtype, device="cpu") for _ in range(1 + states)]
-    recorder = _Recorder(dtype, shape, leaves, cotangents, places)
+    recorder = _Recorder(dtype, shape, arguments, cotangents, places)
     plain = saved_tensors_hooks(_itself, _itself)  # in place of those that a user has set, as for checkpointing
     with torch.inference_mode(False), torch.enable_grad(), plain, recorder:
         with _Asked(recorder):
-            results = step(*leaves)
+            results = step(*arguments)
         if not isinstance(results, tuple) or [type(r) for r in results] != [Tensor] * (1 + states):
             raise Untraceable(f"it returns no tuple of its output and {states} states")
         outputs = [recorder.result(result) for result in results]
-        gradients = _gradients(recorder, results, leaves, cotangents)
+        gradients = _gradients(recorder, results, arguments, cotangents)
     gradients += [None] * recorder.further
-    constants = len(letters) - 1 - states + recorder.further
+    constants = len(leaves) - 1 - states + recorder.further
     program = Program(dtype, states, constants, tuple(recorder.nodes), tuple(outputs), tuple(gradients))
     return program, recorder.numbers
 
