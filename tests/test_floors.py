@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "litspike"
-GROUND = {"settings", "seeding", "files", "figure_text", "terminal", "loggers"}
+GROUND = {"settings", "seeding", "files", "figure_text", "terminal", "loggers", "installation"}
 ALLOWED: dict[str, set[str]] = {
     "settings": set(),
     "seeding": set(),
@@ -16,6 +16,7 @@ ALLOWED: dict[str, set[str]] = {
     "figure_text": set(),
     "terminal": set(),
     "loggers": set(),
+    "installation": set(),
     "surrogates": {"engine"},
     "engine": set(),
     "neurons": {"engine", "surrogates"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import warnings
@@ -18,12 +19,12 @@ from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from litspike.callbacks import Calibration, CheckUp, Console, Pictures, PredictionFile, Receipt, StepLog
+from litspike.cli import alone, configurations
 from litspike.cli.arguments import SUBCOMMANDS, Call
 from litspike.cli.check.arguments import check_form
 from litspike.cli.check.monitors import MonitorCheck, check_monitors
 from litspike.cli.check.sample import Suitable
 from litspike.cli.check.trainer import callbacks_of, check_switches, check_trial, into_file, keep_rows
-from litspike.cli.compare import ABOUT
 from litspike.cli.help import explain
 from litspike.cli.parser import Parser, ParserExit
 from litspike.cli.parser_errors import ParseError, parser_message, users_mistake
@@ -32,6 +33,7 @@ from litspike.cli.trainer.loggers import BestEffortBoard
 from litspike.cli.trainer.origin import origin_of
 from litspike.cli.trainer.picture import DrawingTrainer, picture_files
 from litspike.cli.trainer.progress import choose_bar
+from litspike.installation import program
 from litspike.reports.console import STAGES, logged
 from litspike.runs import checkpoints, yaml_text
 from litspike.runs.folder import BEST, LAST, Run, logs_folder, results_beside
@@ -49,10 +51,10 @@ from litspike.settings import LitspikeWarning, UserError, named_settings, whole
 from litspike.tasks import Task
 
 DESCRIPTION = "Spiking neural networks, trained from one command line."
-USAGE = f"main.py {{{','.join(SUBCOMMANDS)},compare}} [-c FILE] [--SETTING VALUE ...]"
+FORM = "[-c FILE] [--SETTING VALUE ...]"
 MOST_THREADS = 1024
-ANOTHER = f"    compare             {ABOUT}\n"
-"""The line in the help of the subcommand that needs no trainer, and is none of Lightning's."""
+
+_log = logging.getLogger("litspike")
 
 
 class LitspikeCLI(LightningCLI):
@@ -68,13 +70,13 @@ class LitspikeCLI(LightningCLI):
 
     def __init__(self, args: list[str], home: Path) -> None:
         take_chains()
-        self.home, self.call, self.first = home, Call(args), place().first
-        self.default = home / "configs" / "default.yaml"
-        files = [str(self.default)] if self.default.is_file() else []
+        self.home, self.call, self.first = home, Call(args, home), place().first
+        self.default = configurations.default(home)
         settings = {
-            name: {"default_config_files": files, "usage": f"main.py {name} [-c FILE] [--SETTING VALUE ...]"}
+            name: {"default_config_files": [str(self.default)], "usage": f"{program()} {name} {FORM}"}
             for name in self.subcommands()
         }
+        usage = f"{program()} {{{','.join((*SUBCOMMANDS, *alone.ALONE))}}} {FORM}"
         with ExitStack() as self._limits:
             super().__init__(
                 LightningModule,
@@ -84,7 +86,12 @@ class LitspikeCLI(LightningCLI):
                 save_config_callback=None,
                 trainer_class=DrawingTrainer,
                 parser_class=Parser,
-                parser_kwargs={"description": DESCRIPTION, "usage": USAGE, "allow_abbrev": False, **settings},
+                parser_kwargs={
+                    "description": DESCRIPTION,
+                    "usage": usage,
+                    "allow_abbrev": False,
+                    **settings,
+                },
                 auto_configure_optimizers=False,
                 load_from_checkpoint_support=False,  # a checkpoint has its run's whole configuration
                 args=self.call.arguments,
@@ -101,7 +108,11 @@ class LitspikeCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: Any) -> None:
         """Add what every command has beside trainer, model and data."""
-        parser.add_argument("--logs", type=str | None, help="Folder of all runs; logs/ beside main.py where null.")
+        parser.add_argument(
+            "--logs",
+            type=str | None,
+            help="Folder of all runs; logs/ here, or beside main.py, where null.",
+        )
         if self.call.subcommand in (None, "fit"):
             parser.add_argument("--seeds", type=int | None, help="Fit and test from this many seeds, and compare them.")
         parser.add_argument(
@@ -125,7 +136,11 @@ class LitspikeCLI(LightningCLI):
         call = self.call
         self.experiment = call.experiment or "default"
         self.ckpt_path: Path | None = None
-        files = [yaml_text.read(path) for path in ([self.default] if self.default.is_file() else []) + call.configs]
+        for name in call.named if call.subcommand else ():
+            if configurations.hides(name, self.home):
+                found = configurations.find(name, self.home)
+                _log.info(f"config: {found} comes before litspike's own of that name")
+        files = [yaml_text.read(path) for path in (str(self.default), *call.configs)]
         if (
             call.subcommand
             and not call.asks_for_help
@@ -137,7 +152,7 @@ class LitspikeCLI(LightningCLI):
             self.run = Run.of(self.ckpt_path, checkpoints.config_text(self.checkpoint)) if self.first else None
             args = call.on_top_of(self._configuration(files), self.ckpt_path)
         if call.subcommand is None:
-            parser.explanation = ANOTHER
+            parser.explanation = alone.lines()
         elif call.asks_for_help:
             asked: Any = self._parser(call.subcommand)
             asked.explanation = explain(files)
@@ -402,7 +417,7 @@ class Interrupted(UserError):
     """
 
     def __init__(self, stopped: Stopped, run: Run | None) -> None:
-        onward = "go on with `python main.py fit --ckpt_path last`"
+        onward = f"go on with `{program()} fit --ckpt_path last`"
         kept = onward if run is None or run.checkpoint(LAST).is_file() else "no epoch was complete, nothing is kept"
         super().__init__(f"{stopped.words}: {kept}")
         self.status = stopped.status

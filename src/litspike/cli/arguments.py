@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from litspike.cli import configurations
+from litspike.installation import program
 from litspike.runs import yaml_text
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict", "picture")
@@ -72,16 +74,17 @@ class Call:
 
     Args:
         args: the arguments after the program's name.
+        home: folder with ``configs/``, where configurations are looked for by name; None where there is none.
     """
 
-    def __init__(self, args: list[str]) -> None:
+    def __init__(self, args: list[str], home: Path | None = None) -> None:
         found = words(args)
         at = next((at for at, word in enumerate(found) if word.name is None), None)
         first = None if at is None else found[at].value
         self.subcommand = first if first in SUBCOMMANDS else None
         if self.subcommand and at is not None:
             del found[at]
-        self.words = found
+        self.words, self._home = found, home
         self.asks_for_help = any(word.asks_for_help for word in found)
 
     def option(self, name: str) -> str | None:
@@ -100,7 +103,12 @@ class Call:
 
     @property
     def configs(self) -> list[str]:
-        """The configuration files that were given."""
+        """The configuration files that were given, those given by name with their paths."""
+        return [configurations.find(name, self._home) for name in self.named]
+
+    @property
+    def named(self) -> list[str]:
+        """The configuration files as they were given."""
         return [word.value or "" for word in self.words if word.name == _CONFIG]
 
     @property
@@ -119,9 +127,9 @@ class Call:
     @property
     def training(self) -> str:
         """The command that trains what this one is about."""
-        chosen = [word for path in self.configs for word in ("-c", path)]
+        chosen = [word for name in self.named for word in ("-c", name)]
         logs = self.option("--logs")
-        return shlex.join(["python", "main.py", "fit", *chosen, *(["--logs", logs] if logs else [])])
+        return shlex.join([*program().split(), "fit", *chosen, *(["--logs", logs] if logs else [])])
 
     @property
     def arguments(self) -> list[str]:
@@ -135,7 +143,8 @@ class Call:
         """
         kept = [word for word in self.words if word.name not in names]
         kept.sort(key=lambda word: word.name != _CONFIG)
-        return [word.argument for word in kept]
+        files = iter(self.configs)
+        return [f"{_CONFIG}={next(files)}" if word.name == _CONFIG else word.argument for word in kept]
 
     def on_top_of(self, config: dict[str, Any], checkpoint: Path) -> list[str]:
         """The arguments to parse where a checkpoint is used: its run's configuration, then what was typed.

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
-from typing import NoReturn
 
 from rich.cells import cell_len
 from rich.markup import escape
 from rich.table import Table
 
-from litspike.cli.parser_errors import ParseError
+from litspike.cli.alone import OneLineParser
 from litspike.files import replace_text
+from litspike.installation import program
 from litspike.reports.compare import curves, tables
 from litspike.reports.compare.collect import Subject, find
 from litspike.reports.compare.page import letter, page
@@ -19,7 +18,6 @@ from litspike.settings import UserError
 from litspike.terminal import Terminal
 
 PAGE = "comparison.html"
-ABOUT = "Shows runs side by side, and on a page with their curves."
 RUNS = "Folder of a run, of an experiment (its newest finished run), or of a group of seeds (their mean)."
 
 
@@ -36,14 +34,14 @@ def compare(args: list[str], home: Path) -> int:
     Raises:
         UserError: if an argument makes no sense, or names no run that can be read.
     """
-    parser = _Parser("main.py compare", "main.py compare [-h] [--page FILE] RUN RUN [RUN ...]", ABOUT)
+    parser = OneLineParser("compare", "[-h] [--page FILE] RUN RUN [RUN ...]")
     parser.add_argument("runs", nargs="*", metavar="RUN", help=RUNS)
     parser.add_argument(
         "--page", type=Path, metavar="FILE", default=home / "logs" / PAGE, help=f"Page to write; logs/{PAGE} by itself."
     )
     given = parser.parse_args(args)
     if len(given.runs) < 2:
-        raise UserError("compare: name two runs or more: `python main.py compare logs/A logs/B`")
+        raise UserError(f"compare: name two runs or more: `{program()} compare logs/A logs/B`")
     subjects = [find(name) for name in given.runs]
     _distinct(subjects)
     names = [f"{letter(place)}  {subject.name}" for place, subject in enumerate(subjects)]
@@ -62,16 +60,6 @@ def compare(args: list[str], home: Path) -> int:
     return 0
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
-
-    def __init__(self, name: str, usage: str, about: str) -> None:
-        super().__init__(name, usage, about, allow_abbrev=False)
-
-    def error(self, message: str) -> NoReturn:
-        raise ParseError(f"compare: {message}")
-
-
 def _distinct(subjects: list[Subject]) -> None:
     folders = [subject.folder for subject in subjects]
     twice = next((folder for folder in folders if folders.count(folder) > 1), None)
@@ -86,7 +74,7 @@ def _notes(subjects: list[Subject]) -> list[str]:
         if missing := subject.without_receipt():
             whose = f"{len(missing)} of its {len(subject.runs)} seeds" if subject.figures else letter(place)
             of = f"{letter(place)}: " if subject.figures else ""
-            write = f"write one with `python main.py test --ckpt_path {missing[0]}`"
+            write = f"write one with `{program()} test --ckpt_path {missing[0]}`"
             notes.append(f"{of}no receipt of {whose}: {write}")
     for place, subject in enumerate(subjects):
         for changed in (

@@ -12,6 +12,7 @@ from litspike.cli.arguments import Call
 from litspike.cli.errors import answered, say
 from litspike.cli.process_state import one_voice, restored
 from litspike.cli.seeds import Command, run_seeds
+from litspike.installation import program
 from litspike.runs.processes import loss_of_another, place, repeatable, to_say
 from litspike.runs.signals import Lost
 from litspike.settings import UserError
@@ -35,7 +36,7 @@ def train(args: list[str], home: Path, command: Command) -> int:
 
 def _run(args: list[str], home: Path, command: Command) -> int:
     try:
-        call = Call(args)
+        call = Call(args, home)
         if call.subcommand == "fit" and call.option("--seeds") is not None and not call.asks_for_help:
             return run_seeds(call, home, command)
         LitspikeCLI(args, home)
@@ -60,7 +61,7 @@ def _run(args: list[str], home: Path, command: Command) -> int:
 def _lost(words: str | None, args: list[str]) -> int:
     if words:
         began = "fit" in args and distributed.is_available() and distributed.is_initialized()
-        _say(f"{words}: go on with `python main.py fit --ckpt_path last`" if began else words, lost=True)
+        _say(f"{words}: go on with `{program()} fit --ckpt_path last`" if began else words, lost=True)
     return Lost.status
 
 

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from litspike.cli.compare import compare
+from litspike.cli import alone
 from litspike.cli.errors import answered
 from litspike.cli.streams import standard_streams, written_out
+from litspike.installation import version
 from litspike.runs.signals import stoppable, undisturbed
 from litspike.settings import UserError
 
-COMPARE = "compare"
+VERSION = "--version"
 
 
 def main(args: list[str] | None = None, home: Path | None = None) -> int:
@@ -21,7 +22,8 @@ def main(args: list[str] | None = None, home: Path | None = None) -> int:
 
     Args:
         args: the arguments after the program's name; those of the process where None.
-        home: folder with ``configs/`` and ``logs/``; the current folder where None.
+        home: folder with ``configs/`` and ``logs/``; the current folder where None. Configurations that it doesn't
+            have are litspike's own.
 
     Returns:
         The exit status: 0 for success, 1 for a mistake that a line on standard error explains, 2 for arguments that
@@ -39,8 +41,8 @@ def main(args: list[str] | None = None, home: Path | None = None) -> int:
 
 
 def _import_for(args: list[str]) -> int:
-    if args[:1] != [COMPARE]:
-        import litspike.cli.execute  # noqa: F401  # Lightning takes seconds to import, and comparing needs none
+    if not _needs_no_trainer(args):
+        import litspike.cli.execute  # noqa: F401  # Lightning takes seconds to import
     return 0
 
 
@@ -49,12 +51,19 @@ def _run(args: list[str], home: Path | None) -> int:
         current = Path.cwd()
     except FileNotFoundError:
         raise UserError("the current folder is gone: change into another one") from None
-    if args[:1] == [COMPARE]:
-        return compare(args[1:], home or current)
+    if args[:1] == [VERSION]:
+        print(f"litspike {version()}")
+        return 0
+    if _needs_no_trainer(args):
+        return alone.run(args, home or current)
     from litspike.cli.execute import train
 
     with importable(str(current)):
         return train(args, home or current, main)
+
+
+def _needs_no_trainer(args: list[str]) -> bool:
+    return bool(args) and args[0] in (VERSION, *alone.ALONE)
 
 
 @contextmanager

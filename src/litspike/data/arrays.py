@@ -17,6 +17,7 @@ from litspike.data.npz import read_npz
 from litspike.data.splits import carve
 from litspike.data.tables import read_table
 from litspike.data.tensors import TensorDataModule
+from litspike.installation import file_of
 from litspike.seeding import generator
 from litspike.settings import SettingError, UserError, number, whole
 
@@ -42,7 +43,8 @@ class Arrays(TensorDataModule):
 
     Args:
         path: the file. An ``.npz`` file has the arrays ``x`` [N, F] or [N, T, F] and ``y`` [N], [N, D] or [N, T, D]
-            (or those of each part); a table has a row for each sample and names in its first line.
+            (or those of each part); a table has a row for each sample and names in its first line. The example that
+            comes with litspike is ``litspike:wine.csv``.
         task: ``classification``, where labels are 0..C−1, or ``regression``.
         label: the column of a table that is the label, or the columns that are targets.
         split: the column of a table that says ``train``, ``val`` or ``test``, if there is one.
@@ -206,7 +208,7 @@ class Arrays(TensorDataModule):
 def _file(setting: str, path: str) -> Path:
     if Path(path).suffix.lower() not in _READABLE:
         raise SettingError(setting, path, f"is none of {', '.join(_READABLE)}")
-    file = Path(path).expanduser()
+    file = file_of(path)
     if file.exists() and not file.is_file():
         raise SettingError(setting, path, "is no file")
     return file

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from litspike.cli.arguments import Call
+from litspike.installation import program
 from litspike.runs.folder import BEST, FINISHED, LAST, Run, runs_in
 from litspike.settings import UserError
 
@@ -47,7 +48,7 @@ def newest_finished(logs: Path, experiment: str) -> Run:
     for run in _by_age(logs, experiment):
         if run.checkpoint(BEST).is_file() and is_finished(run):
             return run
-    raise UserError(f"no finished run in {logs / experiment}: train first with `python main.py fit`")
+    raise UserError(f"no finished run in {logs / experiment}: train first with `{program()} fit`")
 
 
 def is_finished(run: Run) -> bool:

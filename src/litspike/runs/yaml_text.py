@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from jsonargparse._loaders_dumpers import get_yaml_default_loader
 
+from litspike.installation import similar_configuration
 from litspike.settings import UserError
 
 MOST_BYTES = 1_000_000
@@ -175,7 +176,7 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise UserError(f"config: {path} is no UTF-8 text (byte {error.start}): save it as UTF-8") from None
     except FileNotFoundError:
-        raise UserError(f"config: there is no file {path}") from None
+        raise UserError(f"config: there is no file {path}{similar_configuration(path)}") from None
     except (OSError, ValueError) as error:  # the latter where the name holds a null
         raise UserError(f"config: {path} can't be read ({getattr(error, 'strerror', None) or error})") from None
 

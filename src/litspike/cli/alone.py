@@ -1,0 +1,63 @@
+"""The subcommands that need no trainer, which takes seconds to import."""
+
+from __future__ import annotations
+
+import argparse
+import pkgutil
+from pathlib import Path
+from typing import NoReturn
+
+from litspike.cli.parser_errors import ParseError
+from litspike.installation import program
+
+_COMMANDS = {
+    "compare": ("litspike.cli.compare:compare", "Shows runs side by side, and on a page with their curves."),
+    "new": (
+        "litspike.cli.new:new",
+        "Writes a starting point: a configuration, data, neuron and network of your own.",
+    ),
+    "configs": ("litspike.cli.configurations:configs", "Lists the configurations that come with litspike."),
+}
+"""Where each stands, and what it does."""
+
+ALONE = tuple(_COMMANDS)
+"""Their names."""
+
+
+def lines() -> str:
+    """Their lines in the help, below those of Lightning's own."""
+    return "".join(f"    {name:20}{about}\n" for name, (_, about) in _COMMANDS.items())
+
+
+def run(args: list[str], home: Path) -> int:
+    """Run one of them.
+
+    Args:
+        args: its name and its arguments.
+        home: folder with ``configs/`` and ``logs/``.
+
+    Returns:
+        The exit status.
+    """
+    name, *rest = args
+    place, _ = _COMMANDS[name]
+    status: int = pkgutil.resolve_name(place)(rest, home)
+    return status
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """The parser of one subcommand, whose errors are one line.
+
+    Args:
+        name: the subcommand.
+        form: its arguments, as the usage shows them.
+    """
+
+    def __init__(self, name: str, form: str) -> None:
+        self.name = name
+        words = f"{program()} {name}"
+        super().__init__(words, f"{words} {form}".rstrip(), _COMMANDS[name][1], allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the message."""
+        raise ParseError(f"{self.name}: {message}")

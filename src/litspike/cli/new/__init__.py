@@ -1,0 +1,5 @@
+"""``new``: a starting point for a project of the user's own."""
+
+from litspike.cli.new.command import new
+
+__all__ = ["new"]

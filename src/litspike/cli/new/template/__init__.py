@@ -1,0 +1,1 @@
+"""The files that ``new`` copies. They run as they stand."""
