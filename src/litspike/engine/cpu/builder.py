@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from llvmlite import ir
 
+from litspike.engine.cpu.memory import VECTOR
+
 INTEGER, POINTER = ir.IntType(64), ir.PointerType()
-BYTES = 64
-"""Of a vector: one register of AVX-512, and a few of other processors."""
 
 
 def least(builder: Any, a: Any, b: Any) -> Any:
@@ -47,7 +47,7 @@ class Vectors:
 
     def __init__(self, module: Any, dtype: torch.dtype, builder: Any = None) -> None:
         self.module, self.dtype, self.builder = module, dtype, builder
-        self.lanes = BYTES // dtype.itemsize
+        self.lanes = VECTOR // dtype.itemsize
         self.real: Any = ir.FloatType() if dtype == torch.float32 else ir.DoubleType()
         self.vector = ir.VectorType(self.real, self.lanes)
 
@@ -63,8 +63,93 @@ class Vectors:
         """Memory of the function's own for this many numbers."""
         with self.builder.goto_entry_block():
             place = self.builder.alloca(self.real, count)
-        place.align, place.type = BYTES, POINTER
+        place.align, place.type = VECTOR, POINTER
         return place
+
+    def pointer(self, array: Any, index: Any, kind: Any = None) -> Any:
+        """The place of an array's element; of reals where no kind is given."""
+        return self.builder.gep(array, [index], inbounds=True, source_etype=kind or self.real)
+
+    def load(self, array: Any, index: Any) -> Any:
+        """The vector that begins at an index."""
+        return self.builder.load(self.pointer(array, index), typ=self.vector, align=self.dtype.itemsize)
+
+    def one(self, array: Any, index: Any) -> Any:
+        """The real number at an index."""
+        return self.builder.load(self.pointer(array, index), typ=self.real)
+
+    def store(self, vector: Any, array: Any, index: Any) -> None:
+        """Write a vector that begins at an index."""
+        self.builder.store(vector, self.pointer(array, index), align=self.dtype.itemsize)
+
+    def offsets(self, vectors: int) -> list[Any]:
+        """Where each of some vectors begins that lie one after another."""
+        return [INTEGER(number * self.lanes) for number in range(vectors)]
+
+    def store_row(self, vectors: Sequence[Any], array: Any, place: Any, left: Any, room: Any) -> None:
+        """Write vectors one after another, of which only the first ``left`` numbers belong to the row."""
+        b, offsets = self.builder, self.offsets(len(vectors))
+        with b.if_else(b.icmp_signed(">=", left, INTEGER(len(vectors) * self.lanes))) as (then, otherwise):
+            with then:
+                for offset, vector in zip(offsets, vectors, strict=True):
+                    self.store(vector, array, b.add(place, offset))
+            with otherwise:
+                for offset, vector in zip(offsets, vectors, strict=True):
+                    self.store(vector, room, offset)
+                with loop(b, INTEGER(0), left, "some") as o:
+                    b.store(self.one(room, o), self.pointer(array, b.add(place, o)))
+
+    def load_row(self, vectors: int, array: Any, place: Any, left: Any, room: Any) -> list[Any]:
+        """Read vectors one after another, with zeros behind the first ``left`` numbers."""
+        b, offsets = self.builder, self.offsets(vectors)
+        with b.if_else(b.icmp_signed(">=", left, INTEGER(vectors * self.lanes))) as (then, otherwise):
+            with then:
+                for offset in offsets:
+                    self.store(self.load(array, b.add(place, offset)), room, offset)
+            with otherwise:
+                for offset in offsets:
+                    self.store(self.splat(0.0), room, offset)
+                with loop(b, INTEGER(0), left, "some") as o:
+                    b.store(self.one(array, b.add(place, o)), self.pointer(room, o))
+        return [self.load(room, offset) for offset in offsets]
+
+    def list_nonzero(self, array: Any, base: Any, count: Any, indices: Any, place: Any, other: Any = None) -> None:
+        """Write the indices of what is not 0 in ``array[base : base + count]``, in ascending order.
+
+        Args:
+            array: of reals.
+            base: index of the first of them.
+            count: how many they are.
+            indices: the array for the indices, and the type of one.
+            place: the slot of the next free place in it.
+            other: the slot of a number to which the number of values that are neither 0 nor 1 is added, if given.
+        """
+        b, bits = self.builder, ir.IntType(self.lanes)
+        target, kind = indices
+        whole = b.mul(b.udiv(count, INTEGER(self.lanes)), INTEGER(self.lanes))
+
+        def add(slot: Any, number: Any) -> None:
+            b.store(b.add(b.load(slot, typ=INTEGER), number), slot)
+
+        def append(j: Any) -> None:
+            b.store(b.trunc(j, kind), self.pointer(target, b.load(place, typ=INTEGER), kind))
+            add(place, INTEGER(1))
+
+        with loop(b, INTEGER(0), b.udiv(whole, INTEGER(self.lanes)), "group") as group:
+            j = b.mul(group, INTEGER(self.lanes))
+            values = self.load(array, b.add(base, j))
+            mask = b.bitcast(b.fcmp_unordered("!=", values, self.splat(0.0)), bits)
+            with b.if_then(b.icmp_unsigned("!=", mask, bits(0))):
+                if other is not None:
+                    strange = b.and_(mask, b.bitcast(b.fcmp_unordered("!=", values, self.splat(1.0)), bits))
+                    add(other, b.zext(b.ctpop(strange), INTEGER))
+                self.each_bit(mask, lambda bit: append(b.add(j, bit)))
+        with loop(b, whole, count, "j") as j:
+            value = self.one(array, b.add(base, j))
+            with b.if_then(b.fcmp_unordered("!=", value, ir.Constant(self.real, 0.0))):
+                if other is not None:
+                    add(other, b.zext(b.fcmp_unordered("!=", value, ir.Constant(self.real, 1.0)), INTEGER))
+                append(j)
 
     def each_bit(self, mask: Any, write: Callable[[Any], None]) -> None:
         """What ``write`` writes happens for the number of each bit that is set in a mask, which is not 0."""

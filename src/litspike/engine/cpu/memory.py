@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+VECTOR = 64
+"""Bytes of a vector: one register of AVX-512, and a few of other processors."""
 LEAST = 1 << 21
 """Bytes from which on a result gets memory of its own: those of a huge page."""
 MOST = 1 << 29

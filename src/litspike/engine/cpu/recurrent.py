@@ -13,6 +13,7 @@ from litspike.engine.cpu.feedback import SLAB
 from litspike.engine.cpu.kernel import address, compiled, first_arguments
 from litspike.engine.cpu.memory import fresh
 from litspike.engine.cpu.openmp import run_blocks
+from litspike.engine.events.choice import pays
 from litspike.engine.events.product import events, packed, weight_gradient
 from litspike.engine.inputs import Feedback, Real
 from litspike.engine.ir.nest import Leaf, Nest
@@ -147,8 +148,7 @@ class _Recurrent(torch.autograd.Function):
 
 
 def _by_weight(before: Tensor, flat: Tensor) -> Tensor:
-    found = events(before)
-    return weight_gradient(found, flat) if found.density < 0.3 else flat.T @ before
+    return weight_gradient(events(before), flat) if pays(before, flat.shape[1]) else flat.T @ before
 
 
 def _slots(nest: Nest) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 from llvmlite import ir
 
 from litspike.engine.cpu.builder import INTEGER, POINTER, Vectors, least, loop
-from litspike.engine.events.kernels import BYTES, FIELDS, Form
+from litspike.engine.events.kernels import FIELDS, Form
 
 _TILE = 16
 
@@ -56,31 +56,13 @@ class Writer(Vectors):
     def lists(self, unit: Any) -> None:
         """Write the indices of what is not zero, row after row; ``other[unit]`` counts values that are not 1."""
         b, given = self.builder, self.given
-        inputs, lanes = given["inputs"], INTEGER(self.form.lanes)
-        whole = b.mul(b.udiv(inputs, lanes), lanes)
-        bits = ir.IntType(self.form.lanes)
         start = b.mul(unit, given["per_unit"])
-        place = self.slot(INTEGER, b.mul(start, inputs))
+        place = self.slot(INTEGER, b.mul(start, given["inputs"]))
         other = self.slot(INTEGER, INTEGER(0))
-        zeros, ones = self.splat(0.0), self.splat(1.0)
         with self._rows(unit) as row:
             b.store(b.load(place, typ=INTEGER), self._at("begins", row, INTEGER))
-            x = b.mul(row, inputs)
-            with loop(b, INTEGER(0), b.udiv(whole, lanes), "group") as group:
-                j = b.mul(group, lanes)
-                values = self._load("x", b.add(x, j), self.vector)
-                mask = b.bitcast(b.fcmp_unordered("!=", values, zeros), bits)
-                with b.if_then(b.icmp_unsigned("!=", mask, bits(0))):
-                    strange = b.and_(mask, b.bitcast(b.fcmp_unordered("!=", values, ones), bits))
-                    count = b.zext(b.ctpop(strange), INTEGER)
-                    b.store(b.add(b.load(other, typ=INTEGER), count), other)
-                    self.each_bit(mask, lambda bit: self._append_one(b.add(j, bit), place))
-            with loop(b, whole, inputs, "j") as j:
-                value = self._load("x", b.add(x, j), self.real)
-                with b.if_then(b.fcmp_unordered("!=", value, ir.Constant(self.real, 0.0))):
-                    strange = b.zext(b.fcmp_unordered("!=", value, ir.Constant(self.real, 1.0)), INTEGER)
-                    b.store(b.add(b.load(other, typ=INTEGER), strange), other)
-                    self._append_one(j, place)
+            x = b.mul(row, given["inputs"])
+            self.list_nonzero(given["x"], x, given["inputs"], (given["indices"], self.index), place, other)
             b.store(b.load(place, typ=INTEGER), self._at("ends", row, INTEGER))
         b.store(b.load(other, typ=INTEGER), self._at("other", unit, INTEGER))
 
@@ -90,14 +72,14 @@ class Writer(Vectors):
         with self._tiles(unit) as (slab, weight, inside):
             value = self.slot(self.real, ir.Constant(self.real, 0.0))
             with b.if_then(inside):
-                b.store(self._load("weight", weight, self.real), value)
+                b.store(self.one(self.given["weight"], weight), value)
             b.store(b.load(value, typ=self.real), self._at("packed", slab, self.real))
 
     def unpack(self, unit: Any) -> None:
         """The way back from :meth:`pack`."""
         b = self.builder
         with self._tiles(unit) as (slab, weight, inside), b.if_then(inside):
-            b.store(self._load("packed", slab, self.real), self._at("weight", weight, self.real))
+            b.store(self.one(self.given["packed"], slab), self._at("weight", weight, self.real))
 
     @contextmanager
     def _tiles(self, unit: Any) -> Iterator[tuple[Any, Any, Any]]:
@@ -118,22 +100,16 @@ class Writer(Vectors):
 
     def product(self, unit: Any) -> None:
         """y = x · weightᵀ + bias for some rows and a slab: each output sums its events in the order of their index."""
-        b, given = self.builder, self.given
+        b, given, form = self.builder, self.given, self.form
         slab, part = self._slab_and_part(unit)
-        first = b.mul(slab, INTEGER(self.form.width))
+        first = b.mul(slab, INTEGER(form.width))
         weight = b.mul(first, given["inputs"])
-        begin = [self._load("bias", b.add(first, offset), self.vector) for offset in self._offsets()]
+        begin = [self.load(given["bias"], b.add(first, offset)) for offset in self.offsets(form.vectors)]
         left = b.sub(given["outputs"], first)
-        whole = b.icmp_signed(">=", left, INTEGER(self.form.width))
+        room = self.room(form.width)
         with self._rows(part) as row:
             sums = self._over_events(row, weight, begin)
-            y = b.add(b.mul(row, given["outputs"]), first)
-            with b.if_else(whole) as (then, otherwise):
-                with then:
-                    for offset, total in zip(self._offsets(), sums, strict=True):
-                        self._store(total, "y", b.add(y, offset))
-                with otherwise:
-                    self._store_some(sums, "y", y, left)
+            self.store_row(sums, given["y"], b.add(b.mul(row, given["outputs"]), first), left, room)
 
     def outer(self, unit: Any) -> None:
         """A slab of gradᵀ · x, [inputs, width]: each event adds its row's piece of the gradient [rows, outputs].
@@ -147,29 +123,21 @@ class Writer(Vectors):
         size = b.mul(given["inputs"], INTEGER(form.width))
         here = b.mul(b.add(b.mul(part, slabs), slab), size)
         with loop(b, INTEGER(0), b.udiv(size, INTEGER(form.lanes)), "clear") as number:
-            self._store(self.splat(0.0), "packed", b.add(here, b.mul(number, INTEGER(form.lanes))))
+            self.store(self.splat(0.0), given["packed"], b.add(here, b.mul(number, INTEGER(form.lanes))))
         left = b.sub(given["outputs"], first)
-        whole = b.icmp_signed(">=", left, INTEGER(form.width))
         room = self.room(form.width)
         with self._rows(part) as row:
             grad = b.add(b.mul(row, given["outputs"]), first)
-            with b.if_else(whole) as (then, otherwise):
-                with then:
-                    for number, offset in enumerate(self._offsets()):
-                        value = self._load("grad", b.add(grad, offset), self.vector)
-                        b.store(value, self._in(room, number), align=BYTES)
-                with otherwise:
-                    self._load_some("grad", grad, left, room)
-            pieces = [b.load(self._in(room, n), typ=self.vector, align=BYTES) for n in range(form.vectors)]
+            pieces = self.load_row(form.vectors, given["grad"], grad, left, room)
             with self._events(row) as j:
                 scaled = pieces
                 if form.valued:
-                    value = self.spread(self._load("x", b.add(b.mul(row, given["inputs"]), j), self.real))
+                    value = self.spread(self.one(given["x"], b.add(b.mul(row, given["inputs"]), j)))
                     scaled = [b.fmul(piece, value) for piece in pieces]
                 place = b.add(here, b.mul(j, INTEGER(form.width)))
-                for offset, piece in zip(self._offsets(), scaled, strict=True):
-                    old = self._load("packed", b.add(place, offset), self.vector)
-                    self._store(b.fadd(old, piece), "packed", b.add(place, offset))
+                for offset, piece in zip(self.offsets(form.vectors), scaled, strict=True):
+                    old = self.load(given["packed"], b.add(place, offset))
+                    self.store(b.fadd(old, piece), given["packed"], b.add(place, offset))
 
     def sampled(self, unit: Any) -> None:
         """dx = grad · weight where there is an event, 0 elsewhere; the weight is transposed, [inputs, outputs]."""
@@ -185,17 +153,17 @@ class Writer(Vectors):
                 sums = [self.slot(self.vector, self.splat(0.0)) for _ in range(form.vectors)]
                 with loop(b, INTEGER(0), b.udiv(whole, step), "o") as number:
                     o = b.mul(number, step)
-                    for offset, total in zip(self._offsets(), sums, strict=True):
-                        g = self._load("grad", b.add(b.add(grad, o), offset), self.vector)
-                        w = self._load("weight", b.add(b.add(weight, o), offset), self.vector)
+                    for offset, total in zip(self.offsets(form.vectors), sums, strict=True):
+                        g = self.load(given["grad"], b.add(b.add(grad, o), offset))
+                        w = self.load(given["weight"], b.add(b.add(weight, o), offset))
                         b.store(self.fma(g, w, b.load(total, typ=self.vector)), total)
                 together = b.load(sums[0], typ=self.vector)
                 for total in sums[1:]:
                     together = b.fadd(together, b.load(total, typ=self.vector))
                 one = self.slot(self.real, self.add_up(together))
                 with loop(b, whole, given["outputs"], "rest") as o:
-                    g = self._load("grad", b.add(grad, o), self.real)
-                    w = self._load("weight", b.add(weight, o), self.real)
+                    g = self.one(given["grad"], b.add(grad, o))
+                    w = self.one(given["weight"], b.add(weight, o))
                     b.store(b.fadd(b.load(one, typ=self.real), b.fmul(g, w)), one)
                 b.store(b.load(one, typ=self.real), self._at("dx", b.add(dx, j), self.real))
 
@@ -225,56 +193,19 @@ class Writer(Vectors):
 
     def _over_events(self, row: Any, weight: Any, begin: Sequence[Any]) -> list[Any]:
         """The sums of a slab's row of the weight over the events of a row."""
-        b = self.builder
+        b, given, form = self.builder, self.given, self.form
 
         def add(event: Any, sums: Sequence[Any]) -> list[Any]:
             j = b.zext(b.load(self._at("indices", event, self.index), typ=self.index), INTEGER)
-            place = b.add(weight, b.mul(j, INTEGER(self.form.width)))
-            pieces = [self._load("packed", b.add(place, offset), self.vector) for offset in self._offsets()]
-            if self.form.valued:
-                value = self.spread(self._load("x", b.add(b.mul(row, self.given["inputs"]), j), self.real))
+            place = b.add(weight, b.mul(j, INTEGER(form.width)))
+            pieces = [self.load(given["packed"], b.add(place, offset)) for offset in self.offsets(form.vectors)]
+            if form.valued:
+                value = self.spread(self.one(given["x"], b.add(b.mul(row, given["inputs"]), j)))
                 pieces = [b.fmul(piece, value) for piece in pieces]
             return [b.fadd(total, piece) for total, piece in zip(sums, pieces, strict=True)]
 
         first, stop = (b.load(self._at(name, row, INTEGER), typ=INTEGER) for name in ("begins", "ends"))
         return self.accumulated(begin, first, stop, add)
 
-    def _append_one(self, j: Any, place: Any) -> None:
-        b = self.builder
-        now = b.load(place, typ=INTEGER)
-        b.store(b.trunc(j, self.index), self._at("indices", now, self.index))
-        b.store(b.add(now, INTEGER(1)), place)
-
-    def _offsets(self) -> list[Any]:
-        return [INTEGER(number * self.form.lanes) for number in range(self.form.vectors)]
-
     def _at(self, name: str, place: Any, kind: Any) -> Any:
-        return self.builder.gep(self.given[name], [place], inbounds=True, source_etype=kind)
-
-    def _load(self, name: str, place: Any, kind: Any) -> Any:
-        return self.builder.load(self._at(name, place, self.real), typ=kind, align=self.form.dtype.itemsize)
-
-    def _store(self, value: Any, name: str, place: Any) -> None:
-        self.builder.store(value, self._at(name, place, self.real), align=self.form.dtype.itemsize)
-
-    def _in(self, room: Any, number: int) -> Any:
-        return self.builder.gep(room, [INTEGER(number * self.form.lanes)], inbounds=True, source_etype=self.real)
-
-    def _store_some(self, values: Sequence[Any], name: str, place: Any, many: Any) -> None:
-        """Store the first ``many`` numbers of a slab's row."""
-        b = self.builder
-        room = self.room(self.form.width)
-        for number, value in enumerate(values):
-            b.store(value, self._in(room, number), align=BYTES)
-        with loop(b, INTEGER(0), many, "some") as o:
-            value = b.load(b.gep(room, [o], inbounds=True, source_etype=self.real), typ=self.real)
-            b.store(value, self._at(name, b.add(place, o), self.real))
-
-    def _load_some(self, name: str, place: Any, many: Any, room: Any) -> None:
-        """Load the first ``many`` numbers of a slab's row, with zeros behind them."""
-        b = self.builder
-        for number in range(self.form.vectors):
-            b.store(self.splat(0.0), self._in(room, number), align=BYTES)
-        with loop(b, INTEGER(0), many, "some") as o:
-            value = self._load(name, b.add(place, o), self.real)
-            b.store(value, b.gep(room, [o], inbounds=True, source_etype=self.real))
+        return self.pointer(self.given[name], place, kind)

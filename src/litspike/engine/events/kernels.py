@@ -9,10 +9,8 @@ from typing import NamedTuple
 
 import torch
 
+from litspike.engine.cpu.memory import VECTOR
 from litspike.engine.cpu.openmp import Function, run_blocks
-
-BYTES = 64
-"""Of a vector: one register of AVX-512, and a few of other processors."""
 
 
 class Form(NamedTuple):
@@ -33,7 +31,7 @@ class Form(NamedTuple):
     @property
     def lanes(self) -> int:
         """Numbers in a vector."""
-        return BYTES // self.dtype.itemsize
+        return VECTOR // self.dtype.itemsize
 
     @property
     def width(self) -> int:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from litspike.engine.events.choice import pays, worth_a_look
+from litspike.engine.events.choice import large_enough, pays
 from litspike.engine.events.kernels import available
 from litspike.engine.events.product import Events, events, packed, product, weight_gradient
 from litspike.engine.modes import ordinary
@@ -83,10 +83,10 @@ def _product(x: Spikes, weight: Tensor, bias: Tensor | None = None) -> Tensor | 
         return None
     outputs, inputs = weight.shape
     rows = x.numel() // inputs if inputs else 0
-    if not worth_a_look(rows, inputs, outputs):
+    if not large_enough(rows, inputs, outputs):
         return None
     flat = x.detach().reshape(rows, inputs).contiguous()
-    if not pays(rows, inputs, outputs, _sampled_density(flat)):
+    if not pays(flat, outputs):
         return None
     y: Tensor = _EventLinear.apply(x, weight, bias, _listed(x, flat))  # type: ignore[no-untyped-call]
     return y
@@ -99,12 +99,6 @@ def _listed(x: Spikes, flat: Tensor) -> Events:
     if x._known is None or x._known[0] != x._version:
         x._known = x._version, events(flat)
     return x._known[1]
-
-
-def _sampled_density(flat: Tensor) -> float:
-    """Share of places that are not zero, in rows spread evenly over all."""
-    some = flat[:: max(len(flat) // 64, 1)]
-    return float(some.count_nonzero()) / max(some.numel(), 1)
 
 
 class _EventLinear(torch.autograd.Function):
