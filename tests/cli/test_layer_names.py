@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from litspike import LIF, ConstantCurrent, MeanOverTime
 from litspike.networks import SpikingNetwork
 from litspike.networks.sequence import Pass
-from litspike.reports.pictures.collect import activities, way
+from litspike.reports.pictures.collect import activities, trace_sample
 from litspike.tasks import Classification
 from tests.conftest import Cli, runs
 
@@ -57,7 +57,7 @@ def test_a_layer_that_is_used_twice_has_one_number_and_a_picture_of_each_call():
     task = Classification(Twice(), ConstantCurrent(4), MeanOverTime())
     shown = activities(task, torch.rand(2, 2), None)
     assert [layer.key for layer in shown] == ["layer 2", "layer 1", "layer 1, call 2"]
-    assert [trace.name for trace in way(task, torch.rand(1, 2)).layers] == [
+    assert [trace.name for trace in trace_sample(task, torch.rand(1, 2)).layers] == [
         "layer 2 (LIF, 2)", "layer 1 (LIF, 2)", "layer 1 (LIF, 2)",
     ]  # fmt: skip
 

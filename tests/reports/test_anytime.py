@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from litspike.reports.anytime import Curve, looked_at
+from litspike.reports.anytime import Curve, evaluated_steps
 from litspike.reports.pictures import style as plots
 
 CURVE = Curve(
@@ -17,9 +17,9 @@ CURVE = Curve(
 
 
 def test_every_step_of_a_short_sequence_is_looked_at_and_fifty_of_a_long_one():
-    assert looked_at(1) == [1]
-    assert looked_at(16) == list(range(1, 17))
-    long = looked_at(1000)
+    assert evaluated_steps(1) == [1]
+    assert evaluated_steps(16) == list(range(1, 17))
+    long = evaluated_steps(1000)
     assert (len(long), long[0], long[-1]) == (50, 1, 1000)
     assert {b - a for a, b in pairwise(long)} <= {20, 21}
 

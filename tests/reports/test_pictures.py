@@ -19,9 +19,9 @@ from litspike.callbacks import PictureFiles, Pictures
 from litspike.coding import EveryStep, PoissonRate, TimeFirst
 from litspike.data import Digits, HalfPlane, MackeyGlass
 from litspike.networks import ConvNet, RecurrentNetwork
-from litspike.reports.pictures import gallery
+from litspike.reports.pictures import draw
 from litspike.reports.pictures import style as plots
-from litspike.reports.pictures.collect import Kept, activities, at_rest, way
+from litspike.reports.pictures.collect import ValidationSamples, activities, evaluation_mode, trace_sample
 from litspike.tasks import BinaryCrossEntropy, Classification, CrossEntropy, MeanSquaredError, Regression
 from tests.conftest import Cli
 
@@ -67,48 +67,48 @@ def test_regression_with_recurrent_neurons_has_what_they_learned(tmp_path: Path)
 
 def test_several_classes_of_the_plane_are_drawn_as_regions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     grids = []
-    monkeypatch.setattr(gallery, "decision_regions", lambda grid, *_: grids.append(grid))
+    monkeypatch.setattr(draw, "decision_regions", lambda grid, *_: grids.append(grid))
     task = Classification(Perceptron([2, 6, 3], LIF()), ConstantCurrent(4), MeanOverTime(), CrossEntropy())
     assert "confusion-matrix" in drawn(task, HalfPlane(), tmp_path)
-    assert grids[0].shape == (gallery.GRID, gallery.GRID)
+    assert grids[0].shape == (draw.GRID, draw.GRID)
     assert set(np.unique(grids[0])) <= {0, 1, 2}
 
 
 def test_the_confusion_matrix_counts_the_whole_validation_part(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     counts = []
-    monkeypatch.setattr(gallery, "confusion_matrix", lambda matrix, title: counts.append(matrix))
+    monkeypatch.setattr(draw, "confusion_matrix", lambda matrix, title: counts.append(matrix))
     task, data = binary(), HalfPlane(val_points=130, eval_batch_size=50)
     drawn(task, data, tmp_path)
     x, y = data.dataset("val").tensors
-    with at_rest(task):
+    with evaluation_mode(task):
         predicted = (task(x).squeeze(1) > 0).int()
     expected = [[int(((y == true) & (predicted == said)).sum()) for said in (0, 1)] for true in (0, 1)]
     assert counts[0].tolist() == expected
 
 
 def test_samples_are_kept_from_all_batches_as_many_of_each_class():
-    kept = Kept(CrossEntropy(), 6)
+    collected = ValidationSamples(CrossEntropy(), 6)
     for label in (0, 0, 1, 2):
-        kept.add(torch.full((20, 4), float(label)), torch.full((20,), label), torch.zeros(20, 3))
-    x, y = kept.batch()
+        collected.add(torch.full((20, 4), float(label)), torch.full((20,), label), torch.zeros(20, 3))
+    x, y = collected.batch()
     assert y.tolist() == [0, 1, 2, 0, 1, 2]
     assert x[:, 0].tolist() == y.tolist()
 
 
 def test_a_batch_of_one_class_is_shown_all_the_same():
-    kept = Kept(BinaryCrossEntropy(), 4)
-    kept.add(torch.zeros(20, 2), torch.ones(20), torch.zeros(20, 1))
-    assert kept.batch()[1].tolist() == [1, 1]
-    points = kept.points()
+    collected = ValidationSamples(BinaryCrossEntropy(), 4)
+    collected.add(torch.zeros(20, 2), torch.ones(20), torch.zeros(20, 1))
+    assert collected.batch()[1].tolist() == [1, 1]
+    points = collected.points()
     assert points is not None
     assert len(points[0]) == 20
 
 
 def test_targets_that_are_no_classes_have_no_matrix():
-    kept = Kept(MeanSquaredError(), 4)
-    kept.add(torch.zeros(20, 2), torch.zeros(20, 1), torch.zeros(20, 1))
-    assert len(kept.batch()[0]) == 4
-    assert not kept.grouped
+    collected = ValidationSamples(MeanSquaredError(), 4)
+    collected.add(torch.zeros(20, 2), torch.zeros(20, 1), torch.zeros(20, 1))
+    assert len(collected.batch()[0]) == 4
+    assert not collected.grouped
 
 
 def test_of_many_layers_some_are_shown_under_their_own_numbers():
@@ -119,9 +119,9 @@ def test_of_many_layers_some_are_shown_under_their_own_numbers():
 
 def test_the_way_of_a_sample_is_the_networks_own():
     task, x = binary(), torch.randn(1, 2)
-    with at_rest(task):
+    with evaluation_mode(task):
         value, outputs, _ = task.respond(x)
-        seen = way(task, x)
+        seen = trace_sample(task, x)
     assert torch.equal(seen.value, value)
     assert seen.outputs.tolist() == outputs[:, 0].tolist()
     (trace,) = seen.layers
@@ -132,8 +132,8 @@ def test_the_way_of_a_sample_is_the_networks_own():
 @pytest.mark.parametrize("steps", [1, 4, 120])
 def test_the_answer_of_a_sample_is_the_readouts_after_each_step(steps: int):
     task = binary(ConstantCurrent(steps))
-    with at_rest(task):
-        seen = way(task, torch.randn(1, 2))
+    with evaluation_mode(task):
+        seen = trace_sample(task, torch.randn(1, 2))
     assert seen.places[-1] == steps
     assert len(seen.places) == len(seen.answers) <= 50
     means = seen.outputs.cumsum(0) / np.arange(1, steps + 1)[:, None]
@@ -170,8 +170,8 @@ def test_looking_leaves_modes_and_draws_as_they_were():
     task = binary(PoissonRate(4))
     task.network.layers[0].eval()
     modes = [module.training for module in task.modules()]
-    with at_rest(task):
-        way(task, torch.rand(1, 2))
+    with evaluation_mode(task):
+        trace_sample(task, torch.rand(1, 2))
         assert not any(module.training for module in task.modules())
     assert [module.training for module in task.modules()] == modes
     assert int(task.encoder.get_extra_state()) == 0
@@ -182,8 +182,8 @@ def test_looking_leaves_modes_and_draws_as_they_were_where_it_fails():
     before = torch.get_rng_state()
 
     def fail() -> None:
-        with at_rest(task):
-            way(task, torch.rand(1, 2))
+        with evaluation_mode(task):
+            trace_sample(task, torch.rand(1, 2))
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -211,7 +211,7 @@ def test_a_network_that_can_not_be_looked_at_warns_and_stops_nothing(cli: Cli, m
     def broken(*_: object) -> None:
         raise RuntimeError("out of memory")
 
-    for place, name in ((Kept, "add"), (Kept, "batch")):
+    for place, name in ((ValidationSamples, "add"), (ValidationSamples, "batch")):
         with monkeypatch.context() as patch:
             patch.setattr(place, name, broken)
             with pytest.warns(UserWarning, match="no picture of epoch 1: out of memory"):
@@ -222,7 +222,7 @@ def test_a_picture_that_fails_leaves_the_others(monkeypatch: pytest.MonkeyPatch,
     def broken(*_: object) -> None:
         raise ValueError("no room")
 
-    monkeypatch.setattr(gallery, "spike_raster", broken)
+    monkeypatch.setattr(draw, "spike_raster", broken)
     files = PictureFiles(tmp_path, "png", 4, 7)
     trainer = Trainer(callbacks=[files], logger=False, **QUIET)
     with pytest.warns(UserWarning, match="no picture of epoch 7: spikes/layer 1: no room"):

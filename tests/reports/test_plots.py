@@ -17,8 +17,8 @@ from PIL import Image
 from litspike.reports.pictures import activity as plots_activity
 from litspike.reports.pictures import results as plots_results
 from litspike.reports.pictures import style as plots
-from litspike.reports.pictures.activity import Passage, Trace
-from litspike.reports.pictures.collect import Activity, liveliest
+from litspike.reports.pictures.activity import LayerTrace, OneSample
+from litspike.reports.pictures.collect import Activity, most_active_sample
 from litspike.reports.pictures.results import Learned
 
 
@@ -105,11 +105,11 @@ def test_every_size_of_raster_can_be_drawn(steps: int, samples: int, neurons: in
     assert image.std() > 10
 
 
-def three_neurons(steps: int = 6) -> Trace:
+def three_neurons(steps: int = 6) -> LayerTrace:
     spikes = np.zeros((steps, 3))
     spikes[:, 2], spikes[0, 0] = 1, 1
     distance = np.where(spikes > 0, 0.5, -0.25)
-    return Trace("layer 1", spikes, distance)
+    return LayerTrace("layer 1", spikes, distance)
 
 
 def test_a_trace_shows_potential_threshold_and_spikes_of_liveliest_middle_and_quietest_neuron():
@@ -128,11 +128,11 @@ def test_a_trace_shows_potential_threshold_and_spikes_of_liveliest_middle_and_qu
 
 
 def test_traces_of_no_layer_that_knows_its_distance_are_none():
-    assert plots_activity.membrane_traces([Trace("layer 1", np.ones((4, 2)), None)], "membranes") is None
+    assert plots_activity.membrane_traces([LayerTrace("layer 1", np.ones((4, 2)), None)], "membranes") is None
 
 
 def test_traces_of_many_layers_and_steps_show_first_and_last_layer_and_say_how_many_steps():
-    traces = [Trace(f"layer {number}", np.ones((1000, 2)), np.ones((1000, 2))) for number in range(1, 6)]
+    traces = [LayerTrace(f"layer {number}", np.ones((1000, 2)), np.ones((1000, 2))) for number in range(1, 6)]
     figure = plots_activity.membrane_traces(traces, "membranes")
     assert figure is not None
     assert [axes.get_title().splitlines()[0] for axes in figure.axes if "layer" in axes.get_title()] == [
@@ -144,7 +144,9 @@ def test_traces_of_many_layers_and_steps_show_first_and_last_layer_and_say_how_m
 
 @pytest.mark.parametrize("distance", [np.full((1, 1), np.nan), np.full((5, 2), np.inf), np.zeros((1, 1))])
 def test_a_trace_of_nothing_finite_or_of_one_step_can_be_drawn(distance: np.ndarray):
-    figure = plots_activity.membrane_traces([Trace("layer 1", np.full(distance.shape, np.nan), distance)], "membranes")
+    figure = plots_activity.membrane_traces(
+        [LayerTrace("layer 1", np.full(distance.shape, np.nan), distance)], "membranes"
+    )
     assert figure is not None
     assert plots.pixels(figure).std() > 5
     assert all(np.isfinite(axes.get_ylim()).all() for axes in figure.axes)
@@ -156,17 +158,17 @@ LONG = "layer 12 (Recurrent AdaptiveExponential, 128×16×16), epoch 12345, vali
 @pytest.mark.parametrize("title", ["short", LONG], ids=["short", "long"])
 def test_no_text_leaves_its_figure(title: str):
     trace = replace(three_neurons(), name=title[:60])
-    sample = Passage(np.ones((6, 60)), [trace], np.ones((6, 1)), ["output 0"])
+    sample = OneSample(np.ones((6, 60)), [trace], np.ones((6, 1)), ["output 0"])
     learned = [Learned(title[:60], "decay", np.linspace(0.1, 0.9, 30), 0.8)] * 3
     many = replace(trace, spikes=np.ones((6, 20_000)), distance=np.linspace(-4e5, 1e5, 120_000).reshape(6, -1))
-    large = Passage(np.ones((6, 2)) * 1e-7, [many], np.full((6, 1), -123456.7), ["output 0"])
+    large = OneSample(np.ones((6, 2)) * 1e-7, [many], np.full((6, 1), -123456.7), ["output 0"])
     figures = [
         plots_activity.membrane_traces([many, many], title),
-        plots_activity.passage(large, title),
+        plots_activity.one_sample(large, title),
         raster(np.ones((4, 2, 100)), [0, 1], size=20_000),
         plots_results.decision_boundary(np.eye(9), 12345.0, np.zeros((2, 2)), np.array([0, 1]), title),
         plots_activity.membrane_traces([trace, trace], title),
-        plots_activity.passage(sample, title),
+        plots_activity.one_sample(sample, title),
         plots_results.learned_parameters(learned, title),
         plots_results.decision_boundary(np.eye(9), 1.0, np.zeros((2, 2)), np.array([0, 1]), title),
         plots_results.confusion_matrix(np.eye(3, dtype=int), title),
@@ -203,15 +205,15 @@ def test_the_sample_in_which_most_happens_is_the_one_that_is_shown():
     spikes = np.zeros((6, 3, 4))
     spikes[:, 0], spikes[::2, 1], spikes[3, 2] = 1, 1, 1  # always, every other step, once
     layer = Activity("layer 1", "layer 1 (LIF, 4)", spikes, np.arange(4), 4, 0.5)
-    assert liveliest([layer]) == 1
-    assert liveliest([]) == 0
-    assert liveliest([replace(layer, spikes=spikes[:1])]) == 0
+    assert most_active_sample([layer]) == 1
+    assert most_active_sample([]) == 0
+    assert most_active_sample([replace(layer, spikes=spikes[:1])]) == 0
 
 
 def test_a_sample_goes_from_input_through_hidden_spikes_to_output():
     outputs = np.arange(12.0).reshape(6, 2)
-    sample = Passage(np.ones((6, 2)), [three_neurons()], outputs, ["class 0", "class 1"])
-    figure = plots_activity.passage(sample, "one sample")
+    sample = OneSample(np.ones((6, 2)), [three_neurons()], outputs, ["class 0", "class 1"])
+    figure = plots_activity.one_sample(sample, "one sample")
     current, hidden, output = figure.axes
     assert set(lines(current)) == {"input 0", "input 1"}
     assert len(ticks(hidden)) == 7
@@ -221,8 +223,8 @@ def test_a_sample_goes_from_input_through_hidden_spikes_to_output():
 
 
 def test_many_inputs_are_a_map_with_its_scale_and_many_outputs_the_highest():
-    sample = Passage(np.linspace(0, 3, 600).reshape(6, 100), [], np.eye(6, 12), [f"class {i}" for i in range(12)])
-    figure = plots_activity.passage(sample, "one sample")
+    sample = OneSample(np.linspace(0, 3, 600).reshape(6, 100), [], np.eye(6, 12), [f"class {i}" for i in range(12)])
+    figure = plots_activity.one_sample(sample, "one sample")
     assert len(figure.axes[0].images) == 1
     assert "white 0\nblack 3" in words(figure)
     assert "40 of 100 inputs" in words(figure)
@@ -232,10 +234,10 @@ def test_many_inputs_are_a_map_with_its_scale_and_many_outputs_the_highest():
 
 def test_targets_are_drawn_at_every_step_or_after_the_last():
     ones = np.ones((6, 1))
-    each = plots_activity.passage(Passage(ones, [], ones, ["output 0"], target=2 * ones), "one sample")
+    each = plots_activity.one_sample(OneSample(ones, [], ones, ["output 0"], target=2 * ones), "one sample")
     assert lines(each.axes[1])["target"].tolist() == [[step, 2] for step in range(1, 7)]
-    last = plots_activity.passage(
-        Passage(ones, [], ones, ["output 0"], target=np.array([[3.0]]), answer=np.array([[2.5]])), "one sample"
+    last = plots_activity.one_sample(
+        OneSample(ones, [], ones, ["output 0"], target=np.array([[3.0]]), answer=np.array([[2.5]])), "one sample"
     )
     assert lines(last.axes[1])["target"].tolist() == [[6, 3]]
     assert lines(last.axes[1])["answer"].tolist() == [[6, 2.5]]
@@ -244,8 +246,8 @@ def test_targets_are_drawn_at_every_step_or_after_the_last():
 @pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
 @pytest.mark.parametrize("inputs", [1, 50])
 def test_a_sample_of_one_step_and_of_anything_can_be_drawn(value: float, inputs: int):
-    sample = Passage(np.full((1, inputs), value), [three_neurons(1)], np.full((1, 1), value), ["output 0"])
-    assert plots.pixels(plots_activity.passage(sample, "one sample")).std() > 5
+    sample = OneSample(np.full((1, inputs), value), [three_neurons(1)], np.full((1, 1), value), ["output 0"])
+    assert plots.pixels(plots_activity.one_sample(sample, "one sample")).std() > 5
 
 
 def test_the_boundary_is_drawn_where_the_probability_is_one_half():

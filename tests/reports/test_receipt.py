@@ -24,7 +24,7 @@ from litspike import LIF, ConstantCurrent, MeanOverTime, Perceptron, RecurrentNe
 from litspike.callbacks import Receipt
 from litspike.coding import EveryStep
 from litspike.metrics import mean_interval, wilson_interval
-from litspike.reports.receipt.collect import Gathering
+from litspike.reports.receipt.collect import Measurements
 from litspike.tasks import Classification, CrossEntropy, MeanSquaredError, Regression
 from tests.conftest import PROJECT, Cli, runs
 from tests.oracles import neurons as oracles
@@ -301,7 +301,7 @@ def test_a_part_that_fails_is_left_out_with_its_reason(
         raise RuntimeError("out of order")
 
     task, x, y = classes()
-    monkeypatch.setattr(Gathering, method, broken)
+    monkeypatch.setattr(Measurements, method, broken)
     said = receipt_of(task, x, y, tmp_path)
     assert said["left_out"][part] == "out of order"
     assert said["figures"]["accuracy"]["value"] >= 0

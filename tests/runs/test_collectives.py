@@ -24,8 +24,8 @@ import litspike
 from litspike.callbacks import Receipt
 from litspike.cli import execute
 from litspike.reports.checkup.collect import WatchedLayer
-from litspike.reports.pictures.collect import Kept
-from litspike.reports.receipt.collect import Gathering
+from litspike.reports.pictures.collect import ValidationSamples
+from litspike.reports.receipt.collect import Measurements
 from tests.conftest import Cli
 
 QUICK = "--data.train_points 40 --data.val_points 10 --data.test_points 10"
@@ -212,8 +212,8 @@ def test_both_processes_come_to_the_same_calls_in_every_command(run_as: RunAs):
 @pytest.mark.parametrize(
     ("command", "parts"),
     [
-        (FIT, [(WatchedLayer, "update"), (Kept, "add")]),
-        ("test", [(Gathering, "_answer"), (Gathering, "_fired"), (Receipt, "_said")]),
+        (FIT, [(WatchedLayer, "update"), (ValidationSamples, "add")]),
+        ("test", [(Measurements, "_answer"), (Measurements, "_fired"), (Receipt, "_said")]),
     ],
 )
 def test_what_fails_in_one_process_leaves_no_other_waiting(
@@ -268,7 +268,7 @@ def test_what_saves_after_an_error_waits_for_no_other_process(
     (home / "saving.yaml").write_text(
         "trainer: {callbacks: ["
         f"{{class_path: saving_{rank}.Saves, init_args: {{folder: {home}}}}}, saving_{rank}.Breaks,"
-        f"{{class_path: lightning.pytorch.callbacks.OnExceptionCheckpoint, init_args: {{dirpath: {home}/kept}}}},"
+        f"{{class_path: lightning.pytorch.callbacks.OnExceptionCheckpoint, init_args: {{dirpath: {home}/collected}}}},"
         "{class_path: lightning.pytorch.callbacks.ModelCheckpoint, "
         f"init_args: {{dirpath: {home}/best, save_on_exception: true, save_last: true}}}}]}}"
     )

@@ -83,11 +83,11 @@ def _notes(subjects: list[Subject]) -> list[str]:
             if changed:
                 otherwise = ", ".join(f"{name} {value}" for name, value in changed.items())
                 notes.append(f"{letter(place)} was tested with {otherwise}")
+    energies = [receipt["energy"] for subject in subjects for receipt in subject.receipts() if receipt.get("energy")]
     sources = dict.fromkeys(
-        f"energy: {said['pj_per_mac']} pJ a multiply–accumulate, {said['pj_per_ac']} pJ an accumulate; {said['source']}"
-        for subject in subjects
-        for receipt in subject.receipts()
-        if (said := receipt.get("energy"))
+        f"energy: {energy['pj_per_mac']} pJ a multiply–accumulate, {energy['pj_per_ac']} pJ an accumulate; "
+        f"{energy['source']}"
+        for energy in energies
     )
     return [*notes, *sources]
 

@@ -25,7 +25,6 @@ class Parser(LightningArgumentParser):
         return f"{super().format_help(*args, **kwargs)}{self.explanation}"
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Hand the message on."""
         raise ParserExit(message) from ex
 
     def parse_args(self, args: Any = None, *more: Any, **kwargs: Any) -> Any:

@@ -28,5 +28,4 @@ class ConstantCurrent(nn.Module):
         return x.unsqueeze(0).expand(self.steps, *x.shape)
 
     def extra_repr(self) -> str:
-        """The settings, as the module's printed form shows them."""
         return f"steps={self.steps}"

@@ -61,7 +61,6 @@ class Latency(nn.Module):
         return one_spike((self.steps - 1) * (1 - x), x > self.threshold, self.steps)
 
     def extra_repr(self) -> str:
-        """The settings, as the module's printed form shows them."""
         return f"steps={self.steps}, threshold={self.threshold}"
 
 
@@ -103,5 +102,4 @@ class LogarithmicLatency(nn.Module):
         return one_spike(-self.tau * (-share).log1p(), fires, self.steps)
 
     def extra_repr(self) -> str:
-        """The settings, as the module's printed form shows them."""
         return f"steps={self.steps}, tau={self.tau}, threshold={self.threshold}"

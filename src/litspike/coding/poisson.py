@@ -66,7 +66,6 @@ class PoissonRate(nn.Module):
         self.draws = int(state)
 
     def extra_repr(self) -> str:
-        """The settings, as the module's printed form shows them."""
         return f"steps={self.steps}, rate={self.rate}, seed={self.seed}"
 
     def _generator(self, device: torch.device) -> torch.Generator:

@@ -63,5 +63,4 @@ class Population(nn.Module):
         return response if x.dim() == 1 else response.flatten(-2)
 
     def extra_repr(self) -> str:
-        """The settings, as the module's printed form shows them."""
         return f"fields={self.fields}, low={self.low}, high={self.high}, gamma={self.gamma}"

@@ -66,7 +66,6 @@ class LeakyIntegratorReadout(nn.Module):
         return potential.amax(0) if self.read == "max" else potential[-1]
 
     def extra_repr(self) -> str:
-        """The settings, as the module's printed form shows them."""
         return f"read={self.read!r}"
 
 
@@ -154,5 +153,4 @@ class FirstSpike(nn.Module):
         return (1 - spikes).cumprod(0).sum(0) / -self.tau
 
     def extra_repr(self) -> str:
-        """The settings, as the module's printed form shows them."""
         return f"tau={self.tau}"

@@ -65,7 +65,6 @@ class DeltaModulation(nn.Module):
         return spikes
 
     def extra_repr(self) -> str:
-        """The settings, as the module's printed form shows them."""
         return f"threshold={self.threshold}"
 
 

@@ -160,15 +160,12 @@ class TensorDataModule(LightningDataModule):
         return Batches(self.dataset("train"), self.batch_size, seed, self.form, Share.of(self), self.vary)
 
     def val_dataloader(self) -> Batches:
-        """The validation part, in order."""
         return self._in_order("val")
 
     def test_dataloader(self) -> Batches:
-        """The test part, in order."""
         return self._in_order("test")
 
     def predict_dataloader(self) -> Batches:
-        """The test part, in order."""
         return self.test_dataloader()
 
     def _in_order(self, part: str) -> Batches:

@@ -40,5 +40,4 @@ class TimeDropout(SequenceLayer):
         return x * nn.functional.dropout(torch.ones_like(x[0]), self.p)
 
     def extra_repr(self) -> str:
-        """The settings, as the module's printed form shows them."""
         return f"p={self.p}"

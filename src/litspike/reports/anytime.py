@@ -63,7 +63,7 @@ class Curve(NamedTuple):
         return text.getvalue()
 
 
-def looked_at(steps: int) -> list[int]:
+def evaluated_steps(steps: int) -> list[int]:
     """The steps of a curve over ``steps`` time steps: all of them, or :data:`MOST_POINTS`, evenly spaced."""
     points = np.linspace(1, steps, min(steps, MOST_POINTS)).round().astype(int)
     return [int(point) for point in points]

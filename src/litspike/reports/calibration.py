@@ -39,7 +39,6 @@ class Calibration(Callback):
         self.batches, self.min_layers = whole("batches", batches, 0), whole("min_layers", min_layers)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Calibrate, unless the weights come from a checkpoint."""
         if self.batches == 0 or trainer.ckpt_path is not None:
             return
         network = getattr(pl_module, "network", None)

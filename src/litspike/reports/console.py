@@ -28,16 +28,15 @@ class Console(Callback):
         self._stages: list[str] = []
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock: a fit that goes on inside an epoch doesn't start it again."""
+        # a fit that resumes inside an epoch never gets on_train_epoch_start
         self._stages, self._began = ["train"], time.monotonic()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the epoch before, whose figures are complete only now, and start the clock."""
+        # the metrics of the epoch before are complete only now
         self._print_due(trainer)
         self._stages, self._began = ["train"], time.monotonic()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note that the epoch ends with a validation, print one inside it, or the table of a validation alone."""
         if trainer.state.fn == "validate":
             self._print_table(trainer, pl_module, "val")
         elif trainer.is_last_batch:
@@ -46,19 +45,17 @@ class Console(Callback):
             say(trainer, f"{_epoch(trainer)} step {trainer.global_step}  {_text(trainer, 'val')}")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin the line of the epoch; the module's figures come after this hook."""
+        # the module logs its metrics after this hook
         self._due = _epoch(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the last epoch."""
         self._print_due(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Print an epoch that was complete when the exception came."""
+        # an epoch may have been complete
         self._print_due(trainer)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the table of the test."""
         self._print_table(trainer, pl_module, "test")
 
     def _print_due(self, trainer: Trainer) -> None:

@@ -33,7 +33,6 @@ class PredictionFile(BasePredictionWriter):
     def write_on_epoch_end(
         self, trainer: Trainer, pl_module: LightningModule, predictions: Sequence[Any], batch_indices: Sequence[Any]
     ) -> None:
-        """Write all batches, those of other processes too, in the first one."""
         columns = [dict(_columns(_checked(batch, pl_module))) for batch in predictions]
         rows = rows_of_all(trainer, [row for batch in columns for row in zip(*batch.values(), strict=True)])
         if not trainer.is_global_zero:

@@ -27,20 +27,17 @@ class FitProgress(ProgressBar):
         self._progress: Progress | None = None
 
     def print(self, *args: Any, **kwargs: Any) -> None:
-        """Print above the bar."""
         self._console.print(*args, **kwargs, highlight=False, markup=False, soft_wrap=True)
 
     def disable(self) -> None:
-        """Take the bar away; Lightning calls it on every process but the first."""
+        # Lightning calls it on every process but the first
         self._close()
         self._console.quiet = True
 
     def enable(self) -> None:
-        """Let the bar be drawn again."""
         self._console.quiet = False
 
     def on_train_start(self, trainer: Trainer, *_: Any) -> None:
-        """Open the bar at the batches that are done already."""
         epochs = math.inf if trainer.max_epochs in (None, -1) else trainer.max_epochs
         batches = trainer.num_training_batches * float(epochs or 0)
         if trainer.max_steps != -1:
@@ -48,59 +45,46 @@ class FitProgress(ProgressBar):
         self._open("fit", batches, trainer.fit_loop.epoch_loop.total_batch_idx + 1)
 
     def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
-        """Say which epoch runs."""
         of = f"/{trainer.max_epochs}" if trainer.max_epochs != -1 else ""
         self._describe(f"epoch {trainer.current_epoch + 1}{of}")
 
     def on_train_batch_end(self, *_: Any) -> None:
-        """Count the batch."""
         self._advance()
 
     def on_train_end(self, *_: Any) -> None:
-        """Take the bar away."""
         self._close()
 
     def on_exception(self, *_: Any) -> None:
-        """Take the bar away, so that what is printed next stands on a line of its own."""
         self._close()
 
     def on_validation_start(self, trainer: Trainer, *_: Any) -> None:
-        """Open a bar for a validation outside of fit."""
         if trainer.state.fn == "validate":
             self._open("validate", sum(map(float, trainer.num_val_batches)))
 
     def on_validation_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        """Count the batch of a validation outside of fit."""
         if trainer.state.fn == "validate":
             self._advance()
 
     def on_validation_end(self, trainer: Trainer, *_: Any) -> None:
-        """Take the bar of a validation outside of fit away."""
         if trainer.state.fn == "validate":
             self._close()
 
     def on_test_start(self, trainer: Trainer, *_: Any) -> None:
-        """Open a bar for the test."""
         self._open("test", sum(map(float, trainer.num_test_batches)))
 
     def on_test_batch_end(self, *_: Any) -> None:
-        """Count the batch."""
         self._advance()
 
     def on_test_end(self, *_: Any) -> None:
-        """Take the bar away."""
         self._close()
 
     def on_predict_start(self, trainer: Trainer, *_: Any) -> None:
-        """Open a bar for the prediction."""
         self._open("predict", sum(map(float, trainer.num_predict_batches)))
 
     def on_predict_batch_end(self, *_: Any) -> None:
-        """Count the batch."""
         self._advance()
 
     def on_predict_end(self, *_: Any) -> None:
-        """Take the bar away."""
         self._close()
 
     def _open(self, description: str, batches: float, done: int = 0) -> None:

@@ -24,7 +24,6 @@ class StepLog(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Log, once for a step that took several batches."""
         step = trainer.global_step
         if step == self._logged or step % self.every:
             return

@@ -91,7 +91,6 @@ class SameEverywhere(Callback):
         self.path = path
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Compare with the first process."""
         theirs = trainer.strategy.broadcast(str(self.path))
         if theirs != str(self.path):
             raise UserError(f"ckpt_path: process {trainer.global_rank} found {self.path}, the first one {theirs}")
@@ -106,15 +105,12 @@ class SameEverywhere(Callback):
         self._compare("training", trainer, trainer.num_training_batches)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Compare those of a validation."""
         self._compare("validation", trainer, trainer.num_val_batches)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Compare those of a test."""
         self._compare("test", trainer, trainer.num_test_batches)
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Compare those of a prediction."""
         self._compare("prediction", trainer, trainer.num_predict_batches)
 
     def _compare(self, part: str, trainer: Trainer, batches: object) -> None:

@@ -47,7 +47,6 @@ class RunRecord(Callback):
         return self._first_step is not None and trainer.global_step > self._first_step
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the configuration, before any training."""
         if self.run is None:
             return
         path = self.run.folder / "config.yaml"
@@ -109,7 +108,6 @@ class RunRecord(Callback):
         }
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Take the random states up."""
         self._rng = checkpoint.get(KEY, {}).get("rng", [])
 
 

@@ -120,6 +120,5 @@ class Figures(Metric):
         return figures, int(samples)
 
     def reset(self) -> None:
-        """Forget what was gathered."""
         self._waiting, self._closed = [], False
         super().reset()

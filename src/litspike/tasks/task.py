@@ -186,11 +186,9 @@ class Task(LightningModule):
         return own / self.trainer.strategy.reduce(own.clone(), reduce_op="mean")
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Take the batch into the validation figures."""
         self._shared_step("val", batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Take the batch into the test figures."""
         self._shared_step("test", batch)
 
     def on_train_start(self) -> None:
@@ -203,7 +201,6 @@ class Task(LightningModule):
         self.train_figures.reset()
 
     def on_train_epoch_end(self) -> None:
-        """Log the training figures and the learning rate."""
         self._log_figures("train", learning_rate=self._learning_rate)
 
     def on_validation_epoch_start(self) -> None:
@@ -215,11 +212,9 @@ class Task(LightningModule):
         self.test_figures.reset()
 
     def on_validation_epoch_end(self) -> None:
-        """Log the validation figures."""
         self._log_figures("val")
 
     def on_test_epoch_end(self) -> None:
-        """Log the test figures."""
         self._log_figures("test")
 
     def _shared_step(self, stage: str, batch: Batch, last: bool = False) -> Tensor:

@@ -47,11 +47,9 @@ class Suitable(Callback):
             self._check(trainer, pl_module, "validate")
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look at the test part."""
         self._check(trainer, pl_module, "test")
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look at the part that is predicted."""
         self._check(trainer, pl_module, "predict")
 
     def _check(self, trainer: Trainer, task: LightningModule, stage: str) -> None:

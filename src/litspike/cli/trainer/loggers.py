@@ -27,15 +27,12 @@ class BestEffortBoard(TensorBoardLogger):
         return _Nothing()
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Log, where that can be done."""
         self._try(lambda: super(BestEffortBoard, self).log_metrics(metrics, step))
 
     def save(self) -> None:
-        """Write what is left to write, where that can be done."""
         self._try(lambda: super(BestEffortBoard, self).save())
 
     def finalize(self, status: str) -> None:
-        """Close the file, where that can be done."""
         self._try(lambda: super(BestEffortBoard, self).finalize(status))
 
     def _try(self, write: Callable[[], None]) -> None:

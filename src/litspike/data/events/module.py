@@ -121,15 +121,12 @@ class EventDataModule(LightningDataModule):
         return self._loader("train", self.batch_size, seed)
 
     def val_dataloader(self) -> Loader:
-        """The validation part, in order."""
         return self._loader("val", self.eval_batch_size, None)
 
     def test_dataloader(self) -> Loader:
-        """The test part, in order."""
         return self._loader("test", self.eval_batch_size, None)
 
     def predict_dataloader(self) -> Loader:
-        """The test part, in order."""
         return self.test_dataloader()
 
     def _loader(self, part: str, batch_size: int, seed: int | None) -> Loader:

@@ -16,14 +16,14 @@ from litspike.metrics import Spread
 from litspike.networks.watch import Seen, watched
 from litspike.reports.checkup.collect import Gradient, WatchedLayer, gradient_norms
 from litspike.reports.checkup.diagnose import (
-    Course,
-    LayerFigures,
+    LastingProblems,
+    LayerSummary,
     Limits,
-    Lines,
-    of_broken_gradients,
-    of_gradients,
-    of_layer,
-    of_outputs,
+    Messages,
+    gradient_problems,
+    layer_problems,
+    nonfinite_gradients,
+    output_problems,
 )
 from litspike.runs.collectives import same_everywhere
 from litspike.settings import LitspikeWarning, UserError, number, whole
@@ -80,27 +80,23 @@ class CheckUp(Callback):
         self._watching = ExitStack()
         self._layers: dict[str, WatchedLayer] = {}
         self._spread: Spread | None = None
-        self._validated: list[LayerFigures] | None = None
+        self._validated: list[LayerSummary] | None = None
         self._apart = math.nan
-        self._of_layers, self._of_gradients = Course(self.patience), Course(self.patience)
+        self._of_layers, self._of_gradients = LastingProblems(self.patience), LastingProblems(self.patience)
         self._explained = False
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forget an earlier fit."""
         self._begin()
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Watch the layers of neurons and the readout during the validation."""
         if trainer.sanity_checking or not self._due(trainer):
             return
         self._guarded(self._watch, pl_module)
 
     def on_validation_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        """Look at the potentials of the first batch alone."""
         self._closely = False
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Sum up the validation, over all processes."""
         self._watching.close()
         if trainer.sanity_checking or not self._due(trainer):
             return
@@ -110,12 +106,11 @@ class CheckUp(Callback):
         self._guarded(self._sum_up, same)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log the figures of the epoch, and say what lasts."""
         if self._due(trainer):
             self._guarded(self._report, trainer, pl_module)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Look away; where a gradient isn't finite, say so before the error does."""
+        # a gradient that isn't finite is reported before the error it leads to
         self._watching.close()
         if self.every and trainer.state.fn == "fit":
             self._guarded(self._last_words, trainer, pl_module)
@@ -158,22 +153,22 @@ class CheckUp(Callback):
 
     def _report(self, trainer: Trainer, module: LightningModule) -> None:
         epoch, gradients = trainer.current_epoch + 1, self._gradients(module)
-        lines = of_broken_gradients({gradient.label: gradient.norm for gradient in gradients}, epoch)
+        lines = nonfinite_gradients({gradient.label: gradient.norm for gradient in gradients}, epoch)
         if self._validated is not None:
             layers = {} if lines else self._diagnose(self._validated, epoch)  # without sense after a NaN
             self._say(trainer, self._of_layers.lasting(layers))
         norms = {gradient.label: gradient.norm for gradient in gradients if gradient.connects}
-        lines = lines or of_gradients(norms, self.limits, epoch, self._explained)
+        lines = lines or gradient_problems(norms, self.limits, epoch, self._explained)
         self._say(trainer, self._of_gradients.lasting(lines))
         self._log(trainer, gradients)
         self._validated = None
 
-    def _diagnose(self, layers: Iterable[LayerFigures], epoch: int) -> Lines:
-        lines: Lines = {}
+    def _diagnose(self, layers: Iterable[LayerSummary], epoch: int) -> Messages:
+        lines: Messages = {}
         for layer in layers:
-            lines |= of_layer(layer, self.limits, epoch)
+            lines |= layer_problems(layer, self.limits, epoch)
         self._explained = bool(lines)
-        return lines or of_outputs(self._apart, epoch)
+        return lines or output_problems(self._apart, epoch)
 
     def _log(self, trainer: Trainer, gradients: Iterable[Gradient]) -> None:
         # TensorBoard's HParams tab shows the first five alone, by name: losses and scores come before these
@@ -188,7 +183,7 @@ class CheckUp(Callback):
 
     def _last_words(self, trainer: Trainer, module: LightningModule) -> None:
         norms = {gradient.label: gradient.norm for gradient in self._gradients(module)}
-        self._say(trainer, self._of_gradients.now(of_broken_gradients(norms, trainer.current_epoch + 1)))
+        self._say(trainer, self._of_gradients.now(nonfinite_gradients(norms, trainer.current_epoch + 1)))
 
     def _say(self, trainer: Trainer, lines: Iterable[str]) -> None:
         for line in lines:

@@ -15,7 +15,7 @@ from litspike.metrics import Firing
 from litspike.networks.sequence import neuron_layers
 from litspike.networks.watch import Seen, layer_label, size
 from litspike.neurons import Neuron, NeuronLayer
-from litspike.reports.checkup.diagnose import LayerFigures
+from litspike.reports.checkup.diagnose import LayerSummary
 from litspike.surrogates import Surrogate
 
 SAMPLES = 64
@@ -43,7 +43,6 @@ class WatchedLayer:
         return self.label, self._fires
 
     def reset(self) -> None:
-        """Begin a new epoch."""
         self._firing.reset()
         self._inside.reset()
         self._fires = None
@@ -64,7 +63,7 @@ class WatchedLayer:
         if self._fires:
             self._firing.update(seen.output)
 
-    def figures(self) -> LayerFigures | None:
+    def figures(self) -> LayerSummary | None:
         """The figures of the epoch, over all processes; None of a layer that doesn't fire, or wasn't called."""
         if not self._fires:
             return None
@@ -73,7 +72,7 @@ class WatchedLayer:
         if self._surrogate is not None:
             blind = not bool(self._surrogate.inside(torch.zeros(1)))
             inside = float(self._inside.compute())
-        return LayerFigures(self.label, str(self._surrogate).removesuffix("()"), blind, **firing, inside=inside)
+        return LayerSummary(self.label, str(self._surrogate).removesuffix("()"), blind, **firing, inside=inside)
 
 
 def _first_samples(current: Tensor, state: Any = None, steps: int | None = None) -> tuple[Tensor, Any, int | None]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-Lines = dict[str, str]
+Messages = dict[str, str]
 """What a sickness is called, for the machine, and what the console says of it."""
 
 SAME = 1e-5
@@ -23,7 +23,7 @@ class Limits(NamedTuple):
     exploded: float
 
 
-class LayerFigures(NamedTuple):
+class LayerSummary(NamedTuple):
     """A spiking layer on the validation samples of an epoch."""
 
     label: str
@@ -51,7 +51,7 @@ class LayerFigures(NamedTuple):
         }
 
 
-def of_layer(layer: LayerFigures, limits: Limits, epoch: int) -> Lines:
+def layer_problems(layer: LayerSummary, limits: Limits, epoch: int) -> Messages:
     """What is wrong with a layer: its surrogate, and of what can follow from one another, the cause alone."""
     lines = {}
     if layer.blind:
@@ -79,7 +79,7 @@ def of_layer(layer: LayerFigures, limits: Limits, epoch: int) -> Lines:
     return lines
 
 
-def of_broken_gradients(norms: Mapping[str, float], epoch: int) -> Lines:
+def nonfinite_gradients(norms: Mapping[str, float], epoch: int) -> Messages:
     """Which gradients are NaN or infinite, of their norms by the modules' labels. Nothing else means a thing then."""
     broken = [label for label, norm in norms.items() if not math.isfinite(norm)]
     if not broken:
@@ -90,7 +90,7 @@ def of_broken_gradients(norms: Mapping[str, float], epoch: int) -> Lines:
     }
 
 
-def of_gradients(norms: Mapping[str, float], limits: Limits, epoch: int, explained: bool) -> Lines:
+def gradient_problems(norms: Mapping[str, float], limits: Limits, epoch: int, explained: bool) -> Messages:
     """What is wrong with the gradients.
 
     Args:
@@ -122,7 +122,7 @@ def of_gradients(norms: Mapping[str, float], limits: Limits, epoch: int, explain
     return lines
 
 
-def of_outputs(spread: float, epoch: int) -> Lines:
+def output_problems(spread: float, epoch: int) -> Messages:
     """What is wrong with the outputs, whose spread is :class:`~litspike.metrics.Spread`'s: they are all the same."""
     if not spread <= SAME:
         return {}
@@ -137,7 +137,7 @@ def _listed(labels: list[str]) -> str:
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
-class Course:
+class LastingProblems:
     """Tells a sickness that lasts from one that passes, and says each once.
 
     Args:
@@ -149,12 +149,12 @@ class Course:
         self._looks: dict[str, int] = {}
         self._said: set[str] = set()
 
-    def lasting(self, lines: Lines) -> list[str]:
+    def lasting(self, lines: Messages) -> list[str]:
         """What one look found → what is to be said after it."""
         self._looks = {name: self._looks.get(name, 0) + 1 for name in lines}
         return self.now({name: lines[name] for name, looks in self._looks.items() if looks >= self.patience})
 
-    def now(self, lines: Lines) -> list[str]:
+    def now(self, lines: Messages) -> list[str]:
         """What is to be said of a look that is the last."""
         new = [name for name in lines if name not in self._said]
         self._said.update(new)

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from litspike.files import read_text
-from litspike.reports.compare.form import RECEIPT, SEEDS, misfit
+from litspike.reports.compare.schema import RECEIPT, SEEDS, mismatch
 from litspike.runs import yaml_text
 from litspike.runs.folder import BEST, Run, runs_in, tested
 from litspike.runs.resolve import newest_finished
@@ -73,11 +73,11 @@ def find(given: str) -> Subject:
 
 
 def _group(folder: Path) -> Subject:
-    said = read(folder / "seeds.json", SEEDS)
-    runs = [run for seed in said["seeds"] if (run := tested(folder / str(seed)))]
-    if not runs or not said["figures"]:
+    content = read(folder / "seeds.json", SEEDS)
+    runs = [run for seed in content["seeds"] if (run := tested(folder / str(seed)))]
+    if not runs or not content["figures"]:
         raise UserError(f"compare: no tested run of a seed in {folder}: run its `fit --seeds` again")
-    return Subject(folder, runs, said["figures"])
+    return Subject(folder, runs, content["figures"])
 
 
 def read(path: Path, form: Any = MappingProxyType({})) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def read(path: Path, form: Any = MappingProxyType({})) -> dict[str, Any]:
 
     Args:
         path: the file.
-        form: what it has to look like, as :func:`misfit` has it.
+        form: what it has to look like, as :func:`mismatch` has it.
 
     Raises:
         UserError: if it can't be read, or holds anything else.
@@ -94,12 +94,12 @@ def read(path: Path, form: Any = MappingProxyType({})) -> dict[str, Any]:
         text = read_text(path)
         if path.suffix != ".json":
             yaml_text.check(text)
-        said = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise UserError(f"compare: {path} can't be read ({reason})") from None
-    if not isinstance(said, dict):
+    if not isinstance(content, dict):
         raise UserError(f"compare: {path} can't be read (it holds no names and values)")
-    if (wrong := misfit(said, dict(form))) is not None:
+    if (wrong := mismatch(content, dict(form))) is not None:
         raise UserError(f"compare: {path} can't be read ({wrong} is not as litspike writes it)")
-    return said
+    return content

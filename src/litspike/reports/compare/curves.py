@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STYLES = ("-", "--", "-.", ":")
-"""A line is told by its colour, and in grey by its style."""
+"""A line is known by its colour, and in grey by its style."""
 
 PALE = "#F0E442"
 """Yellow, which a thin line on white can't be seen in."""
@@ -63,8 +63,8 @@ def _scalars(folder: Path) -> dict[str, Curve]:
             raise UserError(f"compare: {path} can't be read (it is no file)")  # a pipe would be waited for
     from tensorboard.backend.event_processing import event_accumulator as events  # slow to import
 
-    kept = {events.SCALARS: 0, events.IMAGES: 1, events.TENSORS: 1, events.HISTOGRAMS: 1}
-    accumulator = events.EventAccumulator(str(folder), size_guidance=kept).Reload()
+    limits = {events.SCALARS: 0, events.IMAGES: 1, events.TENSORS: 1, events.HISTOGRAMS: 1}
+    accumulator = events.EventAccumulator(str(folder), size_guidance=limits).Reload()
     tags = accumulator.Tags()[events.SCALARS]
     # where the axis counts steps, the epoch is logged beside each
     steps = {float(event.step) for event in accumulator.Scalars("epoch")} if "epoch" in tags else set()
@@ -80,13 +80,13 @@ def _scalars(folder: Path) -> dict[str, Curve]:
 
 def anytime(subjects: Sequence[Subject]) -> list[Panel]:
     """The score that the answers until then have, by time step and by the synaptic operations spent."""
-    told = [[receipt["anytime"] for receipt in subject.receipts() if "anytime" in receipt] for subject in subjects]
+    known = [[receipt["anytime"] for receipt in subject.receipts() if "anytime" in receipt] for subject in subjects]
     panels = []
-    for score in dict.fromkeys(curve["score"] for several in told for curve in several):
+    for score in dict.fromkeys(curve["score"] for several in known for curve in several):
         for label, x in (("time step", "steps"), ("synaptic operations a sample", "operations")):
             lines = [
                 [(curve[x], curve["values"]) for curve in several if curve["score"] == score and x in curve]
-                for several in told
+                for several in known
             ]
             if any(lines):
                 panels.append(Panel(label, f"test/{score} until then", lines))
@@ -117,11 +117,11 @@ def draw(panels: Sequence[Panel], names: Sequence[str]) -> Figure:
     for place, panel in enumerate(panels, start=1):
         axes = figure.add_subplot(rows, 2, place)
         for number, curves in enumerate(panel.lines):
-            look = {"color": colours[number % len(colours)], "linestyle": STYLES[number % len(STYLES)]}
+            style_of_line = {"color": colours[number % len(colours)], "linestyle": STYLES[number % len(STYLES)]}
             for x, low, mean, high in _together(curves):
                 marker = "o" if len(x) == 1 else ""
-                axes.plot(x, mean, linewidth=1.8, marker=marker, label=names[number], **look)
-                axes.fill_between(x, low, high, color=look["color"], alpha=0.15, linewidth=0)
+                axes.plot(x, mean, linewidth=1.8, marker=marker, label=names[number], **style_of_line)
+                axes.fill_between(x, low, high, color=style_of_line["color"], alpha=0.15, linewidth=0)
         axes.set_xlabel(panel.x, fontsize=12)
         axes.set_ylabel(panel.y, fontsize=12)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))

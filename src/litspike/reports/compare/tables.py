@@ -54,13 +54,13 @@ def _figures(subject: Subject) -> dict[str, str]:
     records = [run.record() for run in subject.runs]
     names = _labels(records)
     if subject.figures:
-        said = subject.figures
-        return {names(name): _with_interval(of["mean"], of.get("interval")) for name, of in said.items()}
+        several = subject.figures
+        return {names(name): _with_interval(of["mean"], of.get("interval")) for name, of in several.items()}
     shown = {**records[0].get("figures", {}), **records[0].get("best", {})}
     found = {names(name): _with_interval(value, None) for name, value in shown.items()}
     for receipt in subject.receipts():
-        for name, said in receipt.get("figures", {}).items():
-            found[f"test/{name}"] = _with_interval(said["value"], said.get("interval"))
+        for name, metric in receipt.get("figures", {}).items():
+            found[f"test/{name}"] = _with_interval(metric["value"], metric.get("interval"))
     return found
 
 
@@ -92,15 +92,15 @@ def _mean(receipts: list[dict[str, Any]], place: tuple[str, ...]) -> str:
     return f"{mean:,.0f}" if mean == round(mean) else f"{mean:,.4g}"
 
 
-def _at(said: Any, place: tuple[str, ...]) -> Any:
+def _at(content: Any, place: tuple[str, ...]) -> Any:
     for key in place:
-        said = said.get(key) if isinstance(said, dict) else None
-    return said
+        content = content.get(key) if isinstance(content, dict) else None
+    return content
 
 
 def differences(subjects: Sequence[Subject]) -> list[Row]:
     """The settings in which the runs differ; of several seeds, what all of them were set to."""
-    found = [[_settings(said) for said in subject.configurations()] for subject in subjects]
+    found = [[_settings(one) for one in subject.configurations()] for subject in subjects]
     names = dict.fromkeys(name for several in found for settings in several for name in settings)
     rows = []
     for name in names:

@@ -40,7 +40,7 @@ OUTPUTS = 5
 
 
 @dataclass(frozen=True)
-class Trace:
+class LayerTrace:
     """What one layer of neurons did with one sample.
 
     Args:
@@ -94,7 +94,7 @@ def spike_raster(
 
 
 def _name_samples(axes: Axes, steps: int, samples: int, classes: Sequence[int] | None, block: int) -> None:
-    """Lines between samples, and what each is, below the axis."""
+    """Messages between samples, and what each is, below the axis."""
     ticks = f", a mark holds {block}" if block > 1 else ""
     if samples == 1:
         whole_ticks(axes, y=False)
@@ -114,7 +114,7 @@ def _name_samples(axes: Axes, steps: int, samples: int, classes: Sequence[int] |
     axes.set_xlabel(f"{what} (a block: one sample, {steps} time steps{ticks})", fontsize=LABEL)
 
 
-def membrane_traces(layers: Sequence[Trace], title: str) -> Figure | None:
+def membrane_traces(layers: Sequence[LayerTrace], title: str) -> Figure | None:
     """The membrane potential of three neurons of each layer over time: the liveliest, the middle one, the quietest.
 
     Args:
@@ -176,7 +176,7 @@ def _trace(axes: Axes, distance: Array, spikes: Array) -> None:
 
 
 @dataclass(frozen=True)
-class Passage:
+class OneSample:
     """One sample on its way through the network.
 
     Args:
@@ -191,7 +191,7 @@ class Passage:
     """
 
     current: Array
-    layers: Sequence[Trace]
+    layers: Sequence[LayerTrace]
     outputs: Array
     names: Sequence[str]
     target: Array | None = None
@@ -200,7 +200,7 @@ class Passage:
     what: str = "output"
 
 
-def passage(sample: Passage, title: str) -> Figure:
+def one_sample(sample: OneSample, title: str) -> Figure:
     """Input, spikes of the hidden layers (three at most, evenly spaced) and output of one sample over time."""
     hidden = [sample.layers[index] for index in spread(len(sample.layers), 3)]
     heights = [1.0, *[1.25] * len(hidden), 1.5]
@@ -249,7 +249,7 @@ def _input(axes: Axes, current: Array) -> None:
     axes.text(1.02, 0.5, f"white {low:.3g}\nblack {high:.3g}", transform=axes.transAxes, fontsize=TICK, va="center")
 
 
-def _layer(axes: Axes, layer: Trace) -> None:
+def _layer(axes: Axes, layer: LayerTrace) -> None:
     steps, size = layer.spikes.shape
     shown = spread(size, FEW_ROWS)
     gap = (size - 1) / max(len(shown) - 1, 1) or 1.0
@@ -266,7 +266,7 @@ def _layer(axes: Axes, layer: Trace) -> None:
     )
 
 
-def _output(axes: Axes, sample: Passage) -> None:
+def _output(axes: Axes, sample: OneSample) -> None:
     steps, outputs = sample.outputs.shape
     time = np.arange(1, steps + 1) if sample.places is None else np.asarray(sample.places)
     highest = np.argsort(-np.nan_to_num(sample.outputs).mean(0), kind="stable")[:OUTPUTS]

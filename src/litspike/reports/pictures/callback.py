@@ -14,7 +14,7 @@ from lightning import Callback, LightningModule, Trainer
 
 from litspike.files import replacing
 from litspike.loggers import boards, position
-from litspike.reports.pictures.collect import Kept
+from litspike.reports.pictures.collect import ValidationSamples
 from litspike.runs.collectives import as_the_first, at_the_first
 from litspike.settings import LitspikeWarning, SettingError, UserError, whole
 from litspike.tasks.task import Task
@@ -22,7 +22,7 @@ from litspike.tasks.task import Task
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from litspike.reports.pictures.gallery import Named
+    from litspike.reports.pictures.draw import Named
 
 MOST_LAYERS = 6
 """Layers whose spikes TensorBoard gets at each drawing, evenly spaced where there are more."""
@@ -46,7 +46,7 @@ class Drawing(Callback):
 
     def __init__(self, samples: int, most_layers: int | None) -> None:
         self.samples, self.most_layers = whole("samples", samples), most_layers
-        self._kept: Kept | None = None
+        self._collected: ValidationSamples | None = None
         self._value: Any = None
         self._stop: Callable[[], None] | None = None
         self._problem: Exception | None = None
@@ -64,41 +64,38 @@ class Drawing(Callback):
         """Put a picture where it belongs."""
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin to listen to what the readout says, where the validation is to be drawn."""
         self._end()
         if isinstance(pl_module, Task) and as_the_first(trainer, self.due(trainer)):
-            self._kept, self._problem = Kept(pl_module.loss, self.samples), None
+            self._collected, self._problem = ValidationSamples(pl_module.loss, self.samples), None
             self._stop = pl_module.readout.register_forward_hook(self._listen).remove
 
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
-        """Keep of the batch what is to be shown."""
-        if self._kept is None or self._problem is not None:
+        if self._collected is None or self._problem is not None:
             return
         try:
             x, y = batch[:2]
-            self._kept.add(x, y, self._value)
+            self._collected.add(x, y, self._value)
         except Exception as error:  # a picture is not worth a run
             self._problem = error
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw, in the first of several processes."""
-        kept, problem = self._kept, self._problem
+        collected, problem = self._collected, self._problem
         self._end()
-        if kept is None:
+        if collected is None:
             return
-        counts = at_the_first(trainer, kept.confusion)  # all of them have to come here, whatever befell them
+        counts = at_the_first(trainer, collected.confusion)  # all of them have to come here, whatever befell them
         if not trainer.is_global_zero:
             return
         epoch = self.epoch(trainer)
         if problem is not None:
             warnings.warn(f"no picture of epoch {epoch}: {problem}", LitspikeWarning, stacklevel=2)
             return
-        kept.confusion = sum(count for count in counts if count is not None) if kept.grouped else None
+        collected.confusion = sum(count for count in counts if count is not None) if collected.grouped else None
         with _uncollected():
-            for name, draw in self._pictures(trainer, pl_module, kept, epoch):
+            for name, draw in self._pictures(trainer, pl_module, collected, epoch):
                 try:
                     if (figure := draw()) is not None:
                         self.keep(trainer, name, figure)
@@ -108,14 +105,13 @@ class Drawing(Callback):
                     warnings.warn(f"no picture of epoch {epoch}: {name}: {error}", LitspikeWarning, stacklevel=2)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Listen no longer."""
         self._end()
 
-    def _pictures(self, trainer: Trainer, module: Any, kept: Kept, epoch: int) -> Iterator[Named]:
+    def _pictures(self, trainer: Trainer, module: Any, collected: ValidationSamples, epoch: int) -> Iterator[Named]:
         try:
-            from litspike.reports.pictures.gallery import gallery  # matplotlib is slow to import
+            from litspike.reports.pictures.draw import pictures_of  # matplotlib is slow to import
 
-            yield from gallery(module, kept, self.most_layers, f"epoch {epoch}{_figure(trainer)}")
+            yield from pictures_of(module, collected, self.most_layers, f"epoch {epoch}{_figure(trainer)}")
         except Exception as error:
             warnings.warn(f"no picture of epoch {epoch}: {error}", LitspikeWarning, stacklevel=2)
 
@@ -125,7 +121,7 @@ class Drawing(Callback):
     def _end(self) -> None:
         if self._stop is not None:
             self._stop()
-        self._kept = self._value = self._stop = None
+        self._collected = self._value = self._stop = None
 
 
 class Pictures(Drawing):

@@ -1,4 +1,4 @@
-"""What is kept of a validation to be drawn, and what the network does with it: tensors in, arrays for the plots out."""
+"""What the pictures of a validation show: its samples, and what the network does with them, as arrays."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from litspike.networks.watch import Seen, watched
 from litspike.neurons import NeuronLayer
-from litspike.reports.anytime import looked_at
+from litspike.reports.anytime import evaluated_steps
 from litspike.seeding import isolated
 from litspike.tasks.losses import ClassificationLoss, Loss
 
 if TYPE_CHECKING:
-    from litspike.reports.pictures.activity import Trace
+    from litspike.reports.pictures.activity import LayerTrace
 
 POINTS = 300
 """Points drawn on a plane at most."""
@@ -29,7 +29,7 @@ MOST_STEPS = 2000
 Spikes = NDArray[np.floating]
 
 
-class Kept:
+class ValidationSamples:
     """A few samples of a validation, as many of each class as of another, and its confusion matrix.
 
     Args:
@@ -40,7 +40,7 @@ class Kept:
     def __init__(self, loss: Loss, samples: int) -> None:
         self.loss, self.samples = loss, samples
         self.confusion: NDArray[np.int64] | None = None
-        self._kept: list[tuple[int, Tensor, Tensor]] = []
+        self._collected: list[tuple[int, Tensor, Tensor]] = []
         self._points: list[tuple[Tensor, Tensor]] = []
         self._of_class: Counter[int] = Counter()
 
@@ -51,7 +51,7 @@ class Kept:
         if len(self._of_class) < (classes or 1) or min(self._of_class.values()) < quota:
             for index, label in enumerate([0] * len(y) if classes is None else y.tolist()):
                 if self._of_class[int(label)] < quota:
-                    self._kept.append((self._of_class[int(label)], x[index].clone(), y[index].clone()))
+                    self._collected.append((self._of_class[int(label)], x[index].clone(), y[index].clone()))
                     self._of_class[int(label)] += 1
         if classes is None:
             return
@@ -73,8 +73,10 @@ class Kept:
         return self.confusion is not None
 
     def batch(self) -> tuple[Tensor, Tensor]:
-        """The samples [B, *] and targets [B, *] that were kept, one of each class first, then one more of each."""
-        order = sorted(self._kept, key=lambda kept: (kept[0], float(kept[2]) if self.grouped else 0.0))[: self.samples]
+        """The samples [B, *] and targets [B, *] that were collected, one of each class first, then one more of each."""
+        order = sorted(
+            self._collected, key=lambda collected: (collected[0], float(collected[2]) if self.grouped else 0.0)
+        )[: self.samples]
         return torch.stack([x for _, x, _ in order]), torch.stack([y for _, _, y in order])
 
     def points(self) -> tuple[Tensor, Tensor] | None:
@@ -86,7 +88,7 @@ class Kept:
 
 
 @contextmanager
-def at_rest(module: nn.Module) -> Iterator[None]:
+def evaluation_mode(module: nn.Module) -> Iterator[None]:
     """Look at a module in evaluation mode; afterwards its modes and every random state are as they were before."""
     modes = {part: part.training for part in module.modules()}
     with isolated(), torch.no_grad():
@@ -140,11 +142,11 @@ def activities(module: Any, x: Tensor, most_layers: int | None) -> list[Activity
 
 
 @dataclass(frozen=True)
-class Way:
-    """One sample on its way: arrays of every step, as :class:`~litspike.reports.pictures.activity.Passage` has them."""
+class SampleTrace:
+    """One sample through the network: arrays of every step."""
 
     current: Spikes
-    layers: list[Trace]
+    layers: list[LayerTrace]
     order: list[tuple[NeuronLayer, str]]
     """All layers of neurons, in the order of their use, and what each is called."""
     outputs: Spikes
@@ -158,11 +160,11 @@ class Way:
     """What the answers are, in words."""
 
 
-def way(module: Any, x: Tensor) -> Way:
+def trace_sample(module: Any, x: Tensor) -> SampleTrace:
     """What a task does with one sample [1, *]."""
-    from litspike.reports.pictures.activity import Trace
+    from litspike.reports.pictures.activity import LayerTrace
 
-    layers: list[Trace] = []
+    layers: list[LayerTrace] = []
     order: list[tuple[NeuronLayer, str]] = []
 
     def see(call: Seen) -> None:
@@ -171,13 +173,13 @@ def way(module: Any, x: Tensor) -> Way:
         if is_spikes(spikes):
             distance = call.layer.distance(*call.arguments)
             over = None if distance is None else array(distance.flatten(2)[:, 0])
-            layers.append(Trace(call.label, array(spikes[:, 0]), over))
+            layers.append(LayerTrace(call.label, array(spikes[:, 0]), over))
 
     current = module.encoder(x)
     with watched(module.network, see):
         outputs, _ = module.network(current, None)
     value, own = module.read(outputs), array(outputs[:, 0].flatten(1))
-    return Way(array(current[:, 0].flatten(1)), layers, order, own, value, *_answers(module, outputs, value))
+    return SampleTrace(array(current[:, 0].flatten(1)), layers, order, own, value, *_answers(module, outputs, value))
 
 
 def _answers(module: Any, outputs: Tensor, value: Tensor) -> tuple[Spikes, list[int], str]:
@@ -185,7 +187,7 @@ def _answers(module: Any, outputs: Tensor, value: Tensor) -> tuple[Spikes, list[
     steps = len(outputs)
     if value.dim() == 3 and value.shape[1] == steps:
         return array(value[0]), [*range(1, steps + 1)], "answer at each step"
-    places = looked_at(steps)
+    places = evaluated_steps(steps)
     try:
         answers = torch.stack([module.read(outputs[:place]).reshape(-1) for place in places])
     except Exception:  # a readout for sequences of one length
@@ -193,7 +195,7 @@ def _answers(module: Any, outputs: Tensor, value: Tensor) -> tuple[Spikes, list[
     return array(answers), places, "answer of the readout after each step"
 
 
-def liveliest(layers: Sequence[Activity]) -> int:
+def most_active_sample(layers: Sequence[Activity]) -> int:
     """The sample whose neurons begin and end firing most often; the first where none does."""
     fired = [np.nan_to_num(layer.spikes) > 0 for layer in layers]
     changes = [(spikes[1:] != spikes[:-1]).sum(0).mean(-1) for spikes in fired]

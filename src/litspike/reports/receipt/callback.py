@@ -16,10 +16,10 @@ from lightning import Callback, LightningModule, Trainer
 from litspike.files import read_text, replace_text, replacing
 from litspike.loggers import boards
 from litspike.reports.anytime import Curve
-from litspike.reports.receipt.collect import Gathering
+from litspike.reports.receipt.collect import Measurements
 from litspike.reports.receipt.latency import latency
 from litspike.reports.receipt.provenance import Origin, file_hash, machine, text_hash, versions
-from litspike.reports.receipt.render import readable
+from litspike.reports.receipt.render import markdown
 from litspike.reports.receipt.summarise import anytime, connections, energies, figures, layers, parameters
 from litspike.settings import LitspikeWarning
 from litspike.tasks.task import Task
@@ -47,46 +47,42 @@ class Receipt(Callback):
         self.enabled = enabled
         self.origin: Origin | None = None
         """What is tested; found from the trainer where None."""
-        self._gathering: Gathering | None = None
+        self._measurements: Measurements | None = None
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin to look on."""
         path = Path(trainer.ckpt_path) if trainer.ckpt_path else None
         # asked here, by every process: the trainer's own folder is agreed upon between them
         folder = path.parent if path else Path(trainer.log_dir or trainer.default_root_dir)
         self._origin = self.origin or Origin(folder, path)
         if self.enabled and isinstance(pl_module, Task):
-            self._gathering = Gathering(pl_module)
+            self._measurements = Measurements(pl_module)
 
     def on_test_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: Any, **__: Any
     ) -> None:
-        """Take in a batch."""
-        if self._gathering is not None:
-            self._gathering.batch_end(batch[0], batch[1])
+        if self._measurements is not None:
+            self._measurements.batch_end(batch[0], batch[1])
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Look no more."""
-        if self._gathering is not None:
-            self._gathering.close()
+        if self._measurements is not None:
+            self._measurements.close()
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put everything together, and write it."""
-        gathering, self._gathering = self._gathering, None
+        measurements, self._measurements = self._measurements, None
         if not self.enabled:
             return
-        if gathering is not None:
-            gathering.close()
-            gathering.agree(lambda here: bool(trainer.strategy.reduce_boolean_decision(here, all=True)))
-            gathering.sum_up()
+        if measurements is not None:
+            measurements.close()
+            measurements.agree(lambda here: bool(trainer.strategy.reduce_boolean_decision(here, all=True)))
+            measurements.sum_up()
         if not trainer.is_global_zero:
             return
         with self._warning("receipt"):
-            said, curve = self._said(trainer, pl_module, gathering)
-            self._write(trainer, said)
+            content, curve = self._content(trainer, pl_module, measurements)
+            self._write(trainer, content)
             if curve is not None:
                 with self._warning("anytime curve"):
-                    self._draw(trainer, curve, int(said["epochs"] or 0))
+                    self._draw(trainer, curve, int(content["epochs"] or 0))
 
     @contextmanager
     def _warning(self, what: str) -> Iterator[None]:
@@ -97,45 +93,45 @@ class Receipt(Callback):
             reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
             warnings.warn(f"no {what} in {self._origin.folder}: {reason}", LitspikeWarning, stacklevel=2)
 
-    def _said(
-        self, trainer: Trainer, module: LightningModule, gathering: Gathering | None
+    def _content(
+        self, trainer: Trainer, module: LightningModule, measurements: Measurements | None
     ) -> tuple[dict[str, Any], Curve | None]:
-        """What the receipt says, and the curve."""
-        said = {
+        """The content of the receipt, and the curve."""
+        content = {
             "written": datetime.now().astimezone().isoformat(timespec="seconds"),
             **_of_origin(self._origin),
             "epochs": getattr(module, "_epochs_trained", None),
             "samples": getattr(module, "samples", {}).get("test"),
-            "figures": figures(trainer, module, gathering),
+            "figures": figures(trainer, module, measurements),
             "parameters": parameters(module),
         }
         left_out: dict[str, str] = {}
         curve = None
-        if gathering is None:
+        if measurements is None:
             left_out["layers, operations, energy, latency, anytime"] = f"{type(module).__name__} is no litspike task"
         else:
-            left_out |= gathering.left_out
-            said |= {"time_steps": gathering.steps, "layers": layers(gathering)}
+            left_out |= measurements.left_out
+            content |= {"time_steps": measurements.steps, "layers": layers(measurements)}
             if "operations" not in left_out:
-                said["operations"] = connections(gathering)
-                said["energy"] = energies(said["operations"])
-            curve = anytime(gathering, said["figures"])
+                content["operations"] = connections(measurements)
+                content["energy"] = energies(content["operations"])
+            curve = anytime(measurements, content["figures"])
             if curve is not None:
-                said["anytime"] = _of_curve(curve)
+                content["anytime"] = _of_curve(curve)
             elif "anytime" not in left_out:
                 left_out["anytime"] = "one time step makes no curve"
-            if gathering.sample is not None:
-                said["latency"] = latency(gathering.task, gathering.sample)
+            if measurements.sample is not None:
+                content["latency"] = latency(measurements.task, measurements.sample)
         of_machine = {**machine(module.device), "processes": trainer.world_size, "precision": str(trainer.precision)}
-        return {**said, "left_out": left_out, "versions": versions(), "machine": of_machine}, curve
+        return {**content, "left_out": left_out, "versions": versions(), "machine": of_machine}, curve
 
-    def _write(self, trainer: Trainer, said: dict[str, Any]) -> None:
+    def _write(self, trainer: Trainer, content: dict[str, Any]) -> None:
         folder = self._origin.folder
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("anytime.csv", "anytime.png") if _has_curve(folder / "receipt.json") else ():
             (folder / name).unlink(missing_ok=True)  # of another test
-        replace_text(folder / "receipt.json", json.dumps(said, indent=2, ensure_ascii=False) + "\n")
-        replace_text(folder / "receipt.md", readable(said))
+        replace_text(folder / "receipt.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        replace_text(folder / "receipt.md", markdown(content))
         bar = trainer.progress_bar_callback
         (bar.print if bar is not None else print)(f"receipt: {folder / 'receipt.md'}")
 
@@ -166,10 +162,10 @@ def _show(writer: Any, curve: Curve, figure: Figure, epoch: int) -> None:
 def _has_curve(receipt: Path) -> bool:
     """Whether a receipt was written with an anytime curve beside it."""
     try:
-        said = json.loads(read_text(receipt))
+        content = json.loads(read_text(receipt))
     except (OSError, ValueError, RecursionError):
         return False
-    return isinstance(said, dict) and "anytime" in said
+    return isinstance(content, dict) and "anytime" in content
 
 
 def _of_origin(origin: Origin) -> dict[str, Any]:

@@ -13,12 +13,12 @@ from torchmetrics import Metric
 from litspike.metrics import Firing, Operations, SampleMean
 from litspike.networks.sequence import neuron_layers
 from litspike.networks.watch import Seen, layer_label, model, watched
-from litspike.reports.anytime import looked_at
+from litspike.reports.anytime import evaluated_steps
 from litspike.settings import UserError
 from litspike.tasks.task import Task
 
 
-class Gathering:
+class Measurements:
     """Looks on while the batches of a test go through a task's network. Nothing is computed twice for it.
 
     Nothing that goes wrong in it reaches the test: the part is given up, and :attr:`left_out` says why.
@@ -109,7 +109,7 @@ class Gathering:
 
     def _count(self, network: nn.Module, steps: int, samples: int) -> None:
         if self.operations is None:
-            self.steps, self.points = steps, looked_at(steps)
+            self.steps, self.points = steps, evaluated_steps(steps)
             self.operations = Operations(network, steps).to(self.task.device)
         if steps != self.steps:
             raise UserError(f"samples of {self.steps} and of {steps} time steps")

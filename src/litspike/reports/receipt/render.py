@@ -8,37 +8,37 @@ from typing import Any
 from litspike.figure_text import interval, written
 
 
-def readable(said: dict[str, Any]) -> str:
+def markdown(receipt: dict[str, Any]) -> str:
     """The receipt as Markdown.
 
     Args:
-        said: what ``receipt.json`` holds.
+        receipt: the content of ``receipt.json``.
     """
     parts = (_head, _figures, _anytime, _cost, _firing, _operations, _latency, _left_out, _origin)
-    return "\n".join(line for part in parts for line in part(said)).rstrip("\n") + "\n"
+    return "\n".join(line for part in parts for line in part(receipt)).rstrip("\n") + "\n"
 
 
-def _head(said: dict[str, Any]) -> Iterator[str]:
-    size = said["parameters"]
+def _head(receipt: dict[str, Any]) -> Iterator[str]:
+    size = receipt["parameters"]
     trained = "" if size["trained"] == size["all"] else f", {size['trained']:,} of them trained"
-    steps = f", {said['time_steps']} time steps" if said.get("time_steps") else ""
+    steps = f", {receipt['time_steps']} time steps" if receipt.get("time_steps") else ""
     yield from ("# Receipt", "")
-    samples = "" if said["samples"] is None else f"{said['samples']} test samples, "
-    yield f"{samples}{size['all']:,} parameters{trained}{steps}. Written {said['written']}."
+    samples = "" if receipt["samples"] is None else f"{receipt['samples']} test samples, "
+    yield f"{samples}{size['all']:,} parameters{trained}{steps}. Written {receipt['written']}."
     yield ""
 
 
-def _figures(said: dict[str, Any]) -> Iterator[str]:
+def _figures(receipt: dict[str, Any]) -> Iterator[str]:
     rows = []
-    for name, figure in said["figures"].items():
+    for name, figure in receipt["figures"].items():
         low, high = figure.get("interval", (None, None))
         about = f"none: {figure.get('no_interval')}" if low is None else f"{interval(low, high)} ({figure['of']})"
         rows.append((name, written(figure["value"]), about))
     yield from _table(("figure", "value", "95% interval"), rows)
 
 
-def _anytime(said: dict[str, Any]) -> Iterator[str]:
-    curve = said.get("anytime")
+def _anytime(receipt: dict[str, Any]) -> Iterator[str]:
+    curve = receipt.get("anytime")
     if curve is None:
         return
     earliest = curve["earliest_step_with_99_percent"]
@@ -51,10 +51,10 @@ def _anytime(said: dict[str, Any]) -> Iterator[str]:
     yield from (f"{text}: `{curve['file']}`, `anytime.png`.", "")
 
 
-def _cost(said: dict[str, Any]) -> Iterator[str]:
-    if "energy" not in said:
+def _cost(receipt: dict[str, Any]) -> Iterator[str]:
+    if "energy" not in receipt:
         return
-    done, joule = said["operations"], said["energy"]
+    done, joule = receipt["operations"], receipt["energy"]
     yield from ("## Cost of one sample", "")
     rows = [
         ("with spikes", done["macs"], done["acs"], joule["with_spikes"]),
@@ -76,13 +76,13 @@ def _cost(said: dict[str, Any]) -> Iterator[str]:
     yield ""
 
 
-def _firing(said: dict[str, Any]) -> Iterator[str]:
-    if not said.get("layers"):
+def _firing(receipt: dict[str, Any]) -> Iterator[str]:
+    if not receipt.get("layers"):
         return
     yield from ("## Firing", "")
     rows = [
         (name, layer["model"], str(layer["neurons"]), layer["module"], *(f"{layer[key]:.4f}" for key in _SHARES))
-        for name, layer in said["layers"].items()
+        for name, layer in receipt["layers"].items()
     ]
     yield from _table(("layer", "model", "neurons", "module", "spikes per neuron and step", *_SHARES[1:]), rows)
     yield from ("Silent and saturated: shares of neurons without a spike, and with one at every step, in the test.", "")
@@ -91,24 +91,24 @@ def _firing(said: dict[str, Any]) -> Iterator[str]:
 _SHARES = ("rate", "sparsity", "silent", "saturated")
 
 
-def _operations(said: dict[str, Any]) -> Iterator[str]:
-    if "operations" not in said:
+def _operations(receipt: dict[str, Any]) -> Iterator[str]:
+    if "operations" not in receipt:
         return
     yield from ("## Synaptic operations of one sample", "")
     rows = []
-    for name, layer in said["operations"]["connections"].items():
+    for name, layer in receipt["operations"]["connections"].items():
         once = ", once for all steps" if layer["computed_once"] else ""
         rows.append((name, f"{layer['layer']}{once}", *(f"{layer[kind]:,.1f}" for kind in ("dense", "macs", "acs"))))
     yield from _table(("connection", "", "dense", "effective MACs", "effective ACs"), rows)
-    if any(layer["computed_once"] for layer in said["operations"]["connections"].values()):
+    if any(layer["computed_once"] for layer in receipt["operations"]["connections"].values()):
         yield from ("An input that is the same at every step is computed, and counted, once.", "")
-    if said["operations"]["not_counted"]:
-        yield from (f"Not counted: {', '.join(said['operations']['not_counted'])}.", "")
+    if receipt["operations"]["not_counted"]:
+        yield from (f"Not counted: {', '.join(receipt['operations']['not_counted'])}.", "")
 
 
-def _latency(said: dict[str, Any]) -> Iterator[str]:
-    if "latency" in said:
-        found, on = said["latency"], said["machine"]
+def _latency(receipt: dict[str, Any]) -> Iterator[str]:
+    if "latency" in receipt:
+        found, on = receipt["latency"], receipt["machine"]
         where = f"{on['device']}, {on['threads']} threads" if on["device"] == "cpu" else on["device"]
         yield from ("## Latency", "")
         yield (
@@ -118,25 +118,25 @@ def _latency(said: dict[str, Any]) -> Iterator[str]:
         yield ""
 
 
-def _left_out(said: dict[str, Any]) -> Iterator[str]:
-    if said["left_out"]:
+def _left_out(receipt: dict[str, Any]) -> Iterator[str]:
+    if receipt["left_out"]:
         yield from ("## Left out", "")
-        yield from (f"- {part}: {reason}" for part, reason in said["left_out"].items())
+        yield from (f"- {part}: {reason}" for part, reason in receipt["left_out"].items())
         yield ""
 
 
-def _origin(said: dict[str, Any]) -> Iterator[str]:
+def _origin(receipt: dict[str, Any]) -> Iterator[str]:
     yield from ("## Where it comes from", "")
-    checkpoint, configuration = said["checkpoint"], said["configuration"]
+    checkpoint, configuration = receipt["checkpoint"], receipt["configuration"]
     if checkpoint:
-        epochs = f", {said['epochs']} epochs" if said["epochs"] else ""
+        epochs = f", {receipt['epochs']} epochs" if receipt["epochs"] else ""
         yield f"- checkpoint: `{checkpoint['file']}`{epochs}, sha256 `{checkpoint['sha256']}`"
     if "sha256" in configuration:
         yield f"- configuration of the training: sha256 `{configuration['sha256']}`"
     yield from _list("set otherwise for this test", configuration["changed_for_this_test"])
-    yield from _list("seeds", said["seeds"])
-    yield from _list("versions", said["versions"])
-    yield from _list("machine", said["machine"])
+    yield from _list("seeds", receipt["seeds"])
+    yield from _list("versions", receipt["versions"])
+    yield from _list("machine", receipt["machine"])
 
 
 def _list(title: str, entries: dict[str, Any]) -> Iterator[str]:

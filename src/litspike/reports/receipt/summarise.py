@@ -14,7 +14,7 @@ from litspike.metrics import SampleMean, energy, most_of, wilson_interval
 from litspike.metrics.energy import AC_PJ, MAC_PJ, NOT_COUNTED, SOURCE
 from litspike.reports.anytime import Curve
 from litspike.reports.console import logged
-from litspike.reports.receipt.collect import Gathering
+from litspike.reports.receipt.collect import Measurements
 from litspike.tasks import CarriedClassification, Classification
 
 CARRIED = "the state is carried from batch to batch, so that the answers are not independent"
@@ -29,24 +29,24 @@ def parameters(module: nn.Module) -> dict[str, int]:
     return {"all": sum(size for size, _ in found), "trained": sum(size for size, trained in found if trained)}
 
 
-def figures(trainer: Trainer, module: LightningModule, gathering: Gathering | None) -> dict[str, dict[str, Any]]:
+def figures(trainer: Trainer, module: LightningModule, measurements: Measurements | None) -> dict[str, dict[str, Any]]:
     """The figures of the test, each with its value and, where it can be told, its 95% interval and whose that is."""
     found: dict[str, dict[str, Any]] = {name: {"value": value} for name, value in logged(trainer, "test").items()}
-    if gathering is None:
+    if measurements is None:
         return {name: {**figure, "no_interval": UNKNOWN} for name, figure in found.items()}
     known: dict[str, Known] = {}
-    if "loss" not in gathering.left_out:
-        known |= zip(["loss"], _means_with_intervals(gathering.losses, ["loss"]), strict=True)
-    if "score" not in gathering.left_out:
-        scores = gathering.task.test_figures.scores
-        means = _means_with_intervals(gathering.scores, [score.name for score in scores])
+    if "loss" not in measurements.left_out:
+        known |= zip(["loss"], _means_with_intervals(measurements.losses, ["loss"]), strict=True)
+    if "score" not in measurements.left_out:
+        scores = measurements.task.test_figures.scores
+        means = _means_with_intervals(measurements.scores, [score.name for score in scores])
         for score, (mean, interval) in zip(scores, means, strict=True):
             values = torch.tensor([mean, *(interval or ())], dtype=torch.float64)
             if score.of_mean is not None:  # it rises with the mean, and so do the interval's ends
                 values = score.of_mean(values)
             mean, *ends = values.tolist()
             known[score.name] = mean, (ends[0], ends[1]) if ends else None
-    samples = gathering.task.samples.get("test", 0)
+    samples = measurements.task.samples.get("test", 0)
     for name, figure in found.items():
         figure |= _interval(name, figure["value"], known.get(name), samples, module)
     return found
@@ -91,27 +91,27 @@ def _available(trainer: Trainer) -> float:
     return len(dataset) if isinstance(dataset, Sized) else math.inf
 
 
-def layers(gathering: Gathering) -> dict[str, dict[str, Any]]:
+def layers(measurements: Measurements) -> dict[str, dict[str, Any]]:
     """Module, model, size and firing of each spiking layer; ``sparsity`` is the share of outputs that are no spikes."""
     found = {}
-    for name, label in gathering.layers.items():
-        if label not in gathering.left_out:
-            number, model, firing = gathering.firing[name]
+    for name, label in measurements.layers.items():
+        if label not in measurements.left_out:
+            number, model, firing = measurements.firing[name]
             shares = {key: float(value) for key, value in firing.compute().items()}
             about = {"module": name, "model": model, "neurons": firing.neurons}
             found[f"layer {number}"] = {**about, **shares, "sparsity": 1 - shares["rate"]}
     return found
 
 
-def connections(gathering: Gathering) -> dict[str, Any]:
+def connections(measurements: Measurements) -> dict[str, Any]:
     """Synaptic operations of one sample: of each connection and of all of them."""
-    assert gathering.operations is not None
-    operations = gathering.operations
+    assert measurements.operations is not None
+    operations = measurements.operations
     found: dict[str, dict[str, Any]] = {}
     for name, counts in operations.compute().items():
         sums = {kind: float(count.sum()) for kind, count in counts.items()}
         first = float(counts["dense"].reshape(-1)[0])
-        once = gathering.steps > 1 and sums["dense"] == first > 0
+        once = measurements.steps > 1 and sums["dense"] == first > 0
         about = {"layer": str(operations.connections[name]), "dense_of_one_step": first, "computed_once": once}
         found[name] = {**sums, **about}
     total = {kind: sum(layer[kind] for layer in found.values()) for kind in ("dense", "macs", "acs")}
@@ -134,25 +134,25 @@ def energies(operations: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def anytime(gathering: Gathering, of_test: dict[str, dict[str, Any]]) -> Curve | None:
+def anytime(measurements: Measurements, of_test: dict[str, dict[str, Any]]) -> Curve | None:
     """The score after each step looked at; None where there is one step, or the score is not known."""
-    if "anytime" in gathering.left_out:
+    if "anytime" in measurements.left_out:
         return None
-    assert gathering.answers is not None
-    found, name = gathering.answers.compute(), gathering.task.test_figures.scores[0].name
+    assert measurements.answers is not None
+    found, name = measurements.answers.compute(), measurements.task.test_figures.scores[0].name
     values, samples = found["mean"].reshape(-1).tolist(), int(found["samples"])
-    intervals = gathering.answers.intervals(*[most_of(name)] * len(values))
+    intervals = measurements.answers.intervals(*[most_of(name)] * len(values))
     if name == "accuracy":
         intervals = [wilson_interval(round(value * samples), samples) for value in values]
     if "interval" not in of_test.get(name, {}):
         intervals = []
     spent: dict[str, list[float]] = {"macs": [], "acs": []}
-    if "operations" not in gathering.left_out and gathering.operations is not None:
-        counts = gathering.operations.compute().values()
-        spent = {kind: _until([count[kind] for count in counts], gathering.points) for kind in spent}
-    rises = isinstance(gathering.task, Classification)
-    curve = Curve(name, rises, gathering.points, values, intervals, spent["macs"], spent["acs"])
-    return curve if gathering.steps > 1 else None
+    if "operations" not in measurements.left_out and measurements.operations is not None:
+        counts = measurements.operations.compute().values()
+        spent = {kind: _until([count[kind] for count in counts], measurements.points) for kind in spent}
+    rises = isinstance(measurements.task, Classification)
+    curve = Curve(name, rises, measurements.points, values, intervals, spent["macs"], spent["acs"])
+    return curve if measurements.steps > 1 else None
 
 
 def _until(counts: list[Tensor], points: list[int]) -> list[float]:

@@ -1,4 +1,4 @@
-"""What a file must look like that a comparison reads: written by litspike, and then perhaps by anybody."""
+"""Which types a comparison expects in the files it reads: litspike wrote them, and anybody may have edited them."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ RECEIPT: dict[str, Any] = {
 SEEDS: dict[str, Any] = {"seeds": [int], "figures": {"*": {"mean": NUMBER, "interval?": INTERVAL}}}
 
 
-def misfit(said: Any, form: Any, place: str = "") -> str | None:
+def mismatch(value: Any, form: Any, place: str = "") -> str | None:
     """Where something isn't as a form says; None where it is.
 
     Args:
-        said: what was read.
+        value: what was read.
         form: a type or several, a list of the form of all entries, a tuple of the forms of each, or a dictionary of
             forms: ``*`` stands for any name, and of a name that ends with a question mark nothing is a value too.
         place: what it is called.
     """
     if form is NUMBER or isinstance(form, type):
-        return None if isinstance(said, form) and not isinstance(said, bool) else place
+        return None if isinstance(value, form) and not isinstance(value, bool) else place
     if isinstance(form, dict):
-        return _misfit_of_names(said, form, place)
-    if not isinstance(said, list) or (isinstance(form, tuple) and len(said) != len(form)):
+        return _mismatch_of_names(value, form, place)
+    if not isinstance(value, list) or (isinstance(form, tuple) and len(value) != len(form)):
         return place
-    forms = form if isinstance(form, tuple) else form * len(said)
-    return next((wrong for value, one in zip(said, forms, strict=True) if (wrong := misfit(value, one, place))), None)
+    forms = form if isinstance(form, tuple) else form * len(value)
+    return next((wrong for each, one in zip(value, forms, strict=True) if (wrong := mismatch(each, one, place))), None)
 
 
-def _misfit_of_names(said: Any, form: dict[str, Any], place: str) -> str | None:
-    if not isinstance(said, dict):
+def _mismatch_of_names(value: Any, form: dict[str, Any], place: str) -> str | None:
+    if not isinstance(value, dict):
         return place
     for name, one in form.items():
         plain = name.removesuffix("?")
-        names = list(said) if name == "*" else [plain]
-        if name != plain and said.get(plain) is None:
+        names = list(value) if name == "*" else [plain]
+        if name != plain and value.get(plain) is None:
             continue
         for each in names:
-            if (wrong := misfit(said.get(each), one, f"{place}.{each}".lstrip("."))) is not None:
+            if (wrong := mismatch(value.get(each), one, f"{place}.{each}".lstrip("."))) is not None:
                 return wrong
     return None
