@@ -1,53 +1,56 @@
-"""A lower floor of the house never imports a higher one."""
+"""A lower floor of the house never imports a higher one, and no files import each other."""
 
 from __future__ import annotations
 
-import ast
-from pathlib import Path
-
 import pytest
 
-SOURCE = Path(__file__).resolve().parent.parent / "src" / "litspike"
-GROUND = {"settings", "seeding", "files", "figure_text", "terminal", "loggers", "installation"}
-ALLOWED: dict[str, set[str]] = {
-    "settings": set(),
-    "seeding": set(),
-    "files": set(),
-    "figure_text": set(),
-    "terminal": set(),
-    "loggers": set(),
-    "installation": set(),
-    "surrogates": {"engine"},
+from benchmarks.counts import GROUND, circle, floor_of, imports, package_imports
+
+FLOORS: dict[str, set[str]] = {
+    "internals": set(),
+    GROUND: {"internals"},
     "engine": set(),
+    "surrogates": {"engine"},
     "neurons": {"engine", "surrogates"},
     "coding": {"engine", "surrogates", "neurons"},
     "networks": {"engine", "surrogates", "neurons"},
     "metrics": set(),
     "data": set(),
+    "runs": set(),
     "tasks": {"engine", "surrogates", "neurons", "coding", "networks", "metrics"},
     "reports": {"engine", "surrogates", "neurons", "coding", "networks", "metrics", "tasks", "runs"},
-    "callbacks": {"reports"},
 }
-UNLIMITED = {"cli", "runs", "__init__"}
+"""Package → those that it may import beside the ground. What is not named here may import all of them."""
+HIGHEST = {"cli", "litspike"}
+GRAPH = imports()
 
 
-def floor_of(path: Path) -> str:
-    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+@pytest.mark.parametrize("module", GRAPH)
+def test_a_file_imports_its_own_floor_and_lower_ones_alone(module: str):
+    floor = floor_of(module)
+    if floor not in HIGHEST:
+        assert {floor_of(other) for other in GRAPH[module]} <= FLOORS[floor] | {GROUND, "internals", floor}
 
 
-def imported_floors(path: Path) -> set[str]:
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path} imports relatively"
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name.split(".")[1] for name in names if name.startswith("litspike.")}
+def test_the_command_line_is_imported_by_the_package_alone():
+    assert [floor for floor, others in package_imports().items() if "cli" in others] == ["litspike"]
 
 
-@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
-def test_a_file_imports_its_own_floor_and_lower_ones_alone(path: Path):
-    floor = floor_of(path)
-    if floor not in UNLIMITED:
-        assert imported_floors(path) <= ALLOWED[floor] | GROUND | {floor}
+def test_no_files_import_each_other():
+    events = {"litspike.engine.events.kernels": set()}  # which imports the code generators that import it
+    found = circle({**GRAPH, **events})
+    assert found is None, " imports ".join(found or [])
+
+
+@pytest.mark.parametrize(
+    ("graph", "found"),
+    [
+        ({"a": {"b"}, "b": {"c"}, "c": set()}, None),
+        ({"a": {"b", "c"}, "b": {"c"}, "c": set()}, None),
+        ({"a": {"b"}, "b": {"a"}}, ["a", "b", "a"]),
+        ({"a": {"b"}, "b": {"c"}, "c": {"d"}, "d": {"b"}}, ["b", "c", "d", "b"]),
+        ({"a": {"a"}}, ["a", "a"]),
+    ],
+)
+def test_a_circle_of_imports_is_found_wherever_it_is(graph: dict[str, set[str]], found: list[str] | None):
+    assert circle(graph) == found

@@ -37,9 +37,8 @@ def asks_for_steps(trainer: Trainer) -> bool:
     They do where an epoch may have several validations, and where a callback logs inside epochs: one of Lightning's
     that do, or one with an attribute ``logs_steps`` that is true.
     """
-    once = isinstance(trainer.val_check_interval, float) and trainer.val_check_interval == 1.0
-    by_time = getattr(trainer, "_val_check_time_interval", None) is not None
-    if not once or by_time or trainer.check_val_every_n_epoch is None:
+    interval = getattr(trainer, "val_check_interval", None)  # there is none where it is a time
+    if not (isinstance(interval, float) and interval == 1.0) or trainer.check_val_every_n_epoch is None:
         return True
     callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it from afar
     return any(isinstance(callback, _BY_STEP) or getattr(callback, "logs_steps", False) for callback in callbacks)

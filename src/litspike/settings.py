@@ -14,6 +14,12 @@ class UserError(Exception):
     """The exit status of a command line that ends with it."""
 
 
+class ParseError(UserError):
+    """Arguments that can't be parsed."""
+
+    status = 2
+
+
 class LitspikeWarning(UserWarning):
     """What a user should know of a run that goes on all the same; the command line says it in a line."""
 

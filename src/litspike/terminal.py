@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 if TYPE_CHECKING:
     from lightning import Trainer
+
+MOST_CHARACTERS = 1000
+"""Length of the longest line that is printed of an error."""
 
 
 class Terminal(Console):
@@ -28,3 +32,10 @@ def say(trainer: Trainer, line: str) -> None:
             sys.stdout.flush()
         else:
             bar.print(line)
+
+
+def one_line(text: str) -> str:
+    """A text in one line of bounded length, without control characters."""
+    text = " ".join(text.split())
+    text = "".join(f"\\x{ord(sign):02x}" if unicodedata.category(sign) in ("Cc", "Cf", "Cs") else sign for sign in text)
+    return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 2]} …"

@@ -16,7 +16,7 @@ from unittest import mock
 import yaml
 
 from litspike.cli import main
-from litspike.cli.errors import MOST_CHARACTERS
+from litspike.terminal import MOST_CHARACTERS
 from tests.cli.inputs import Input, Inputs
 
 SECONDS = 60

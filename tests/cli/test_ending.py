@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from litspike.cli import main
-from litspike.cli.errors import MOST_CHARACTERS, answered, one_line
+from litspike.cli.errors import answered
 from litspike.settings import UserError, whole
+from litspike.terminal import MOST_CHARACTERS, one_line
 from tests.conftest import Cli, runs
 
 QUICK = "--trainer.max_epochs 1 --data.train_points 20 --pictures.every 0"

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
+from litspike.cli.check.weights import check_weights
 from litspike.coding import PoissonRate
-from litspike.runs.checkpoints import compare
 from litspike.settings import UserError
 
 
@@ -29,6 +29,6 @@ def test_draws_go_on_where_a_saved_state_stopped(tmp_path: Path):
 
 def test_its_state_is_compared_as_weights_are(tmp_path: Path):
     model = nn.Sequential(PoissonRate(), nn.Linear(2, 1))
-    compare(tmp_path, {"state_dict": model.state_dict()}, model)
+    check_weights(tmp_path, {"state_dict": model.state_dict()}, model)
     with pytest.raises(UserError, match="_extra_state is missing there"):
-        compare(tmp_path, {"state_dict": nn.Sequential(nn.Identity(), nn.Linear(2, 1)).state_dict()}, model)
+        check_weights(tmp_path, {"state_dict": nn.Sequential(nn.Identity(), nn.Linear(2, 1)).state_dict()}, model)

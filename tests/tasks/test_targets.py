@@ -17,6 +17,7 @@ from torch import Tensor, distributed
 from torch.utils.data import DataLoader, TensorDataset
 
 from litspike import LIF, ConstantCurrent, EveryStep, MeanOverTime, Perceptron, TimeFirst, UserError
+from litspike.cli.check.weights import check_weights
 from litspike.runs import checkpoints
 from litspike.tasks import Regression
 from litspike.tasks.targets import TargetScale
@@ -140,7 +141,7 @@ def test_weights_that_were_saved_without_a_scale_learned_the_targets_as_they_are
     x, y = samples()
     fit(model, x, y * 100 + 5000)
     before = {name: value for name, value in model.state_dict().items() if name != "targets._extra_state"}
-    checkpoints.compare(Path("old.ckpt"), {"state_dict": before}, model)
+    check_weights(Path("old.ckpt"), {"state_dict": before}, model)
     model.load_state_dict(before)
     assert not model.targets.known
     torch.testing.assert_close(model(x), model.respond(x)[0], rtol=0, atol=0)

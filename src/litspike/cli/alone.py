@@ -7,8 +7,8 @@ import pkgutil
 from pathlib import Path
 from typing import NoReturn
 
-from litspike.cli.parser_errors import ParseError
 from litspike.installation import program
+from litspike.settings import ParseError
 
 _COMMANDS = {
     "compare": ("litspike.cli.compare:compare", "Shows runs side by side, and on a page with their curves."),

@@ -25,29 +25,34 @@ from litspike.cli.check.arguments import check_form
 from litspike.cli.check.monitors import MonitorCheck, check_monitors
 from litspike.cli.check.sample import Suitable
 from litspike.cli.check.trainer import callbacks_of, check_switches, check_trial, into_file, keep_rows
+from litspike.cli.check.weights import check_weights
+from litspike.cli.foreign_errors import foreign_errors
 from litspike.cli.help import explain
 from litspike.cli.parser import Parser, ParserExit
-from litspike.cli.parser_errors import ParseError, parser_message, users_mistake
+from litspike.cli.parser_errors import parser_message, users_mistake
 from litspike.cli.schedules import take_chains
 from litspike.cli.trainer.loggers import BestEffortBoard
 from litspike.cli.trainer.origin import origin_of
 from litspike.cli.trainer.picture import DrawingTrainer, picture_files
 from litspike.cli.trainer.progress import choose_bar
+from litspike.cli.trainer.steps import EmptyHooks, NoProfiler
 from litspike.installation import program
+from litspike.internals.jsonargparse import limited_imports, setting_names
+from litspike.internals.lightning import leave_sigterm
 from litspike.reports.console import STAGES, logged
 from litspike.runs import checkpoints, yaml_text
 from litspike.runs.folder import BEST, LAST, Run, logs_folder, results_beside
-from litspike.runs.foreign import check_folder, limited, strangers
+from litspike.runs.foreign import check_folder, limited
 from litspike.runs.launched import Others
-from litspike.runs.processes import SameEverywhere, check, place, silent_after_an_error, stop_at_once
+from litspike.runs.processes import SameEverywhere, check, place, silent_after_an_error
 from litspike.runs.record import RunRecord
 from litspike.runs.resolve import find
 from litspike.runs.resume import KeptAxis, Resumption, check_left
-from litspike.runs.saving import BestCheckpoint, EmptyHooks, LastCheckpoint, NoProfiler
+from litspike.runs.saving import BestCheckpoint, LastCheckpoint
 from litspike.runs.signals import Stopped, before_the_end
-from litspike.runs.trust import Trust, denied, limited_imports
+from litspike.runs.trust import BEHIND, Trust
 from litspike.seeding import seed_in_range
-from litspike.settings import LitspikeWarning, UserError, named_settings, whole
+from litspike.settings import LitspikeWarning, ParseError, UserError, named_settings, whole
 from litspike.tasks import Task
 
 DESCRIPTION = "Spiking neural networks, trained from one command line."
@@ -147,7 +152,7 @@ class LitspikeCLI(LightningCLI):
             and (call.subcommand != "fit" or call.option("--ckpt_path") is not None)
         ):
             logs = logs_folder(call.logs, self.home)
-            self.ckpt_path = find(call, logs)
+            self.ckpt_path = find(call.wanted, logs)
             self.checkpoint = checkpoints.read(self.ckpt_path)
             self.run = Run.of(self.ckpt_path, checkpoints.config_text(self.checkpoint)) if self.first else None
             args = call.on_top_of(self._configuration(files), self.ckpt_path)
@@ -156,7 +161,7 @@ class LitspikeCLI(LightningCLI):
         elif call.asks_for_help:
             asked: Any = self._parser(call.subcommand)
             asked.explanation = explain(files)
-        known = [action.dest for action in self._parser(call.subcommand)._actions] if call.subcommand else []
+        known = setting_names(self._parser(call.subcommand)) if call.subcommand else []
         check_form(call, files, known)
         try:
             self.config = parser.parse_args(args)
@@ -164,7 +169,7 @@ class LitspikeCLI(LightningCLI):
             own = len(files) - len(call.configs)
             known += [name for settings in files[:own] for name, _ in named_settings(settings)]
             mentioned = [name for settings in files[own:] for name, _ in named_settings(settings)]
-            said = denied(str(error)) or parser_message(str(error), [*call.options, *mentioned], known)
+            said = parser_message(str(error), [*call.options, *mentioned], known)
             raise ParseError(said) from error
         if call.subcommand:
             self.config[call.subcommand].pop("trust", None)  # of this call, not of the run
@@ -178,10 +183,10 @@ class LitspikeCLI(LightningCLI):
         if self.checkpoint.own:
             return config
         assert self.ckpt_path is not None
-        trust = Trust.of(self.call, files)
+        trust = Trust.of(self.call.class_values, self.call.trusted, files)
         check_folder(self.run.folder if self.run else results_beside(self.ckpt_path))
-        self._limits.enter_context(strangers(self.ckpt_path))
-        self._limits.enter_context(limited_imports(trust))
+        self._limits.enter_context(foreign_errors(self.ckpt_path))
+        self._limits.enter_context(limited_imports(trust.importable, BEHIND))
         return limited(config, self.ckpt_path, trust)
 
     def _parse_ckpt_path(self) -> None:
@@ -214,7 +219,7 @@ class LitspikeCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Make the trainer, with a logger into the run's folder and the callbacks that every run has."""
         if self.ckpt_path is not None:
-            checkpoints.compare(self.ckpt_path, self.checkpoint, self.model)
+            check_weights(self.ckpt_path, self.checkpoint, self.model)
         settings = {**self._get(self.config_init, "trainer"), **kwargs}
         check_switches(settings)
         check_trial(settings, self.subcommand, self.ckpt_path is not None)
@@ -250,7 +255,7 @@ class LitspikeCLI(LightningCLI):
         except (ValueError, RuntimeError) as error:  # the latter where SLURM's variables contradict each other
             raise UserError(f"trainer: {error}") from error
         check(trainer)
-        stop_at_once(trainer)
+        leave_sigterm(trainer)
         silent_after_an_error(trainer)
         self._others = Others(trainer)
         return trainer

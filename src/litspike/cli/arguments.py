@@ -13,9 +13,12 @@ import yaml
 from litspike.cli import configurations
 from litspike.installation import program
 from litspike.runs import yaml_text
+from litspike.runs.folder import BEST, LAST
+from litspike.runs.resolve import Wanted
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict", "picture")
 _CONFIG = "--config"
+_NO_CLASSES = ("--ckpt_path", _CONFIG, "--logs", "--trust")
 _NUMBER = re.compile(r"-\.?\d")
 
 
@@ -117,6 +120,16 @@ class Call:
         return [word.name.lstrip("-").removesuffix("+") for word in self.words if word.name]
 
     @property
+    def class_values(self) -> list[str]:
+        """The values that may name classes: all but those of options that take a path or a package."""
+        return [word.value or "" for word in self.words if word.name not in _NO_CLASSES]
+
+    @property
+    def trusted(self) -> list[str]:
+        """The packages that the user trusts."""
+        return [word.value or "" for word in self.words if word.name == "--trust"]
+
+    @property
     def experiment(self) -> str | None:
         """Name of the configuration file that was given; runs are filed under it."""
         if not self.configs:
@@ -130,6 +143,12 @@ class Call:
         chosen = [word for name in self.named for word in ("-c", name)]
         logs = self.option("--logs")
         return shlex.join([*program().split(), "fit", *chosen, *(["--logs", logs] if logs else [])])
+
+    @property
+    def wanted(self) -> Wanted:
+        """The checkpoint that is asked for."""
+        of_a_folder = (LAST, BEST) if self.subcommand == "fit" else (BEST,)
+        return Wanted(self.option("--ckpt_path"), of_a_folder, self.experiment, self.training)
 
     @property
     def arguments(self) -> list[str]:

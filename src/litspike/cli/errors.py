@@ -7,18 +7,16 @@ import re
 import sys
 import sysconfig
 import traceback
-import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-import litspike
 from litspike.runs.signals import Stopped
 from litspike.settings import UserError
+from litspike.terminal import one_line
 
-MOST_CHARACTERS = 1000
-_OURS = Path(litspike.__file__).parent
+_OURS = Path(__file__).parents[1]
 _LIBRARIES = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 _LIGHTNING = Path(sysconfig.get_path("purelib"), "lightning", "pytorch")
 _OPTIMIZERS = Path(sysconfig.get_path("platlib"), "torch", "optim")
@@ -30,13 +28,6 @@ _NO_MEMORY = re.compile(
 _NO_PATH = ("Symlink loop from", "Could not determine home directory")  # pathlib raises plain RuntimeErrors
 _AMOUNT = re.compile(r"allocate (\d+(?:\.\d+)? ?[KMGTPE]?i?B(?:ytes)?)", re.IGNORECASE)
 _NO_PACKAGE = re.compile(r"No module named '([^']+)'|[Rr]equirement '([^']+)' not met|`(\w+)` is not installed")
-
-
-def one_line(text: str) -> str:
-    """A text in one line of bounded length, without control characters."""
-    text = " ".join(text.split())
-    text = "".join(f"\\x{ord(sign):02x}" if unicodedata.category(sign) in ("Cc", "Cf", "Cs") else sign for sign in text)
-    return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 2]} …"
 
 
 def say(line: str) -> None:

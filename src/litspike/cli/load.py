@@ -12,7 +12,7 @@ import torch
 from lightning import LightningModule
 
 from litspike.cli.app import LitspikeCLI
-from litspike.runs import checkpoints
+from litspike.cli.check.weights import check_weights
 from litspike.runs.folder import logs_folder
 from litspike.runs.resolve import newest_finished
 from litspike.seeding import isolated
@@ -46,7 +46,7 @@ def load(
         cli = _Model(words, Path.cwd())
     task: Any = cli.model
     assert cli.ckpt_path is not None
-    checkpoints.compare(cli.ckpt_path, cli.checkpoint, task)
+    check_weights(cli.ckpt_path, cli.checkpoint, task)
     task.on_load_checkpoint(cli.checkpoint)
     task.load_state_dict(cli.checkpoint["state_dict"])
     made: LightningModule = task.to(device).eval()

@@ -10,6 +10,7 @@ from typing import Any
 from jsonargparse import Namespace
 
 from litspike.cli.errors import being_made, chain, expected, raised_by_a_library
+from litspike.runs.trust import not_trusted
 from litspike.settings import SettingError, UserError, setting_name
 
 _KEY = re.compile(r'(?:Parser key|Key) "([^"]+)"')
@@ -17,6 +18,7 @@ _UNKNOWN = re.compile(r"(?:[Oo]ption '|unrecognized arguments: )([^' =]+)")
 _TYPE = re.compile(r"Expected a (<class '.*?'>|typing\.Literal\[.*?\])(?:$|[.\n])", re.MULTILINE)
 _REQUIRED = re.compile(r"the following arguments are required: (.*)$")
 _COMMANDS = ("fit.", "validate.", "test.", "predict.", "picture.")
+_DENIED = re.compile(r"Importing '([^']+)' is not allowed, denied by")
 _VALUE = re.compile(r"(?:Given|Got) value: (.*)")
 _PLAIN_NAMES = {"NoneType": "null", "int": "a whole number", "float": "a number", "bool": "true or false"}
 _BASIC = ("a whole number", "a number", "true or false", "str")
@@ -62,12 +64,6 @@ _NOISE = (
 )
 
 
-class ParseError(UserError):
-    """Arguments that can't be parsed."""
-
-    status = 2
-
-
 def parser_message(message: str, mentioned: Iterable[str], known: Iterable[str]) -> str:
     """The one line that matters in an error of the parser.
 
@@ -76,6 +72,8 @@ def parser_message(message: str, mentioned: Iterable[str], known: Iterable[str])
         mentioned: full names of the settings that the user gave.
         known: full names of the settings there are, to suggest one for a misspelling.
     """
+    if found := _DENIED.search(message):
+        return not_trusted(found[1])
     if 'expected "subcommand"' in message:
         return "say what to do: fit, validate, test, predict, picture or compare (--help explains each)"
     if "Unexpected config" in message or "Problems parsing config" in message:

@@ -13,13 +13,11 @@ from typing import Any
 import torch
 import yaml
 from lightning.fabric.plugins import TorchCheckpointIO
-from torch import Tensor, nn
 
 from litspike.files import replacing
 from litspike.runs.contents import KEY, check, inside
 from litspike.runs.signature import Damaged, sign, verify
 from litspike.settings import UserError
-from litspike.tasks.targets import TargetScale
 
 
 class Checkpoint(dict[str, Any]):
@@ -101,26 +99,6 @@ def figures(checkpoint: dict[str, Any]) -> dict[str, float]:
     said = checkpoint.get(KEY, {}).get("figures")
     entries = said.items() if isinstance(said, dict) else ()
     return {name: value for name, value in entries if isinstance(name, str) and isinstance(value, float)}
-
-
-def compare(path: Path, checkpoint: dict[str, Any], model: nn.Module) -> None:
-    """Check that a checkpoint's weights belong to a model.
-
-    Raises:
-        UserError: if they differ in name or shape from the model's.
-    """
-    # weights from before targets were standardised have no scale of them
-    free = {f"{name}._extra_state" for name, module in model.named_modules() if isinstance(module, TargetScale)}
-    theirs, ours = (
-        {name: list(value.shape) if isinstance(value, Tensor) else None for name, value in state.items()}
-        for state in (checkpoint["state_dict"], model.state_dict())
-    )
-    for name in [name for name in (*ours, *theirs) if name not in free]:
-        if theirs.get(name) != ours.get(name):
-            raise UserError(
-                f"{path} belongs to another network: {name} is {theirs.get(name, 'missing')} there and "
-                f"{ours.get(name, 'missing')} in this configuration"
-            )
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from litspike.cli.errors import expected, one_line, users_code
 from litspike.runs import yaml_text
-from litspike.runs.processes import loss_of_another
 from litspike.runs.trust import Trust, not_trusted
 from litspike.settings import UserError, setting_name
+from litspike.terminal import one_line
 
 log = logging.getLogger(__name__)
 
@@ -142,17 +138,3 @@ def _names_a_file(text: str) -> bool:
         return text == "-" or (path.exists() and not path.is_dir())
     except (OSError, ValueError, RuntimeError):  # too long, with a null, or of an unknown home
         return False
-
-
-@contextmanager
-def strangers(checkpoint: Path) -> Iterator[None]:
-    """Answer in one line whatever error a stranger's checkpoint leads to: its parts may be of any kind and size."""
-    try:
-        yield
-    except (UserError, MisconfigurationException):
-        raise
-    except Exception as error:
-        if loss_of_another(error) or expected(error) or users_code(error):  # not by what is in the checkpoint
-            raise
-        said = " ".join(str(error).split())[:300]
-        raise UserError(f"{checkpoint.name} was not made by you, and fails: {type(error).__name__}: {said}") from error

@@ -8,9 +8,9 @@ import threading
 from contextlib import suppress
 
 from lightning import Trainer
-from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from torch import distributed
 
+from litspike.internals.lightning import after_launch
 from litspike.runs import signals
 from litspike.runs.signals import Lost, lose
 
@@ -25,8 +25,7 @@ PATIENCE = 60
 class Others:
     """The other processes of a trainer, where Lightning starts them.
 
-    Lightning would watch them as well, and kill this process up to five seconds after one of them is gone, before it
-    has said so and kept what it has. Here it is stopped as by a signal: it ends by itself, or some seconds later.
+    When one of them is gone this process is stopped as by a signal: it ends by itself, or some seconds later.
 
     Args:
         trainer: the trainer, before it starts them.
@@ -36,14 +35,10 @@ class Others:
         self.trainer = trainer
         self.processes: list[subprocess.Popen[bytes]] = []
         self._over = threading.Event()
-        launcher = trainer.strategy.launcher
-        if isinstance(launcher, _SubprocessScriptLauncher):
-            self._launcher, self._start = launcher, launcher._call_children_scripts
-            launcher._call_children_scripts = self._start_watched  # type: ignore[method-assign]
+        after_launch(trainer, self._watch_all)
 
-    def _start_watched(self) -> None:
-        self._start()
-        self.processes, self._launcher.procs = self._launcher.procs, []  # of none Lightning's watch ends at once
+    def _watch_all(self, processes: list[subprocess.Popen[bytes]]) -> None:
+        self.processes = processes
         for rank, process in enumerate(self.processes, 1):
             threading.Thread(target=self._watch, args=(rank, process), daemon=True, name="litspike others").start()
 

@@ -21,10 +21,11 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.strategies import ParallelStrategy
-from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 from torch import distributed
 from torchmetrics import Metric
 
+from litspike.internals.lightning import spawns_or_forks
+from litspike.internals.torch import process_store
 from litspike.runs.signals import PARENT
 from litspike.settings import UserError
 
@@ -66,7 +67,7 @@ def check(trainer: Trainer) -> None:
         UserError: if their number is not the trainer's, or its strategy starts processes that run no command line.
     """
     strategy, here = trainer.strategy, place()
-    if isinstance(strategy.launcher, _MultiProcessingLauncher):
+    if spawns_or_forks(trainer):
         raise UserError("trainer.strategy: processes that are spawned or forked have no command line: set ddp")
     if here.starter and here.size != trainer.world_size:
         raise UserError(
@@ -142,15 +143,6 @@ def _unless_interrupted(trainer: Trainer, ask: Callable[..., Any], answer: Calla
     return asks
 
 
-def stop_at_once(trainer: Trainer) -> None:
-    """Leave SIGTERM to :mod:`~litspike.runs.signals`.
-
-    Lightning's own handler asks the other processes something while it handles the signal, and waits for ever where
-    they do something else. What it does for SLURM is kept.
-    """
-    trainer._signal_connector._sigterm_notifier_fn = lambda *_: None  # type: ignore[method-assign]
-
-
 def to_say(line: str, lost: bool = False) -> str | None:
     """What this process has to say of why all of them end, in one line; None where another one says it.
 
@@ -165,11 +157,7 @@ def to_say(line: str, lost: bool = False) -> str | None:
     """
     if not (distributed.is_available() and distributed.is_initialized()):
         return line if place().first_here or place().starter is None else None
-    store, rank, wait = (
-        distributed.distributed_c10d._get_default_store(),
-        distributed.get_rank(),
-        timedelta(seconds=SECONDS),
-    )
+    store, rank, wait = process_store(), distributed.get_rank(), timedelta(seconds=SECONDS)
     store.set_timeout(wait)
     if rank == 0:
         said = store.get(_LEFT).decode() if lost and store.check([_LEFT]) else line

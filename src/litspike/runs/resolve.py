@@ -3,35 +3,52 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
-from litspike.cli.arguments import Call
 from litspike.installation import program
 from litspike.runs.folder import BEST, FINISHED, LAST, Run, runs_in
 from litspike.settings import UserError
 
 
-def find(call: Call, logs: Path) -> Path:
+@dataclass(frozen=True)
+class Wanted:
+    """What a command asks for.
+
+    Args:
+        given: a file, a run's folder, ``best`` or ``last``; None where the command names none.
+        of_a_folder: which checkpoint of a run's folder is taken, in order of preference.
+        experiment: whose runs are looked at; None for all.
+        training: the command that trains what is asked for.
+    """
+
+    given: str | None
+    of_a_folder: tuple[str, ...]
+    experiment: str | None
+    training: str
+
+
+def find(wanted: Wanted, logs: Path) -> Path:
     """The checkpoint file that a command line means: a file, ``best`` or ``last`` of a folder or of the newest run.
 
     Args:
-        call: the command line; ``--ckpt_path`` names the file, the run's folder, ``best`` or ``last``.
+        wanted: what the command asks for.
         logs: folder of all runs.
 
     Raises:
         UserError: if there is no such file, or the newest run has nothing to take. Never another run instead.
     """
-    given = call.option("--ckpt_path")
+    given = wanted.given
     if given is not None and not given.strip():
         raise UserError("ckpt_path: it is empty: name a checkpoint, a run's folder, best or last, or leave it out")
     name = BEST if given is None else given
     if name in (BEST, LAST):
-        return _of_the_newest(call, logs, name)
+        return _of_the_newest(wanted, logs, name)
     path = Path(os.path.expanduser(name))
     if os.path.isdir(path):
         run = Run(path)
-        wanted = [LAST, BEST] if call.subcommand == "fit" else [BEST]
-        path = next((file for kind in wanted if (file := run.checkpoint(kind)).is_file()), run.checkpoint(BEST))
+        files = map(run.checkpoint, wanted.of_a_folder)
+        path = next((file for file in files if file.is_file()), run.checkpoint(BEST))
         if not path.is_file() and run.checkpoint(LAST).is_file():
             raise UserError(f"ckpt_path: {run.folder} has no best checkpoint: name {run.checkpoint(LAST)}")
     if not os.path.isfile(path):
@@ -70,18 +87,18 @@ def _by_age(logs: Path, experiment: str | None) -> list[Run]:
     return sorted(runs_in(logs, experiment), key=lambda run: (run.active(), run.folder), reverse=True)
 
 
-def _of_the_newest(call: Call, logs: Path, name: str) -> Path:
-    runs = _by_age(logs, call.experiment)
+def _of_the_newest(wanted: Wanted, logs: Path, name: str) -> Path:
+    runs = _by_age(logs, wanted.experiment)
     if not runs:
-        where = logs / call.experiment if call.experiment else logs
+        where = logs / wanted.experiment if wanted.experiment else logs
         what = "no run to go on with" if name == LAST else "no run"
-        raise UserError(f"{what} in {where}: train first with `{call.training}`")
+        raise UserError(f"{what} in {where}: train first with `{wanted.training}`")
     run, *older = runs
     if run.checkpoint(name).is_file() and (name == LAST or is_finished(run)):
         return run.checkpoint(name)
     before = next((other.folder for other in older if other.checkpoint(name).is_file()), None)
     of_another = f"; or name another run, such as {before}" if before else ""
-    raise UserError(f"the newest run, {run.folder}, {_why_not(run, name, call.training)}{of_another}")
+    raise UserError(f"the newest run, {run.folder}, {_why_not(run, name, wanted.training)}{of_another}")
 
 
 def _why_not(run: Run, name: str, training: str) -> str:

@@ -1,41 +1,15 @@
-"""Training steps without what nobody asked for.
-
-Lightning calls every hook of every callback at every step, each inside a profiler's context, though most are empty:
-more than the training step of a small network costs. Here the empty ones are taken away.
-"""
+"""When a fit writes its best and its last checkpoint."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.profilers import PassThroughProfiler
 
 from litspike.runs.collectives import as_the_first
-
-STEP_HOOKS = (
-    "on_train_batch_start",
-    "on_before_zero_grad",
-    "on_before_backward",
-    "on_after_backward",
-    "on_before_optimizer_step",
-    "on_train_batch_end",
-)
-
-_NOTHING = nullcontext()
-
-
-class NoProfiler(PassThroughProfiler):
-    """Profiles nothing, for less than Lightning's own profiler of nothing."""
-
-    def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]  # a wider type than Generator
-        """A context that does nothing."""
-        return _NOTHING
 
 
 class EpochCheckpoint(ModelCheckpoint):
@@ -67,7 +41,7 @@ class BestCheckpoint(EpochCheckpoint):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note which weights were measured, and write them where the epoch goes on to change them."""
-        if not self._by_validation or self._should_skip_saving_checkpoint(trainer):
+        if not self._by_validation or trainer.state.fn != "fit" or trainer.sanity_checking:
             return
         self._validated_at = trainer.global_step
         if not trainer.is_last_batch:
@@ -102,47 +76,3 @@ class LastCheckpoint(EpochCheckpoint):
         if as_the_first(trainer, due):  # each has a clock of its own
             super().on_train_epoch_end(trainer, pl_module)
             self._written = time.monotonic()
-
-
-class EmptyHooks(Callback):
-    """Takes the hooks of a training step that no subclass wrote off the callbacks and the model while they train.
-
-    Lightning skips a hook that can't be called.
-    """
-
-    def __init__(self) -> None:
-        self._taken: list[tuple[object, str]] = []
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take them off, once every callback has set up what it copies of the model."""
-        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it from afar
-        for name in STEP_HOOKS:
-            for thing, base in [(pl_module, LightningModule), *((callback, Callback) for callback in callbacks)]:
-                if name not in vars(thing) and getattr(type(thing), name) is getattr(base, name):
-                    vars(thing)[name] = _SKIPPED
-                    self._taken.append((thing, name))
-
-    def put_back(self) -> None:
-        """Leave model and callbacks as they were: they may be used on, and somebody may have copied them meanwhile."""
-        for thing, name in self._taken:
-            if vars(thing).get(name) is _SKIPPED:
-                del vars(thing)[name]
-        self._taken.clear()
-
-
-class _Skipped:
-    """In place of an empty hook. A copy of it, or what is read from a file, is a hook that does nothing."""
-
-    def __reduce__(self) -> tuple[Callable[[], Callable[..., None]], tuple[()]]:
-        return _empty, ()
-
-
-_SKIPPED = _Skipped()
-
-
-def _empty() -> Callable[..., None]:
-    return _do_nothing
-
-
-def _do_nothing(*_: object, **__: object) -> None:
-    pass

@@ -11,18 +11,14 @@ from __future__ import annotations
 import inspect
 import pkgutil
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-import jsonargparse
 import yaml
-from jsonargparse import _common
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from litspike.cli.arguments import Call
 from litspike.settings import UserError
 
 _OURS = tuple(
@@ -35,11 +31,9 @@ _HARMLESS = {"lightning.pytorch.cli.ReduceLROnPlateau"}
 _BEGINNINGS = ("litspike.", "torch.nn.", "torch.optim.", "torchmetrics.")
 _IMPORTABLE = ["litspike", "torch.nn", "torch.optim", "lightning", "torchmetrics"]
 """What jsonargparse may import: packages that are installed beside litspike. What it may make of them is less."""
-_BEHIND = ["torchmetrics.functional", "torchmetrics.image", "torchmetrics.audio", "torchmetrics.text"]
-_BEHIND += ["torchmetrics.multimodal", "torchmetrics.wrappers", "torchmetrics.utilities", "torchmetrics.video"]
+BEHIND = ["torchmetrics.functional", "torchmetrics.image", "torchmetrics.audio", "torchmetrics.text"]
+BEHIND += ["torchmetrics.multimodal", "torchmetrics.wrappers", "torchmetrics.utilities", "torchmetrics.video"]
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
-_NO_CLASSES = ("--ckpt_path", "--config", "--logs", "--trust")
-_DENIED = re.compile(r"Importing '([^']+)' is not allowed, denied by")
 
 
 class Trust:
@@ -60,16 +54,17 @@ class Trust:
         self.named, self.packages = named, packages
 
     @classmethod
-    def of(cls, call: Call, files: list[dict[str, Any]]) -> Trust:
+    def of(cls, typed: Iterable[str], packages: Iterable[str], files: list[dict[str, Any]]) -> Trust:
         """The trust that a command line and configuration files declare.
 
         Args:
-            call: the command line.
+            typed: the values on the command line that may name classes.
+            packages: those of ``--trust``.
             files: the settings in the configuration files.
         """
-        values = [_value(word.value) for word in call.words if word.name not in _NO_CLASSES]
+        values = [_value(text) for text in typed]
         named = {text for value in [*values, *files] for text in _texts(value) if _DOTTED.fullmatch(text)}
-        packages = [word.value or "" for word in call.words if word.name == "--trust"]
+        packages = list(packages)
         for settings in files:
             listed = settings.get("trust") or []
             packages += listed if isinstance(listed, list) else [listed]
@@ -112,10 +107,10 @@ def _harmless(name: str) -> bool:
     return home.startswith(tuple(f"{place}." for place in (*_OURS, *_METRICS)))
 
 
-def _value(text: str | None) -> Any:
+def _value(text: str) -> Any:
     """What a text on the command line stands for."""
     try:
-        return yaml.safe_load(text or "")
+        return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError):
         return text
 
@@ -132,31 +127,6 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(part)
 
 
-@contextmanager
-def limited_imports(trust: Trust) -> Iterator[None]:
-    """Let jsonargparse import only what is allowed, and make nothing in a place without a type.
-
-    jsonargparse has no way to take this back, and other calls in this process may have other limits: what it changes
-    is put back by hand.
-    """
-    before = dict(_common.parsing_settings)
-    try:
-        jsonargparse.set_parsing_settings(
-            import_path_denylist=["*", *_BEHIND],
-            import_path_allowlist=trust.importable,
-            instantiate_subclass_spec_in_any=False,
-        )
-        yield
-    finally:
-        _common.parsing_settings.update(before)
-
-
 def not_trusted(name: str) -> str:
     """What to say of a class that is not allowed."""
     return f"{name} isn't trusted: add --trust {name.split('.')[0]} if you trust it"
-
-
-def denied(message: str) -> str | None:
-    """What to say where :func:`limited_imports` refused something; None where another thing was wrong."""
-    found = _DENIED.search(message)
-    return not_trusted(found[1]) if found else None

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse._loaders_dumpers import get_yaml_default_loader
 
 from litspike.installation import similar_configuration
+from litspike.internals.jsonargparse import yaml_loader
 from litspike.settings import UserError
 
 MOST_BYTES = 1_000_000
@@ -39,7 +39,7 @@ class _Float:
 
 def _plain_loader() -> Any:
     """The class from which jsonargparse reads all YAML: 1:30 and 010, for YAML 1.1 90 and 8, are made text to it."""
-    loader: Any = get_yaml_default_loader()  # type: ignore[no-untyped-call]  # jsonargparse leaves it untyped
+    loader = yaml_loader()
     for first, pairs in loader.yaml_implicit_resolvers.items():
         kept = [(tag, _Float(pattern) if tag == _FLOAT else pattern) for tag, pattern in pairs if tag != _INT]
         loader.yaml_implicit_resolvers[first] = kept + ([(_INT, _INTEGER)] if first in "-+0123456789" else [])

@@ -10,6 +10,7 @@ import torch
 from lightning import Trainer
 from torch import Tensor, distributed, nn
 
+from litspike.internals.lightning import new_training_loader
 from litspike.settings import UserError
 
 MOST_BATCHES = 1000
@@ -99,7 +100,7 @@ def training_batches(trainer: Trainer) -> Iterator[Any]:
 
     They come from a loader of their own: an iterator of the fit's would move its workers and its order on.
     """
-    loader = trainer.fit_loop._data_source.dataloader()
+    loader = new_training_loader(trainer)
     most = len(loader) if isinstance(loader, Sized) else MOST_BATCHES
     for batch in islice(loader, most):
         yield trainer.strategy.batch_to_device(batch)

@@ -7,9 +7,8 @@ from typing import Any
 import yaml
 
 from litspike.cli.arguments import Call
-from litspike.cli.parser_errors import ParseError
 from litspike.runs import yaml_text
-from litspike.settings import UserError, setting_name
+from litspike.settings import ParseError, UserError, setting_name
 
 _OF_ONE_CALL = ("seeds", "ckpt_path")
 

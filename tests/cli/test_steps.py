@@ -12,8 +12,9 @@ from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import LambdaCallback
 
 from litspike import LIF, ConstantCurrent, MeanOverTime, Perceptron
+from litspike.cli.trainer.steps import STEP_HOOKS, EmptyHooks, NoProfiler
 from litspike.data import HalfPlane
-from litspike.runs.saving import STEP_HOOKS, EmptyHooks, EpochCheckpoint, NoProfiler
+from litspike.runs.saving import EpochCheckpoint
 from litspike.tasks import Classification
 from tests.cli.test_own_modules import Net
 from tests.conftest import Cli

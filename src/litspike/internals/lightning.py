@@ -1,0 +1,63 @@
+"""What litspike uses of Lightning's private parts."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+from lightning import Trainer
+from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher, _SubprocessScriptLauncher
+
+
+def spawns_or_forks(trainer: Trainer) -> bool:
+    """Whether a trainer starts processes that run no command line; strategies have no public attribute for it."""
+    return isinstance(trainer.strategy.launcher, _MultiProcessingLauncher)
+
+
+def after_launch(trainer: Trainer, watch: Callable[[list[subprocess.Popen[bytes]]], None]) -> None:
+    """Have the other processes handed over once Lightning has started them; where it starts none, nothing happens.
+
+    Lightning would watch them itself, and kill this process up to five seconds after one of them is gone, before it has
+    written what it has. There is no switch for it, so that its list of processes is emptied.
+
+    Args:
+        trainer: the trainer, before it starts them.
+        watch: what takes the processes.
+    """
+    launcher = trainer.strategy.launcher
+    if not isinstance(launcher, _SubprocessScriptLauncher):
+        return
+    start = launcher._call_children_scripts
+
+    def start_watched() -> None:
+        start()
+        processes, launcher.procs = launcher.procs, []
+        watch(processes)
+
+    launcher._call_children_scripts = start_watched  # type: ignore[method-assign]
+
+
+def leave_sigterm(trainer: Trainer) -> None:
+    """Let Lightning do nothing at SIGTERM beside what it does for SLURM.
+
+    Its handler asks the other processes something while it handles the signal, and waits for ever where they do
+    something else. A trainer registers it whatever handler was there before.
+    """
+    trainer._signal_connector._sigterm_notifier_fn = lambda *_: None  # type: ignore[method-assign]
+
+
+def not_restarting(trainer: Trainer) -> None:
+    """Let the end of an epoch that was gone on with count as any other's: schedules that follow a metric see it.
+
+    The public setter, ``fit_loop.restarting``, takes no False where ``max_steps`` alone is set.
+    """
+    trainer.fit_loop._restarting = False
+
+
+def new_training_loader(trainer: Trainer) -> Any:
+    """A loader of the training data beside that of the fit, wherever these come from.
+
+    ``trainer.train_dataloader`` is the fit's own, and a data module need not be where they come from.
+    """
+    return trainer.fit_loop._data_source.dataloader()

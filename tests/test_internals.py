@@ -1,0 +1,136 @@
+"""What is used of libraries' private parts is there, and does what it is used for."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+from typing import Any
+
+import jsonargparse
+import pytest
+import yaml
+from lightning import LightningModule, Trainer
+from lightning.pytorch.demos.boring_classes import BoringModel
+from lightning.pytorch.trainer.states import TrainerFn
+from torch import distributed
+from torch.utils.data import DataLoader
+
+from litspike.internals import jsonargparse as of_jsonargparse
+from litspike.internals import lightning as of_lightning
+from litspike.internals import torch as of_torch
+
+
+def quiet(**settings: Any) -> Trainer:
+    return Trainer(
+        logger=False, accelerator="cpu", enable_progress_bar=False, enable_checkpointing=False,
+        enable_model_summary=False, **settings,
+    )  # fmt: skip
+
+
+def test_jsonargparse_reads_values_by_the_loader_that_is_changed(monkeypatch: pytest.MonkeyPatch):
+    loader = of_jsonargparse.yaml_loader()
+    assert issubclass(loader, yaml.SafeLoader | yaml.CSafeLoader)
+    asked: list[str] = []
+    monkeypatch.setattr(loader, "get_single_data", lambda self: asked.append("read") or {"a": 1})
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser.add_argument("--value", type=dict[str, int])
+    assert parser.parse_args(["--value={b: 2}"]).value == {"a": 1}
+    assert asked
+
+
+def test_what_jsonargparse_may_import_is_limited_and_then_as_it_was():
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(argparse.Action, "thing", required=False)
+    args = ["--thing=decimal.Decimal"]
+
+    def error() -> str:
+        with pytest.raises(jsonargparse.ArgumentError) as raised:
+            parser.parse_args(args)
+        return str(raised.value)
+
+    before = error()
+    with of_jsonargparse.limited_imports(["torch"], []):
+        assert "Importing 'decimal.Decimal' is not allowed, denied by" in error()
+    assert "is not allowed" not in before
+    assert error() == before
+
+
+def test_a_parser_names_its_settings():
+    parser = jsonargparse.ArgumentParser()
+    parser.add_argument("--a.b", type=int)
+    parser.add_class_arguments(argparse.Namespace, "c")
+    assert {"a.b"} <= set(of_jsonargparse.setting_names(parser))
+
+
+@pytest.mark.parametrize(("strategy", "spawns"), [("ddp", False), ("ddp_spawn", True), ("auto", False)])
+def test_a_strategy_that_spawns_is_told_from_one_that_runs_the_command_line(strategy: str, spawns: bool):
+    devices = 1 if strategy == "auto" else 2
+    assert of_lightning.spawns_or_forks(quiet(strategy=strategy, devices=devices)) is spawns
+
+
+def test_the_processes_that_lightning_starts_are_handed_over(monkeypatch: pytest.MonkeyPatch):
+    started: list[list[str]] = []
+    monkeypatch.setattr("subprocess.Popen", lambda command, **_: started.append(command) or len(started))
+    for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE", "OMP_NUM_THREADS"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+    for name in ("MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE"):
+        monkeypatch.delenv(name)
+    trainer, handed = quiet(strategy="ddp", devices=3), []
+    of_lightning.after_launch(trainer, handed.extend)
+    launcher: Any = trainer.strategy.launcher
+    monkeypatch.setattr("lightning.pytorch.strategies.launchers.subprocess_script._launch_process_observer", len)
+    launcher.launch(lambda: None)
+    assert handed == [1, 2]
+    assert launcher.procs == []
+
+
+def test_a_trainer_leaves_sigterm_to_the_handler_that_was_there():
+    heard: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+    received: list[bool] = []
+
+    class Model(BoringModel):
+        def on_train_start(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+            received.append(self.trainer.received_sigterm)
+
+    try:
+        trainer = quiet(max_steps=1, limit_val_batches=0)
+        of_lightning.leave_sigterm(trainer)
+        trainer.fit(Model())
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (heard, received) == ([signal.SIGTERM], [False])
+
+
+def test_a_loop_that_goes_on_is_no_longer_taken_for_one():
+    trainer = quiet(max_steps=1, max_epochs=-1)
+    trainer.fit_loop.restarting = True
+    trainer.fit_loop.restarting = False
+    assert trainer.fit_loop.restarting, "the public setter does it now: use that"
+    of_lightning.not_restarting(trainer)
+    assert not trainer.fit_loop.restarting
+
+
+def test_a_new_training_loader_is_made_wherever_the_data_come_from():
+    model: LightningModule = BoringModel()
+    given = DataLoader([1, 2])
+    for loaders in (None, given):
+        trainer = quiet(max_steps=1, limit_val_batches=0)
+        trainer.strategy.connect(model)
+        trainer.state.fn = TrainerFn.FITTING
+        trainer.fit(model, loaders and DataLoader(model.train_dataloader().dataset))
+        made = of_lightning.new_training_loader(trainer)
+        assert isinstance(made, DataLoader)
+
+
+def test_the_processes_of_a_training_have_a_store(tmp_path: Any):
+    distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/meeting", rank=0, world_size=1)
+    try:
+        store = of_torch.process_store()
+        store.set("name", "value")
+        assert store.get("name") == b"value"
+        assert store.check(["name"])
+    finally:
+        distributed.destroy_process_group()
