@@ -10,7 +10,10 @@ from pathlib import Path
 _PACKAGE = Path(__file__).resolve().parent
 _IN_A_WHEEL, _IN_THE_PROJECT = _PACKAGE / "configs", _PACKAGE.parents[1] / "configs"
 
-CONFIGURATIONS = _IN_A_WHEEL if _IN_A_WHEEL.is_dir() else _IN_THE_PROJECT
+CLONED = not _IN_A_WHEEL.is_dir()
+"""Whether it runs from a clone of the project, and not from a wheel."""
+
+CONFIGURATIONS = _IN_THE_PROJECT if CLONED else _IN_A_WHEEL
 """Folder of litspike's own configurations, and of the example files that they name."""
 
 OWN = "litspike:"

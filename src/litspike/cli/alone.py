@@ -16,6 +16,7 @@ _COMMANDS = {
         "litspike.cli.new:new",
         "Writes a starting point: a configuration, data, neuron and network of your own.",
     ),
+    "doctor": ("litspike.cli.doctor:doctor", "Says what litspike finds on this machine, and what is missing."),
     "configs": ("litspike.cli.configurations:configs", "Lists the configurations that come with litspike."),
 }
 """Where each stands, and what it does."""

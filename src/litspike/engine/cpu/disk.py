@@ -124,6 +124,22 @@ def _evict(folder: int) -> None:
                 os.unlink(name, dir_fd=folder)
 
 
+def folder() -> Path | None:
+    """The folder of the kernels; None where no folder can be trusted with them."""
+    with suppress(OSError, Distrusted), _folder():
+        return _place()
+    return None
+
+
+def _place() -> Path:
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        base = Path(os.path.realpath(given if os.path.isabs(given) else Path.home() / ".cache"))
+    except RuntimeError as problem:  # no home
+        raise Distrusted from problem
+    return base / "litspike" / "kernels"
+
+
 @contextmanager
 def _folder() -> Iterator[int]:
     """The open folder of the kernels, made if need be.
@@ -133,14 +149,11 @@ def _folder() -> Iterator[int]:
     """
     if os.name != "posix":  # owners and modes say nothing there
         raise Distrusted
-    given = os.environ.get("XDG_CACHE_HOME", "")
-    try:
-        base = Path(os.path.realpath(given if os.path.isabs(given) else Path.home() / ".cache"))
-    except RuntimeError as problem:  # no home
-        raise Distrusted from problem
+    kernels = _place()
+    base = kernels.parents[1]
     for place in reversed(base.parents):
         _check(place, os.lstat(place))
-    for place in (base, base / "litspike", base / "litspike" / "kernels"):
+    for place in (base, kernels.parent, kernels):
         with suppress(FileExistsError):
             os.mkdir(place, 0o700)
         _check(place, os.lstat(place))

@@ -37,7 +37,8 @@ _ENGINES: list[Any] = []  # own the code that the functions run
 
 
 @cache
-def _processor() -> tuple[str, str, str]:
+def processor() -> tuple[str, str, str]:
+    """Triple, name and features of this machine's processor, as LLVM calls them."""
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     return binding.get_process_triple(), binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()
@@ -50,12 +51,12 @@ def _description() -> str:
         ours = version("litspike")
     except PackageNotFoundError:  # run from its sources
         ours = "sources"
-    return " ".join([ours, llvmlite_version, *map(str, binding.llvm_version_info), *_processor()])
+    return " ".join([ours, llvmlite_version, *map(str, binding.llvm_version_info), *processor()])
 
 
 def _machine() -> Any:
     """A compiler for this processor; whoever uses it owns it."""
-    triple, name, features = _processor()
+    triple, name, features = processor()
     return binding.Target.from_triple(triple).create_target_machine(cpu=name, features=features, opt=3, jit=True)
 
 

@@ -80,16 +80,16 @@ class Function(NamedTuple):
 def run_blocks(function: Function, arguments: bytes, blocks: int, size: int) -> None:
     """Run a kernel over all its blocks, in torch's number of threads where ``size`` neuron-steps are worth it."""
     threads = 1 if size < _ALONE or blocks < 2 or _forked else torch.get_num_threads()
-    team = _team() if threads > 1 else None
-    if team is None:
+    run_in_team = team() if threads > 1 else None
+    if run_in_team is None:
         function.call(arguments, 0, blocks)
         return
     work = _HEAD(function.address, blocks, min(blocks, threads * _CHUNKS), 0) + arguments
-    team(ctypes.create_string_buffer(work, len(work)), threads)
+    run_in_team(ctypes.create_string_buffer(work, len(work)), threads)
 
 
 @cache
-def _team() -> Callable[[ctypes.Array[ctypes.c_char], int], None] | None:
+def team() -> Callable[[ctypes.Array[ctypes.c_char], int], None] | None:
     """Runs ``share`` on work in a number of threads; None where torch's threads are not OpenMP's."""
     from litspike.engine.cpu.jit import load
 

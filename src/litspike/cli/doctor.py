@@ -1,0 +1,114 @@
+"""What ``doctor`` does."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from litspike import LIF
+from litspike.cli.alone import OneLineParser
+from litspike.engine.cpu import disk, jit, openmp
+from litspike.installation import CLONED
+from litspike.reports.receipt.provenance import machine, versions
+from litspike.settings import UserError
+
+_EXTRA = re.compile(r'([\w.-]+).*extra == "(\w+)"')
+_WIDTHS = {"avx512f": 512, "avx2": 256, "avx": 256, "sse2": 128, "neon": 128}
+CLOSE = 1e-4
+"""Largest difference of a gradient on the fused engine from the reference's, as a share of the largest gradient."""
+
+
+def doctor(args: list[str], home: Path) -> int:
+    """Print in some ten lines what litspike finds on this machine.
+
+    Args:
+        args: the arguments after ``doctor``.
+        home: folder with ``logs/``.
+
+    Returns:
+        The exit status: 0 where the fused engine compiles and agrees with the reference, otherwise 1.
+    """
+    OneLineParser("doctor", "[-h]").parse_args(args)
+    problem = difference("cpu")
+    for name, text in _lines(problem, home):
+        print(f"{name:14}{text}")
+    return 0 if problem is None else 1
+
+
+def _lines(problem: str | None, home: Path) -> Iterator[tuple[str, str]]:
+    found, here = versions(), machine(torch.device("cpu"))
+    yield "litspike", f"{found.pop('litspike')}, on Python {found.pop('python')}, {here['system']}"
+    yield "libraries", ", ".join(f"{name} {number}" for name, number in found.items())
+    yield "processor", f"{here['processor']} ({jit.processor()[1]}), vectors of {vector_width()} bits"
+    team = "one OpenMP team with torch" if openmp.team() else "kernels run in one: torch has no OpenMP team here"
+    yield "threads", f"{here['threads']} on {here['cores']} cores, {team}"
+    yield "fused engine", problem or "compiles, and agrees with the reference"
+    yield "GPU", _gpu()
+    yield "Triton", _triton()
+    for extra, missing in extras().items():
+        yield f"extra {extra}", f"missing {', '.join(missing)}: {_installs(extra)}" if missing else "present"
+    yield "kernels", str(disk.folder() or "not kept on disk: no folder of the user's alone was found")
+    yield "own files", f"runs in {home / 'logs'}, event data in {Path('data').absolute()}"
+
+
+def difference(device: str) -> str | None:
+    """What is wrong with the fused engine on a device; None where its spikes and gradients are the reference's."""
+    randomness = torch.Generator().manual_seed(0)
+    current = (0.5 * torch.rand(40, 3, 37, generator=randomness)).to(device)
+    results = []
+    for engine in ("fused", "reference"):
+        x = current.clone().requires_grad_()
+        neuron: Any = LIF  # its parameters have defaults that a type checker can't see
+        try:
+            spikes, state = neuron(engine=engine)(x)
+        except UserError as error:
+            return str(error)
+        results.append((spikes.detach(), torch.autograd.grad(spikes.sum() + state.u.sum(), x)[0]))
+    (spikes, gradient), (expected, expected_gradient) = results
+    if not torch.equal(spikes, expected):
+        return f"WRONG: {int((spikes != expected).sum())} of {spikes.numel()} outputs are not the reference's"
+    if not torch.allclose(gradient, expected_gradient, rtol=0, atol=CLOSE * float(expected_gradient.abs().max())):
+        return "WRONG: its gradients are not the reference's"
+    return None
+
+
+def vector_width() -> int:
+    """Bits of the widest vectors that the processor has."""
+    features = set(jit.processor()[2].split(","))
+    return next((bits for name, bits in _WIDTHS.items() if f"+{name}" in features), 64)
+
+
+def extras() -> dict[str, list[str]]:
+    """The extras of litspike, each with the packages of it that are missing."""
+    found: dict[str, list[str]] = {}
+    for requirement in requires("litspike") or []:
+        if match := _EXTRA.match(requirement):
+            missing = found.setdefault(match[2], [])
+            try:
+                version(match[1])
+            except PackageNotFoundError:
+                missing.append(match[1])
+    return found
+
+
+def _installs(extra: str) -> str:
+    return f"pip install -e '.[{extra}]'" if CLONED else f"pip install 'litspike[{extra}]'"
+
+
+def _gpu() -> str:
+    if torch.cuda.is_available():
+        names = ", ".join(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
+        return f"{names}; the fused engine there {difference('cuda') or 'agrees with the reference'}"
+    return "Apple's (mps), on the reference engine" if torch.backends.mps.is_available() else "torch sees none"
+
+
+def _triton() -> str:
+    if importlib.util.find_spec("triton") is None:
+        return "missing, needed for kernels on a GPU alone: pip install triton"
+    return version("triton")
