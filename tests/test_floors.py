@@ -18,6 +18,7 @@ FLOORS: dict[str, set[str]] = {
     "data": set(),
     "runs": set(),
     "tasks": {"engine", "surrogates", "neurons", "coding", "networks", "metrics"},
+    "export": {"engine", "surrogates", "neurons", "coding", "networks", "metrics", "tasks"},
     "reports": {"engine", "surrogates", "neurons", "coding", "networks", "metrics", "tasks", "runs"},
 }
 """Package → those that it may import beside the ground. What is not named here may import all of them."""

@@ -1,0 +1,194 @@
+"""Compiles an exported C file with the C compiler that is there, and runs it in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import struct
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from litspike.export.artefact import Answer, Refused
+from litspike.export.c.text import FLAGS, WARNINGS
+
+_DRIVER = """\
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static int watching = 1;
+
+static void watch(int layer, const float *numbers, size_t count)
+{
+    (void)layer;
+    if (watching && fwrite(numbers, sizeof(float), count, stdout) != count) {
+        exit(2);
+    }
+}
+
+#define {upper}_WATCH(layer, numbers, count) watch(layer, numbers, count)
+#include "{name}.c"
+
+static {name} network_of_the_run;
+
+int main(void)
+{
+    unsigned steps, repeats, i;
+    const unsigned long size = (unsigned long)sizeof({name});
+    printf("%lu\\n", size);
+    fflush(stdout);
+    {name}_init(&network_of_the_run);
+    while (fread(&steps, sizeof steps, 1, stdin) == 1 && fread(&repeats, sizeof repeats, 1, stdin) == 1) {
+        const size_t wanted = {sample}, answers = {values};
+        float *sample = malloc((wanted + 1) * sizeof(float)), *values = malloc((answers + 1) * sizeof(float));
+        clock_t began;
+        if (!sample || !values || fread(sample, sizeof(float), wanted, stdin) != wanted) {
+            return 2;
+        }
+        watching = repeats == 0;
+        began = clock();
+        for (i = 0; i < (repeats ? repeats : 1); i++) {
+            {name}_run(&network_of_the_run, sample, {steps}values);
+        }
+        if (repeats) {
+            const double seconds = (double)(clock() - began) / CLOCKS_PER_SEC;
+            fwrite(&seconds, sizeof seconds, 1, stdout);
+        }
+        fwrite(values, sizeof(float), answers, stdout);
+        fflush(stdout);
+        free(sample);
+        free(values);
+    }
+    return 0;
+}
+"""
+
+
+def compiler() -> list[str]:
+    """The C compiler: what the variable CC names, or the first of cc, gcc and clang; raises :class:`Refused`."""
+    named = shlex.split(os.environ.get("CC", ""))
+    for command in ([named] if named else []) + [["cc"], ["gcc"], ["clang"]]:
+        if shutil.which(command[0]):
+            return command
+    raise Refused("c", "no C compiler", "none of cc, gcc and clang is here to prove what is written: install one")
+
+
+class Process:
+    """A compiled network that samples are sent to.
+
+    Args:
+        folder: where the C file lies.
+        name: of the network.
+        sizes: numbers that a layer puts out at one step, of each layer, then of the outputs.
+        sample: numbers in a sample, or in one step of it.
+        moving: whether a sample is a sequence.
+        values: numbers in an answer.
+        every: whether there is an answer for each step.
+        flags: of the compiler.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        sizes: Sequence[int],
+        sample: int,
+        moving: bool,
+        values: int,
+        every: bool,
+        flags: Sequence[str] = (),
+    ) -> None:
+        self.sizes, self.values, self.every = sizes, values, every
+        self.moving = moving
+        self._folder = tempfile.TemporaryDirectory(prefix="litspike-c-")
+        each = {
+            "name": name,
+            "upper": name.upper(),
+            "sample": f"(size_t){sample}" + (" * steps" if moving else ""),
+            "values": f"(size_t){values}" + (" * steps" if every else ""),
+            "steps": "steps, " if moving else "",
+        }
+        driver, program = Path(self._folder.name, "driver.c"), Path(self._folder.name, "driver")
+        text = _DRIVER
+        for key, value in each.items():
+            text = text.replace(f"{{{key}}}", value)
+        driver.write_text(text, encoding="utf-8")
+        chosen = [*FLAGS.split(), *WARNINGS.split(), "-Werror", *flags]
+        command = [*compiler(), *chosen, f"-I{folder}", str(driver), "-o", str(program)]
+        made = subprocess.run(command, capture_output=True, text=True, errors="replace")
+        if made.returncode:
+            self.close()
+            said = next((line for line in made.stderr.splitlines() if "error" in line), made.stderr[:200])
+            raise Refused("c", "the C file doesn't compile here", f"{shlex.join(command[:1])} says {said.strip()}")
+        self._process = subprocess.Popen([str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.memory = int(self._read_line())
+        """Bytes of the network's struct."""
+
+    def close(self) -> None:
+        """End the process, and remove what was compiled."""
+        process = getattr(self, "_process", None)
+        if process is not None:
+            process.kill()
+            for stream in (process.stdin, process.stdout):
+                with suppress(OSError):  # what it was still to be sent
+                    stream.close()
+            process.wait()
+        self._folder.cleanup()
+
+    def __call__(self, x: Tensor, steps: int) -> Answer:
+        """Samples [B, *], run for T steps each. Layers and outputs are flat, [T, B, N]."""
+        frames, values = [], []
+        frame = sum(self.sizes)
+        for sample in x:
+            self._send(sample, steps, 0)
+            frames.append(self._receive(steps * frame).view(steps, frame))
+            answer = self._receive(self.values * (steps if self.every else 1))
+            values.append(answer.view(steps, self.values) if self.every else answer)
+        *layers, outputs = torch.split(torch.stack(frames, 1), list(self.sizes), 2)
+        return Answer(torch.stack(values), outputs, layers)
+
+    def seconds(self, sample: Tensor, steps: int, repeats: int) -> float:
+        """Processor time of running a sample so many times."""
+        self._send(sample, steps, repeats)
+        found: float = struct.unpack("d", self._exactly(8))[0]
+        self._receive(self.values * (steps if self.every else 1))
+        return found
+
+    def _send(self, sample: Tensor, steps: int, repeats: int) -> None:
+        stream: Any = self._process.stdin
+        try:
+            stream.write(struct.pack("II", steps, repeats))
+            stream.write(np.ascontiguousarray(sample.numpy(), dtype=np.float32).tobytes())
+            stream.flush()
+        except BrokenPipeError:
+            self._broken()
+
+    def _receive(self, count: int) -> Tensor:
+        return torch.from_numpy(np.frombuffer(self._exactly(4 * count), dtype=np.float32).copy())
+
+    def _exactly(self, count: int) -> bytes:
+        stream: Any = self._process.stdout
+        found: bytes = stream.read(count)
+        if len(found) < count:
+            self._broken()
+        return found
+
+    def _read_line(self) -> bytes:
+        stream: Any = self._process.stdout
+        line: bytes = stream.readline()
+        if not line:
+            self._broken()
+        return line
+
+    def _broken(self) -> NoReturn:
+        status = self._process.wait()
+        raise Refused("c", "the compiled network", f"ended with status {status} instead of an answer")

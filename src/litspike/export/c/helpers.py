@@ -1,0 +1,151 @@
+"""The functions of an exported C file that don't depend on the network; each is printed where it is used."""
+
+from __future__ import annotations
+
+PRODUCT = """\
+/* y = bias + the columns of the weight of what is not zero in x, in the order of its index. */
+static void product(const float *restrict weight, const float *restrict bias, const float *restrict x,
+                    float *restrict y, size_t inputs, size_t outputs)
+{
+    size_t i, o;
+    for (o = 0; o < outputs; o++) {
+        y[o] = bias ? bias[o] : 0.0f;
+    }
+    for (i = 0; i < inputs; i++, weight += outputs) {
+        const float value = x[i];
+        if (value == 0.0f) {
+            continue; /* no event, no work */
+        }
+        if (value == 1.0f) {
+            for (o = 0; o < outputs; o++) {
+                y[o] += weight[o];
+            }
+        } else {
+            for (o = 0; o < outputs; o++) {
+                y[o] += value * weight[o];
+            }
+        }
+    }
+}
+"""
+
+CONVOLUTION = """\
+typedef struct {
+    long channels, height, width, outputs, rows, columns, kernel_rows, kernel_columns;
+    long stride_rows, stride_columns, padding_rows, padding_columns, dilation_rows, dilation_columns, groups;
+} convolution_shape;
+
+/* The product of each window, of what is not zero in x; sums has room for the outputs of each place together. */
+static void convolution(const convolution_shape *shape, const float *restrict weight, const float *restrict bias,
+                        const float *restrict x, float *restrict sums, float *restrict y)
+{
+    const convolution_shape s = *shape;
+    const long places = s.rows * s.columns, inputs = s.channels / s.groups, outputs = s.outputs / s.groups;
+    long channel, row, column, i, j, place, o;
+    for (place = 0; place < places; place++) {
+        for (o = 0; o < s.outputs; o++) {
+            sums[place * s.outputs + o] = bias ? bias[o] : 0.0f;
+        }
+    }
+    for (channel = 0; channel < s.channels; channel++) {
+        for (row = 0; row < s.height; row++) {
+            for (column = 0; column < s.width; column++, x++) {
+                const float value = *x;
+                if (value == 0.0f) {
+                    continue; /* no event, no work */
+                }
+                for (i = 0; i < s.kernel_rows; i++) {
+                    const long down = row + s.padding_rows - i * s.dilation_rows;
+                    if (down < 0 || down % s.stride_rows != 0 || down / s.stride_rows >= s.rows) {
+                        continue;
+                    }
+                    for (j = 0; j < s.kernel_columns; j++) {
+                        const long right = column + s.padding_columns - j * s.dilation_columns;
+                        const float *from;
+                        float *to;
+                        if (right < 0 || right % s.stride_columns != 0 || right / s.stride_columns >= s.columns) {
+                            continue;
+                        }
+                        from = weight + ((channel * s.kernel_rows + i) * s.kernel_columns + j) * outputs;
+                        to = sums + (down / s.stride_rows * s.columns + right / s.stride_columns) * s.outputs
+                             + channel / inputs * outputs;
+                        if (value == 1.0f) {
+                            for (o = 0; o < outputs; o++) {
+                                to[o] += from[o];
+                            }
+                        } else {
+                            for (o = 0; o < outputs; o++) {
+                                to[o] += value * from[o];
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    for (o = 0; o < s.outputs; o++) {
+        for (place = 0; place < places; place++) {
+            *y++ = sums[place * s.outputs + o];
+        }
+    }
+}
+"""
+
+WINDOW = """\
+/* Where a window of a pooling begins and ends, and what an average divides by. */
+typedef struct {
+    long begin, end, size;
+} pool_window;
+
+/* An image of channels, and the windows of its rows and columns. */
+typedef struct {
+    long channels, height, width, rows, columns, step_rows, step_columns;
+} pool_shape;
+"""
+
+MAXIMUM = """\
+static void maximum(const pool_shape *shape, const pool_window *rows, const pool_window *columns,
+                    const float *restrict x, float *restrict y)
+{
+    const pool_shape s = *shape;
+    long channel, row, column, i, j;
+    for (channel = 0; channel < s.channels; channel++, x += s.height * s.width) {
+        for (row = 0; row < s.rows; row++) {
+            for (column = 0; column < s.columns; column++) {
+                float most = -INFINITY;
+                for (i = rows[row].begin; i < rows[row].end; i += s.step_rows) {
+                    for (j = columns[column].begin; j < columns[column].end; j += s.step_columns) {
+                        const float value = x[i * s.width + j];
+                        if (value > most || value != value) {
+                            most = value;
+                        }
+                    }
+                }
+                *y++ = most;
+            }
+        }
+    }
+}
+"""
+
+AVERAGE = """\
+static void average(const pool_shape *shape, const pool_window *rows, const pool_window *columns,
+                    const float *restrict x, float *restrict y)
+{
+    const pool_shape s = *shape;
+    long channel, row, column, i, j;
+    for (channel = 0; channel < s.channels; channel++, x += s.height * s.width) {
+        for (row = 0; row < s.rows; row++) {
+            for (column = 0; column < s.columns; column++) {
+                float sum = 0.0f;
+                for (i = rows[row].begin; i < rows[row].end; i += s.step_rows) {
+                    for (j = columns[column].begin; j < columns[column].end; j += s.step_columns) {
+                        sum += x[i * s.width + j];
+                    }
+                }
+                *y++ = sum / (float)(rows[row].size * columns[column].size);
+            }
+        }
+    }
+}
+"""

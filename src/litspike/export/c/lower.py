@@ -1,0 +1,258 @@
+"""From the layers of a network to the operations that C has for them."""
+
+from __future__ import annotations
+
+import ctypes
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from litspike.engine import Untraceable
+from litspike.engine.ir.surroundings import Surroundings
+from litspike.engine.ir.trace import Program, trace
+from litspike.export.artefact import Refused, Subject, forward_of
+from litspike.export.c.operations import (
+    Convolution,
+    Neurons,
+    Operation,
+    Pooling,
+    Product,
+    Scale,
+    Sum,
+    Windows,
+    folded,
+)
+from litspike.export.graph import Graph, Node
+from litspike.networks import TimeDropout
+from litspike.neurons import Neuron, Recurrent
+
+FORMAT = "c"
+
+
+def operations_of(graph: Graph, subject: Subject) -> tuple[list[Operation], int]:
+    """The operations in the order of their use, and the number of the tensor that comes out.
+
+    Raises:
+        Refused: if there is none for a layer.
+    """
+    found: list[Operation] = []
+    shapes = [graph.shape, *(node.shape for node in graph.nodes)]
+    alias = list(range(len(shapes)))  # a layer that only names the same numbers otherwise is no operation
+    numbers = iter(enumerate(subject.labels, start=1))
+    for index, node in enumerate(graph.nodes, start=1):
+        inputs = tuple(alias[number] for number in node.inputs)
+        about: dict[str, Any] = {"inputs": inputs, "output": index, "size": node.shape.numel(), "name": node.name}
+        if node.layer is None:
+            found.append(Sum(**about))
+        elif forward_of(node.layer) in _SAME:
+            _check_same(node)
+            alias[index] = inputs[0]
+        elif isinstance(node.layer, (Neuron, Recurrent)):
+            number, label = next(numbers)
+            found.append(_neurons(node, about, number, label))
+        else:
+            lower = _LAYERS.get(forward_of(node.layer), _elementwise)
+            found.append(lower(node, shapes[node.inputs[0]], about))
+    return folded(found, alias[graph.output]), alias[graph.output]
+
+
+def traced(place: str, step: Callable[..., Any], states: int, letters: str) -> Program:
+    """The operations of a step; raises :class:`Refused` where they are none that a fused engine knows."""
+    try:
+        with Surroundings(step):
+            return trace(step, states, letters, torch.float32)
+    except Untraceable as problem:
+        raise Refused(FORMAT, place, f"its step can't be traced: {problem}") from problem
+
+
+def neurons_of(layer: Neuron, shape: Sequence[int], place: str) -> dict[str, Any]:
+    """What a :class:`Neurons` has of a layer, for samples of a shape; raises :class:`Refused`."""
+    if forward_of(layer) is not Neuron.forward:
+        raise Refused(FORMAT, place, "it has a forward of its own, beside its step")
+    step: Any = layer.key().step  # type: ignore[attr-defined]  # the key is its rule
+    rest, constants = (
+        tuple(_placed(value, shape) for value in layer.values(name)) for name in ("at_rest", "constants")
+    )
+    letters = "t" + "".join("l" if isinstance(value, Tensor) else "n" for value in (*rest, *constants))
+    program = traced(place, step, len(rest), letters)
+    return {"program": program, "states": tuple(layer.rest), "rest": rest, "constants": constants, "layer": layer}
+
+
+def constant_names(layer: Neuron, count: int) -> list[str]:
+    """Names of the constants of a step, as its arguments have them."""
+    names = [
+        one.name for one in inspect.signature(layer.step).parameters.values() if one.kind is not one.VAR_POSITIONAL
+    ]
+    names = names[1 + len(layer.rest) :]
+    fits = len(names) == count and all(name.isascii() for name in names)
+    return names if fits else [f"constant{index}" for index in range(count)]
+
+
+def _placed(value: Tensor | float, shape: Sequence[int]) -> Tensor | float:
+    """A constant as C has it: one number in single precision, or one for each neuron."""
+    if isinstance(value, Tensor) and value.numel() > 1:
+        return value.detach().float().expand(tuple(shape)).reshape(-1).clone()
+    return ctypes.c_float(float(value)).value
+
+
+def _neurons(node: Node, about: dict[str, Any], number: int, label: str) -> Neurons:
+    layer = node.layer
+    more: dict[str, Any] = {}
+    if isinstance(layer, Recurrent):
+        if forward_of(layer) is not Recurrent.forward or forward_of(layer.connections) is not nn.Linear.forward:  # type: ignore[arg-type]
+            raise Refused(FORMAT, label, "it has a forward of its own")
+        assert layer.connections is not None
+        more = {"weight": layer.connections.weight.detach(), "bias": _detached(layer.connections.bias)}
+        layer = layer.neuron
+    assert isinstance(layer, Neuron)
+    return Neurons(**about, **neurons_of(layer, node.shape, label), **more, number=number, label=label)
+
+
+def _check_same(node: Node) -> None:
+    layer = node.layer
+    if isinstance(layer, nn.Flatten) and layer.start_dim < 1:
+        raise Refused(FORMAT, node.place, f"start_dim: {layer.start_dim} joins samples")
+    assert not node.layer.training if node.layer is not None else True
+
+
+def _elementwise(node: Node, shape: torch.Size, about: dict[str, Any]) -> Operation:
+    """Any layer that does one thing with each number."""
+    layer, kind = node.layer, type(node.layer).__name__
+    assert layer is not None
+    try:
+        program = trace(lambda x: (layer(x),), 0, "t", torch.float32)
+    except Exception as problem:  # whatever a layer says of what it can't take
+        raise Refused(FORMAT, node.place, f"there is no C for a {kind}") from problem
+    return Neurons(**about, program=program, states=(), rest=(), constants=(), function=layer)
+
+
+def _product(node: Node, shape: torch.Size, about: dict[str, Any]) -> Operation:
+    layer: Any = node.layer
+    if len(shape) != 1:
+        raise Refused(FORMAT, node.place, f"it takes samples {list(shape)}, of which it sees the last dimension alone")
+    return Product(**about, weight=layer.weight.detach(), bias=_detached(layer.bias))
+
+
+def _convolution(node: Node, shape: torch.Size, about: dict[str, Any]) -> Operation:
+    layer: Any = node.layer
+    if layer.padding_mode != "zeros":
+        raise Refused(FORMAT, node.place, f"padding_mode: {layer.padding_mode} has no C, zeros has")
+    dilation = _pair(layer.dilation, shape)
+    kernel = _pair(layer.kernel_size, shape)
+    if layer.padding == "same":
+        padding: tuple[int, ...] = tuple(d * (k - 1) // 2 for d, k in zip(dilation, kernel, strict=True))
+    else:
+        padding = (0, 0) if layer.padding == "valid" else _pair(layer.padding, shape, 0)
+    weight = layer.weight.detach()
+    return Convolution(
+        **about,
+        weight=weight if weight.dim() == 4 else weight.unsqueeze(2),
+        bias=_detached(layer.bias),
+        source=_image(shape),
+        image=_image(node.shape)[1:],
+        stride=_pair(layer.stride, shape),
+        padding=padding,  # type: ignore[arg-type]  # a pair
+        dilation=dilation,
+        groups=layer.groups,
+    )
+
+
+def _batch_norm(node: Node, shape: torch.Size, about: dict[str, Any]) -> Operation:
+    layer: Any = node.layer
+    if layer.running_mean is None:
+        raise Refused(FORMAT, node.place, "track_running_stats: false normalises by the batch that comes")
+    factor = (layer.running_var.double() + layer.eps).rsqrt()
+    if layer.weight is not None:
+        factor = factor * layer.weight.detach().double()
+    offset = -layer.running_mean.double() * factor
+    if layer.bias is not None:
+        offset = offset + layer.bias.detach().double()
+    return Scale(**about, factor=factor, offset=offset)
+
+
+def _pooling(maximum: bool) -> Callable[[Node, torch.Size, dict[str, Any]], Operation]:
+    def lower(node: Node, shape: torch.Size, about: dict[str, Any]) -> Operation:
+        layer: Any = node.layer
+        if getattr(layer, "return_indices", False):
+            raise Refused(FORMAT, node.place, "return_indices: true gives two tensors")
+        source = _image(shape)
+        kernel, stride = _pair(layer.kernel_size, shape), _pair(layer.stride or layer.kernel_size, shape)
+        padding, dilation = _pair(layer.padding, shape, 0), _pair(getattr(layer, "dilation", 1), shape)
+        override = getattr(layer, "divisor_override", None)
+        within = not getattr(layer, "count_include_pad", False)
+        each: Any = zip(
+            source[1:], _image(node.shape)[1:], kernel, stride, padding, dilation, (within,) * 2, strict=True
+        )
+        axes = [_windows(*sizes) for sizes in each]
+        if override is not None:
+            axes = [
+                Windows(axis.begins, axis.ends, (number,) * len(axis.begins), axis.step)
+                for axis, number in zip(axes, (override, 1), strict=True)
+            ]
+        return Pooling(**about, maximum=maximum, source=source, rows=axes[0], columns=axes[1])
+
+    return lower
+
+
+def _windows(size: int, count: int, kernel: int, stride: int, padding: int, dilation: int, within: bool) -> Windows:
+    """The windows along one dimension; ``within`` leaves padding out of what an average divides by."""
+    begins, ends, sizes = [], [], []
+    for place in range(count):
+        first = place * stride - padding
+        past = min(first + kernel, size + padding)  # without dilation, as an average has none
+        low = first + dilation * max(0, -(first // dilation)) if first < 0 else first
+        high = min(first + dilation * (kernel - 1) + 1, size)
+        begins.append(low)
+        ends.append(high)
+        sizes.append(high - low if within else past - first)
+    return Windows(tuple(begins), tuple(ends), tuple(sizes), dilation)
+
+
+def _adaptive(maximum: bool) -> Callable[[Node, torch.Size, dict[str, Any]], Operation]:
+    def lower(node: Node, shape: torch.Size, about: dict[str, Any]) -> Operation:
+        if getattr(node.layer, "return_indices", False):
+            raise Refused(FORMAT, node.place, "return_indices: true gives two tensors")
+        source, axes = _image(shape), []
+        for size, count in zip(source[1:], _image(node.shape)[1:], strict=True):
+            begins = tuple(place * size // count for place in range(count))
+            ends = tuple(math.ceil((place + 1) * size / count) for place in range(count))
+            axes.append(Windows(begins, ends, tuple(end - begin for begin, end in zip(begins, ends, strict=True))))
+        return Pooling(**about, maximum=maximum, source=source, rows=axes[0], columns=axes[1])
+
+    return lower
+
+
+def _image(shape: Sequence[int]) -> tuple[int, int, int]:
+    """[C, H, W] of an image, or of a line, which is one row."""
+    channels, *sizes = shape
+    return (channels, 1, sizes[0]) if len(sizes) == 1 else (channels, sizes[0], sizes[1])
+
+
+def _pair(value: Any, shape: Sequence[int], missing: int = 1) -> tuple[int, int]:
+    """A setting of rows and columns; ``missing`` for the one row of a line."""
+    sizes = (value,) * (len(shape) - 1) if isinstance(value, int) else tuple(value)
+    return (missing, sizes[0]) if len(sizes) == 1 else (sizes[0], sizes[1])
+
+
+def _detached(value: Tensor | None) -> Tensor | None:
+    return None if value is None else value.detach()
+
+
+_SAME = {
+    layer.forward
+    for layer in (nn.Identity, nn.Flatten, nn.Unflatten, TimeDropout, nn.Dropout, nn.Dropout1d, nn.Dropout2d)
+}
+"""What gives, in evaluation, the numbers that it gets."""
+_LAYERS: dict[Any, Callable[[Node, torch.Size, dict[str, Any]], Operation]] = {
+    nn.Linear.forward: _product,
+    **dict.fromkeys((nn.Conv1d.forward, nn.Conv2d.forward), _convolution),
+    nn.modules.batchnorm._BatchNorm.forward: _batch_norm,
+    **dict.fromkeys((nn.MaxPool1d.forward, nn.MaxPool2d.forward), _pooling(True)),
+    **dict.fromkeys((nn.AvgPool1d.forward, nn.AvgPool2d.forward), _pooling(False)),
+    **dict.fromkeys((nn.AdaptiveAvgPool1d.forward, nn.AdaptiveAvgPool2d.forward), _adaptive(False)),
+    **dict.fromkeys((nn.AdaptiveMaxPool1d.forward, nn.AdaptiveMaxPool2d.forward), _adaptive(True)),
+}
