@@ -35,5 +35,5 @@ def test_the_expansion_for_many_samples_meets_the_exact_quantile():
 
 
 def test_figures_below_one_are_refused():
-    with pytest.raises(SettingError, match=r"^figures: 0 is less than 1$"):
+    with pytest.raises(SettingError, match=r"^quantities: 0 is less than 1$"):
         SampleMean(0)

@@ -250,7 +250,7 @@ def test_two_processes_write_one_receipt_of_all_samples(tmp_path: Path):
 
 def test_samples_that_every_process_tested_have_no_interval(tmp_path: Path):
     task, x, y = classes()
-    task.on_test_epoch_end = lambda: task._log_figures("test") or task.samples.update(test=2 * SAMPLES)
+    task.on_test_epoch_end = lambda: task._log_metrics("test") or task.samples.update(test=2 * SAMPLES)
     said = receipt_of(task, x, y, tmp_path)
     assert said["figures"]["accuracy"]["no_interval"] == "several processes tested the same samples"
 

@@ -1,4 +1,4 @@
-"""What the sound network promises: a start from rest, any batch size, exact figures."""
+"""What the sound network promises: a start from rest, any batch size, exact metrics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 
 from litspike import LIF, ConstantCurrent, MeanOverTime, Perceptron
 from litspike.tasks import Classification
-from litspike.tasks.figures import Figures, NonFiniteLoss, Score
+from litspike.tasks.epoch_metrics import EpochMetrics, NonFiniteLoss, Score
 
 ACCURACY = Score("accuracy", lambda logits, labels: (logits > 0) == (labels > 0))
 
@@ -53,37 +53,37 @@ def test_the_first_layer_learns_through_the_spikes():
     assert module.network.layers[0].weight.grad.abs().max() > 0
 
 
-def test_figures_weigh_every_sample_alike():
-    figures = Figures(ACCURACY)
+def test_metrics_weigh_every_sample_alike():
+    metrics = EpochMetrics([ACCURACY])
     generator = torch.Generator().manual_seed(0)
     losses, rights, sizes = [], [], [10] * 120 + [3]
     for index, size in enumerate(sizes):
         logits = torch.randn(size, generator=generator)
         labels = torch.randint(0, 2, (size,), generator=generator).float()
         loss = nn.functional.binary_cross_entropy_with_logits(logits, labels)
-        figures.add(loss, logits, labels, last=index == len(sizes) - 1)
+        metrics.add(loss, logits, labels, last=index == len(sizes) - 1)
         losses.append(loss.item() * size)
         rights.append(((logits > 0) == (labels > 0)).sum().item())
-    values, samples = figures.close()
+    values, samples = metrics.close()
     assert samples == sum(sizes)
     assert values["loss"].item() == pytest.approx(sum(losses) / sum(sizes), rel=1e-5)
     assert values["accuracy"].item() == pytest.approx(sum(rights) / sum(sizes))
 
 
-def test_figures_begin_anew_after_an_epoch():
-    figures = Figures(ACCURACY)
-    figures.add(torch.tensor(5.0), torch.ones(4), torch.zeros(4))
-    figures.close()
-    figures.add(torch.tensor(1.0), torch.ones(2), torch.ones(2))
-    values, samples = figures.close()
+def test_metrics_begin_anew_after_an_epoch():
+    metrics = EpochMetrics([ACCURACY])
+    metrics.add(torch.tensor(5.0), torch.ones(4), torch.zeros(4))
+    metrics.close()
+    metrics.add(torch.tensor(1.0), torch.ones(2), torch.ones(2))
+    values, samples = metrics.close()
     assert (values["loss"].item(), values["accuracy"].item(), samples) == (1.0, 1.0, 2)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite_is_told_with_its_batch(value: float):
-    figures = Figures(ACCURACY)
+    metrics = EpochMetrics([ACCURACY])
     for loss in (0.5, value, 0.4, 0.3):
-        figures.add(torch.tensor(loss), torch.zeros(1), torch.zeros(1))
+        metrics.add(torch.tensor(loss), torch.zeros(1), torch.zeros(1))
     with pytest.raises(NonFiniteLoss) as caught:
-        figures.flush()
+        metrics.flush()
     assert caught.value.batches_ago == 2

@@ -18,4 +18,4 @@ def test_a_pickled_task_answers_the_same(kind: type[Classification] | type[Regre
     x = torch.linspace(-2, 2, 10).view(5, 2)
     again = pickle.loads(pickle.dumps(task))
     assert torch.equal(again(x), task(x))
-    assert [score.name for score in again.val_figures.scores] == [score.name for score in task.val_figures.scores]
+    assert [score.name for score in again.val_metrics.scores] == [score.name for score in task.val_metrics.scores]

@@ -129,7 +129,7 @@ def test_a_validation_after_one_that_was_broken_off_is_of_its_own_samples():
         broken = DataLoader(TensorDataset(torch.cat([x, x[:1]]), torch.cat([y, y[:1]])), batch_size=32)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(task.loss, "check", lambda *_: None)
-            patch.setattr(task, "_log_figures", lambda stage: (_ for _ in ()).throw(KeyError(stage)))
+            patch.setattr(task, "_log_metrics", lambda stage: (_ for _ in ()).throw(KeyError(stage)))
             with pytest.raises(KeyError):
                 getattr(trainer, method)(task, broken, verbose=False)
         getattr(trainer, method)(task, DataLoader(TensorDataset(x, y), batch_size=32), verbose=False)

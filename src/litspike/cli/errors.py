@@ -150,6 +150,8 @@ def being_made(error: BaseException) -> Iterator[type]:
         for frame, _ in traceback.walk_tb(cause.__traceback__):
             if frame.f_code.co_name == "__init__" and "self" in frame.f_locals:
                 yield type(frame.f_locals["self"])
+            elif frame.f_code.co_name == "__new__" and isinstance(kind := frame.f_locals.get("cls"), type):
+                yield kind
 
 
 def _places(trace: TracebackType | None) -> Iterator[tuple[str, int]]:

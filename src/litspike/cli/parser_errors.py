@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import pkgutil
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -154,7 +155,7 @@ def users_mistake(error: Exception, config: Namespace) -> Exception:
         name = cause.setting.split("[")[0]
         for path, settings in namespaces(config, ""):
             value = settings.get(name)
-            if name in settings and (value == cause.value or (isinstance(value, list) and cause.value in value)):
+            if name in settings and (value == cause.value or (isinstance(value, list | dict) and cause.value in value)):
                 return UserError(f"{setting_name(path)}.{cause}".lstrip("."))
     if cause is not None:
         return cause
@@ -170,18 +171,28 @@ def users_mistake(error: Exception, config: Namespace) -> Exception:
 
 def _refusing(error: Exception, config: Namespace) -> str:
     """Name of the innermost group of settings whose class was being made when an error was raised."""
-    paths = {str(settings.get("class_path")): path for path, settings in namespaces(config, "")}
-    made = [f"{kind.__module__}.{kind.__qualname__}" for kind in being_made(error)]
-    return next((paths[name] for name in reversed(made) if name in paths), "trainer")
+    paths = {_class(settings.get("class_path")): path for path, settings in namespaces(config, "")}
+    return next((paths[kind] for kind in reversed(list(being_made(error))) if kind in paths), "trainer")
+
+
+def _class(path: Any) -> Any:
+    """The class of a path, which may not be the one where it is defined; None of anything else."""
+    try:
+        return pkgutil.resolve_name(path)
+    except (TypeError, ValueError, ImportError, AttributeError):
+        return None
 
 
 def namespaces(config: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Path and entries of every group of settings in a parsed configuration, those in lists included."""
+    """Path and entries of every group of settings in a parsed configuration, also in lists and dictionaries."""
     if isinstance(config, Namespace):
         entries = dict(vars(config))
         yield path, entries
         for key, value in entries.items():
             yield from namespaces(value, f"{path}.{key}".lstrip("."))
+    elif isinstance(config, dict):
+        for key, value in config.items():
+            yield from namespaces(value, f"{path}.{key}")
     elif isinstance(config, list):
         for index, value in enumerate(config):
             yield from namespaces(value, f"{path}[{index}]")

@@ -55,7 +55,7 @@ class Fidelity:
         self.layers = [Layer(label, Difference()) for label in labels]
         self.outputs, self.values = Difference(), Difference()
         self.samples = 0
-        self._figures = {"litspike": task.make_figures(), format: task.make_figures()}
+        self._figures = {"litspike": task.test_metrics.anew(), format: task.test_metrics.anew()}
 
     @torch.no_grad()
     def add(self, own: Answer, other: Answer, targets: Tensor) -> None:

@@ -1,7 +1,9 @@
-"""Figures of merit, as torchmetrics and plain functions."""
+"""Metrics of spikes, operations and energy, as torchmetrics and plain functions; intervals of what was measured."""
 
 from litspike.metrics.energy import energy
+from litspike.metrics.exact import exact, exact_device
 from litspike.metrics.firing import Firing
+from litspike.metrics.jackknife import Jackknife
 from litspike.metrics.mean import mean_interval, most_of, student_quantile
 from litspike.metrics.operations import Operations
 from litspike.metrics.sample_mean import SampleMean
@@ -10,10 +12,13 @@ from litspike.metrics.wilson import wilson_interval
 
 __all__ = [
     "Firing",
+    "Jackknife",
     "Operations",
     "SampleMean",
     "Spread",
     "energy",
+    "exact",
+    "exact_device",
     "mean_interval",
     "most_of",
     "student_quantile",

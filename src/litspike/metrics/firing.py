@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from litspike.metrics.exact import exact
 from litspike.settings import UserError, whole
 
 
@@ -49,7 +50,7 @@ class Firing(Metric):
         """Rate and shares of all that was taken in; NaN where that is nothing."""
         seen = (self.steps > 0).float() / (self.steps > 0)  # 1, or NaN
         return {
-            "rate": (self.counts.double().mean() / self.steps).float(),
+            "rate": (exact(self.counts).mean().to(self.steps.device, torch.float32) / self.steps),
             "silent": (self.counts == 0).float().mean() * seen,
             "saturated": (self.counts == self.steps).float().mean() * seen,
         }

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
+from litspike.metrics.exact import exact, exact_device
 from litspike.settings import whole
 
 CONNECTIONS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -101,7 +102,7 @@ class Operations(Metric):
 
     def compute(self) -> dict[str, dict[str, Tensor]]:
         """The operations of each connection, per sample."""
-        per_sample = self.counts.double() / self.samples
+        per_sample = exact(self.counts) / exact(self.samples)
         return {
             name: {"dense": counts[:, DENSE], "macs": counts[:, MACS], "acs": counts[:, ACS]}
             for name, counts in zip(self.connections, per_sample, strict=True)
@@ -122,6 +123,7 @@ def reach(layer: nn.Module, shape: torch.Size, weights: Tensor) -> Tensor:
     Returns:
         Their number, float64 [\*shape].
     """
+    weights = weights.to(exact_device(weights.device))
     if isinstance(layer, nn.Linear):
         return weights.sum(0, dtype=torch.float64)
     convolution: Any = layer
@@ -147,8 +149,8 @@ def count(x: Tensor, steps: int, effective: Tensor, dense: Tensor) -> Tensor:
     sign = values.sgn()
     binary = (values - sign).abs_().sum((1, 2)) == 0
     nonzero = sign.abs_().sum(1, dtype=torch.float32)  # an order faster than comparing, and exact up to 2²⁴ samples
-    done = (nonzero.double() @ effective.flatten()).long()
-    each = dense.sum().long() * values.shape[1]
+    done = (exact(nonzero) @ effective.flatten()).long()
+    each, binary = dense.sum().long() * values.shape[1], binary.to(done.device)
     return torch.stack([each.expand(steps), done * ~binary, done * binary], 1)
 
 

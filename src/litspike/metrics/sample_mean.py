@@ -6,39 +6,40 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from litspike.metrics.exact import exact
 from litspike.metrics.mean import interval_of
 from litspike.settings import whole
 
 
 class SampleMean(Metric):
-    r"""Mean of one or several figures over the samples, and its 95% interval.
+    r"""Mean of one or several quantities over the samples, and its 95% interval.
 
     Equation, with n samples of values x: ``m = Σx / n``, ``s² = (Σx² − n m²) / (n − 1)``, and the interval of
     :func:`~litspike.metrics.mean_interval`; sums in float64, added up over processes.
 
-    Update: ``mean.update(values)`` with values [figures, B], or [B] of one figure. Compute: float64 ``mean`` and
-    ``deviation`` s, each [figures], and ``samples`` n; for one figure without dimension.
+    Update: ``mean.update(values)`` with values [quantities, B], or [B] of one. Compute: float64 ``mean`` and
+    ``deviation`` s, each [quantities], and ``samples`` n. Keep it on :func:`~litspike.metrics.exact_device`.
 
     Args:
-        figures: number of figures.
+        quantities: their number.
 
     Raises:
-        SettingError: if figures is below 1.
+        SettingError: if it is below 1.
     """
 
     full_state_update = False
     sums: Tensor
-    """Sums of the values and of their squares, [2, figures]."""
+    """Sums of the values and of their squares, [2, quantities]."""
     samples: Tensor
 
-    def __init__(self, figures: int = 1) -> None:
+    def __init__(self, quantities: int = 1) -> None:
         super().__init__()
-        self.add_state("sums", torch.zeros((2, whole("figures", figures)), dtype=torch.float64), "sum")
+        self.add_state("sums", torch.zeros((2, whole("quantities", quantities)), dtype=torch.float64), "sum")
         self.add_state("samples", torch.zeros((), dtype=torch.int64), "sum")
 
     def update(self, values: Tensor) -> None:
-        """Take in the values of a batch, [figures, B] or [B]."""
-        values = values.detach().double().reshape(self.sums.shape[1], -1)
+        """Take in the values of a batch, [quantities, B] or [B]."""
+        values = exact(values.detach()).reshape(self.sums.shape[1], -1)
         self.sums += torch.stack([values.sum(1), values.square().sum(1)])
         self.samples += values.shape[1]
 
@@ -49,10 +50,10 @@ class SampleMean(Metric):
         return {"mean": mean, "deviation": variance.sqrt(), "samples": self.samples}
 
     def intervals(self, *most: float | None) -> list[tuple[float, float]]:
-        """The interval of each figure's mean; empty where there are fewer than two samples.
+        """The interval of each quantity's mean; empty where there are fewer than two samples.
 
         Args:
-            most: of each figure the largest value that a sample can have where 0 is the least; None where it has no
+            most: of each quantity the largest value that a sample can have where 0 is the least; None where it has no
                 bounds, as all have where nothing is given.
         """
         found = self.compute()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from torchmetrics import Metric
 
-from litspike.tasks.figures import Figures, Score
+from litspike.tasks.epoch_metrics import EpochMetrics, Score
 from litspike.tasks.losses import BinaryCrossEntropy, ClassificationLoss
 from litspike.tasks.regularisers import RateBand
 from litspike.tasks.task import Batch, Task, adam, pair
@@ -38,8 +40,12 @@ class Classification(Task):
         scheduler_frequency: how many of them there are from one change to the next; where null, 1, or for a metric of
             the validation the epochs from one validation to the next.
         scheduler_monitor: the metric that ReduceLROnPlateau follows.
+        metrics: metrics of torchmetrics or of your own by name, each logged for every stage as ``STAGE/NAME``. They get
+            probabilities, of each class [B, C], or from one logit of class 1 [B] where they name no number of classes,
+            and labels int64 [B].
 
     Raises:
+        SettingError: if a metric has a name that is taken, or that no metric can have.
         UserError: at the first batch, if the network's outputs or the labels don't suit the loss; in training, if
             the loss becomes NaN or infinite.
     """
@@ -58,16 +64,18 @@ class Classification(Task):
         scheduler_interval: Literal["epoch", "step"] | None = None,
         scheduler_frequency: int | None = None,
         scheduler_monitor: str = "val/loss",
+        metrics: dict[str, Metric] | None = None,
     ) -> None:
         loss = BinaryCrossEntropy() if loss is None else loss
         super().__init__(
             network, encoder, readout, loss, optimizer, scheduler, regulariser,
-            scheduler_interval, scheduler_frequency, scheduler_monitor,
+            scheduler_interval, scheduler_frequency, scheduler_monitor, metrics,
         )  # fmt: skip
 
-    def make_figures(self) -> Figures:
-        """Loss and accuracy."""
-        return Figures(Score("accuracy", partial(_hits, self.loss)))
+    def make_metrics(self, metrics: Mapping[str, Metric]) -> EpochMetrics:
+        """Loss, accuracy and the user's own."""
+        scores = [Score("accuracy", partial(_hits, self.loss))]
+        return EpochMetrics(scores, metrics, partial(_probabilities, self.loss))
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Sample (where it is small), label, predicted class and probabilities, each with first dimension B."""
@@ -76,6 +84,14 @@ class Classification(Task):
         sample = {"x": x} if x[0].numel() <= MOST_INPUTS else {}
         classes = {"class": self.loss.predictions(logits).int()}
         return {**sample, "label": y.int(), "probability": self.loss.probabilities(logits), **classes}
+
+
+def _probabilities(loss: ClassificationLoss, metric: Metric, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """What metrics of classes take: torchmetrics would guess from a batch of logits whether they are probabilities."""
+    found = loss.probabilities(logits.float())
+    if found.dim() == 1 and getattr(metric, "num_classes", None) is not None:  # it would take them for classes
+        found = torch.stack([1 - found, found], 1)
+    return found, labels.long()
 
 
 def _hits(loss: ClassificationLoss, logits: Tensor, labels: Tensor) -> Tensor:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from torchmetrics import Metric
 
 from litspike.seeding import isolated
-from litspike.tasks.figures import Figures, Score
+from litspike.tasks.epoch_metrics import EpochMetrics, Score
 from litspike.tasks.losses import Loss, MeanSquaredError
 from litspike.tasks.regularisers import RateBand
 from litspike.tasks.targets import TargetScale, training_batches
@@ -46,8 +47,12 @@ class Regression(Task):
         scheduler_monitor: the metric that ReduceLROnPlateau follows.
         standardise: whether the network learns z; where false it learns the targets as they are, μ = 0 and σ = 1. That
             is for a loss to which their unit matters.
+        metrics: metrics of torchmetrics or of your own by name, each logged for every stage as ``STAGE/NAME``. They get
+            predictions and targets in the targets' unit, [N] of one value each, else [N, D]; N counts samples, and
+            steps where each has a target.
 
     Raises:
+        SettingError: if a metric has a name that is taken, or that no metric can have.
         UserError: if a target of the training data is NaN or infinite; at the first batch, if there is not a target
             for each value; in training, if the loss becomes NaN or infinite.
     """
@@ -65,11 +70,12 @@ class Regression(Task):
         scheduler_frequency: int | None = None,
         scheduler_monitor: str = "val/loss",
         standardise: bool = True,
+        metrics: dict[str, Metric] | None = None,
     ) -> None:
         loss = MeanSquaredError() if loss is None else loss
         super().__init__(
             network, encoder, readout, loss, optimizer, scheduler, regulariser,
-            scheduler_interval, scheduler_frequency, scheduler_monitor,
+            scheduler_interval, scheduler_frequency, scheduler_monitor, metrics,
         )  # fmt: skip
         self.standardise, self.targets = standardise, TargetScale()
 
@@ -82,6 +88,7 @@ class Regression(Task):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the scale, also where a callback saves a copy of the weights that was made before it was measured."""
+        super().on_save_checkpoint(checkpoint)
         checkpoint["state_dict"]["targets._extra_state"] = self.targets.get_extra_state()
 
     def in_unit(self, values: Tensor) -> Tensor:
@@ -92,17 +99,21 @@ class Regression(Task):
         """(y − μ) / σ."""
         return self.targets.standardised(targets)
 
-    def make_figures(self) -> Figures:
-        """Loss, mean absolute error and root of the mean squared error."""
-        return Figures(
-            Score("mae", _absolute),
-            Score("rmse", _squared, torch.sqrt),
-        )
+    def make_metrics(self, metrics: Mapping[str, Metric]) -> EpochMetrics:
+        """Loss, mean absolute error, root of the mean squared error and the user's own."""
+        return EpochMetrics([Score("mae", _absolute), Score("rmse", _squared, torch.sqrt)], metrics, _rows)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Target and predicted value, each with first dimension B."""
         x, y = pair(batch)
         return {"target": y, "value": self(x)}
+
+
+def _rows(metric: Metric, values: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """What metrics of numbers take: a row of D for each sample and step, or one number."""
+    dtype, size = torch.promote_types(values.dtype, torch.float32), values.shape[-1]
+    values, targets = (part.reshape(-1, size).to(dtype) for part in (values, targets))
+    return (values[:, 0], targets[:, 0]) if values.shape[1] == 1 else (values, targets)
 
 
 def _errors(values: Tensor, targets: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, NoReturn, TypeVar
 
 import torch
@@ -11,13 +11,14 @@ from lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from torchmetrics import Metric
 
 from litspike.engine import spikes
 from litspike.loggers import counts_steps, log_at, position
 from litspike.networks.watch import watched
 from litspike.settings import UserError
 from litspike.tasks.accumulation import group_weight
-from litspike.tasks.figures import Figures, NonFiniteLoss
+from litspike.tasks.epoch_metrics import EpochMetrics, NonFiniteLoss
 from litspike.tasks.losses import Loss
 from litspike.tasks.regularisers import RateBand
 from litspike.tasks.scheduling import Scheduling
@@ -47,8 +48,11 @@ class Task(LightningModule):
         scheduler_frequency: how many of them there are from one change to the next; where null, 1, or for a metric of
             the validation the epochs from one validation to the next.
         scheduler_monitor: the metric that ReduceLROnPlateau follows.
+        metrics: metrics of torchmetrics or of your own by name, each logged for every stage as ``STAGE/NAME``; one that
+            gives a row of numbers as ``NAME_0``, ``NAME_1`` and so on.
 
     Raises:
+        SettingError: if a metric has a name that is taken, or that no metric can have.
         UserError: in the first epoch, if the network's outputs or the targets don't suit the loss; in training, if
             the loss becomes NaN or infinite.
     """
@@ -65,21 +69,26 @@ class Task(LightningModule):
         scheduler_interval: Literal["epoch", "step"] | None = None,
         scheduler_frequency: int | None = None,
         scheduler_monitor: str = "val/loss",
+        metrics: dict[str, Metric] | None = None,
     ) -> None:
         super().__init__()
         self.scheduling = Scheduling(scheduler_interval, scheduler_frequency, scheduler_monitor)
         self.network, self.encoder, self.readout = network, encoder, readout
         self.loss, self.optimizer, self.scheduler, self.regulariser = loss, optimizer, scheduler, regulariser
-        self.train_figures, self.val_figures, self.test_figures = (self.make_figures() for _ in range(3))
+        self.train_metrics, self.val_metrics, self.test_metrics = (self.make_metrics(metrics or {}) for _ in range(3))
         self.checked: set[str] = set()
         """Stages whose targets are known to suit the loss, all of them; those of any other are checked for an epoch."""
         self._epochs_trained = self._steps_trained = 0
         self.samples: dict[str, int] = {}
-        """Stage → number of samples that its last figures rest on."""
+        """Stage → number of samples that its last metrics rest on."""
 
     @abstractmethod
-    def make_figures(self) -> Figures:
-        """The figures of one stage."""
+    def make_metrics(self, metrics: Mapping[str, Metric]) -> EpochMetrics:
+        """What is measured in one stage.
+
+        Args:
+            metrics: the user's own, by name.
+        """
 
     def forward(self, x: Tensor) -> Tensor:
         """Samples [B, *] → the readout's values [B, *], in the unit of the targets."""
@@ -154,13 +163,13 @@ class Task(LightningModule):
         """Leave the gradients to those who look at them during and after a validation; the next step drops them."""
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Learn how long the weights were trained, and go on with the figures of an epoch that was not complete."""
+        """Learn how long the weights were trained, and go on with the metrics of an epoch that was not complete."""
         self._epochs_trained, self._steps_trained = checkpoint["epoch"] + 1, checkpoint.get("global_step", 0)
-        self.train_figures.restore(checkpoint.get("train_figures"))
+        self.train_metrics.restore(_begun(checkpoint))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what the figures of the epoch rest on until now: a fit may go on inside it."""
-        checkpoint["train_figures"] = self._closing("train", self.train_figures.state)
+        """Keep what the metrics of the epoch rest on until now: a fit may go on inside it."""
+        checkpoint["train_metrics"] = self._closing("train", self.train_metrics.state)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch, with the penalty of the regulariser.
@@ -196,26 +205,26 @@ class Task(LightningModule):
         self._learning_rate = self.trainer.optimizers[0].param_groups[0]["lr"]
 
     def on_train_epoch_start(self) -> None:
-        """Note the learning rate, which a scheduler changes before the epoch is logged, and begin its figures."""
+        """Note the learning rate, which a scheduler changes before the epoch is logged, and begin its metrics."""
         self._learning_rate = self.trainer.optimizers[0].param_groups[0]["lr"]
-        self.train_figures.reset()
+        self.train_metrics.reset()
 
     def on_train_epoch_end(self) -> None:
-        self._log_figures("train", learning_rate=self._learning_rate)
+        self._log_metrics("train", learning_rate=self._learning_rate)
 
     def on_validation_epoch_start(self) -> None:
         """Forget what a validation that was broken off has left."""
-        self.val_figures.reset()
+        self.val_metrics.reset()
 
     def on_test_epoch_start(self) -> None:
         """Forget what a test that was broken off has left."""
-        self.test_figures.reset()
+        self.test_metrics.reset()
 
     def on_validation_epoch_end(self) -> None:
-        self._log_figures("val")
+        self._log_metrics("val")
 
     def on_test_epoch_end(self) -> None:
-        self._log_figures("test")
+        self._log_metrics("test")
 
     def _shared_step(self, stage: str, batch: Batch, last: bool = False) -> Tensor:
         x, y = pair(batch)
@@ -229,16 +238,16 @@ class Task(LightningModule):
             with torch.no_grad():
                 shown = self.loss_in_unit(values, outputs, y)
         try:
-            self._figures(stage).add(shown, self.in_unit(values.detach()), y, last)
+            self._metrics(stage).add(shown, self.in_unit(values.detach()), y, last)
         except NonFiniteLoss as error:
             self._stop(stage, error)
         return loss
 
-    def _log_figures(self, stage: str, **more: float) -> None:
-        figures, self.samples[stage] = self._closing(stage, self._figures(stage).close)
+    def _log_metrics(self, stage: str, **more: float) -> None:
+        metrics, self.samples[stage] = self._closing(stage, self._metrics(stage).close)
         if not self.trainer.sanity_checking:
             self.checked.add(stage)
-        named: dict[str, Tensor | float] = {**more, **{f"{stage}/{name}": value for name, value in figures.items()}}
+        named: dict[str, Tensor | float] = {**more, **{f"{stage}/{name}": value for name, value in metrics.items()}}
         if self.trainer.state.fn != "fit":  # Trainer.test returns what goes to its loggers alone
             self.log("step", float(self._steps_trained if counts_steps(self.trainer) else self._epochs_trained))
             self.log_dict(named)
@@ -253,9 +262,9 @@ class Task(LightningModule):
         except NonFiniteLoss as error:
             self._stop(stage, error)
 
-    def _figures(self, stage: str) -> Figures:
-        figures: Figures = getattr(self, f"{stage}_figures")
-        return figures
+    def _metrics(self, stage: str) -> EpochMetrics:
+        metrics: EpochMetrics = getattr(self, f"{stage}_metrics")
+        return metrics
 
     def _stop(self, stage: str, error: NonFiniteLoss) -> NoReturn:
         if self.trainer.state.fn != "fit":
@@ -264,6 +273,13 @@ class Task(LightningModule):
         if stage == "train":
             when = f"at step {self.trainer.fit_loop.epoch_loop.total_batch_idx + 1 - error.batches_ago}, {when}"
         raise UserError(f"the {stage} loss became {error.value} {when}: lower the learning rate or look at the data")
+
+
+def _begun(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
+    """What the metrics of an epoch that was not complete rest on; older checkpoints have sums alone."""
+    sums = checkpoint.get("train_figures")
+    state: dict[str, Any] | None = checkpoint.get("train_metrics")
+    return state if sums is None else {"sums": sums, "metrics": {}}
 
 
 def pair(batch: Any) -> Batch:

@@ -23,6 +23,8 @@ from litspike.settings import UserError
 from litspike.tasks.task import REFUSALS, Task, check_finite
 
 _PARTS = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",), "predict": ("predict",)}
+_FEW = 4
+"""Samples that a metric of the user's is tried on: some need two or more."""
 
 
 class Suitable(Callback):
@@ -190,6 +192,8 @@ def _check_batch(task: Task, x: Tensor, labels: Tensor, single: bool) -> None:
         task.loss.check(Size([len(labels), *values.shape[1:]]), labels)
     except UserError as error:
         raise UserError(f"{error}{_outputs_remedy(task.network, values, labels)}") from error
+    few = labels[:_FEW]
+    task.test_metrics.check(task.in_unit(values).expand(len(few), *values.shape[1:]), few)
 
 
 def _encoded(task: Task, x: Tensor) -> Tensor:

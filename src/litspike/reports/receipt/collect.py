@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
-from litspike.metrics import Firing, Operations, SampleMean
+from litspike.metrics import Firing, Jackknife, Operations, SampleMean, exact, exact_device
 from litspike.networks.sequence import neuron_layers
 from litspike.networks.watch import Seen, layer_label, model, watched
 from litspike.reports.anytime import evaluated_steps
@@ -38,9 +39,13 @@ class Measurements:
         self.operations: Operations | None = None
         self.answers: SampleMean | None = None
         """The first of the task's scores after each of the steps looked at."""
-        self.scores = SampleMean(len(task.test_figures.scores)).to(task.device)
+        self.scores = SampleMean(len(task.test_metrics.scores)).to(exact_device(task.device))
         """Each of the task's scores, of the whole sequence."""
-        self.losses = SampleMean().to(task.device)
+        self.losses = SampleMean().to(exact_device(task.device))
+        self.metrics = {name: Jackknife(metric).to(task.device) for name, metric in task.test_metrics.named()}
+        """Each of the user's own metrics, for its interval."""
+        self.computed: dict[str, list[Tensor]] = {}
+        """What these came to, once they are summed up."""
         self.sample: Tensor | None = None
         """The first sample, [1, *]."""
         layers = enumerate(neuron_layers(task.network), start=1)
@@ -69,7 +74,7 @@ class Measurements:
             everywhere: whether something holds in all processes, from whether it holds in this one.
         """
         there: dict[str, object] = {"operations": self.operations, "anytime": self.answers}
-        there |= dict.fromkeys(("score", "loss"), self.sample)
+        there |= dict.fromkeys(("score", "loss", *map(_part, self.metrics)), self.sample)
         there |= {label: self.firing.get(name) for name, label in self.layers.items()}
         for part, found in there.items():
             if found is None:
@@ -85,6 +90,8 @@ class Measurements:
         for part, metric in parts.items():
             if metric is not None:
                 self._safely(part, metric.compute)
+        for name, jackknife in self.metrics.items():
+            self._safely(_part(name), partial(self._compute, name, jackknife))
 
     def batch_end(self, x: Tensor, y: Tensor) -> None:
         """Take in the answers to a batch, [B, *], whose targets are y."""
@@ -95,6 +102,8 @@ class Measurements:
             self._safely("score", lambda: self._score(outputs, y))
             self._safely("loss", lambda: self._lose(outputs, y))
             self._safely("anytime", lambda: self._answer(outputs, y))
+            for name, jackknife in self.metrics.items():
+                self._safely(_part(name), partial(self._leave_out, jackknife, outputs, y))
 
     def _safely(self, part: str, look: Callable[[], object]) -> None:
         if part in self.left_out:
@@ -133,9 +142,7 @@ class Measurements:
 
     def _score(self, outputs: Tensor, y: Tensor) -> None:
         values = self.task.read(outputs)
-        self.scores.update(
-            torch.stack([score.of_samples(values, y).double() for score in self.task.test_figures.scores])
-        )
+        self.scores.update(torch.stack([exact(score.of_samples(values, y)) for score in self.task.test_metrics.scores]))
 
     def _answer(self, outputs: Tensor, y: Tensor) -> None:
         if len(outputs) != self.steps:
@@ -143,13 +150,25 @@ class Measurements:
         answers = [self.task.read(outputs[:step]) for step in self.points]
         if len({answer.shape for answer in answers}) > 1:
             raise UserError("the readout gives a value for each step, not one answer that each step adds to")
-        score = self.task.test_figures.scores[0]
+        score = self.task.test_metrics.scores[0]
         if self.answers is None:
-            self.answers = SampleMean(len(self.points)).to(outputs.device)
-        self.answers.update(torch.stack([score.of_samples(answer, y).double() for answer in answers]))
+            self.answers = SampleMean(len(self.points)).to(exact_device(outputs.device))
+        self.answers.update(torch.stack([exact(score.of_samples(answer, y)) for answer in answers]))
+
+    def _leave_out(self, jackknife: Jackknife, outputs: Tensor, y: Tensor) -> None:
+        inputs = self.task.test_metrics.inputs(jackknife.all, self.task.read(outputs), y)
+        jackknife.update(*inputs, samples=len(y))
+
+    def _compute(self, name: str, jackknife: Jackknife) -> None:
+        self.computed[name] = jackknife.compute()
 
     def _lose(self, outputs: Tensor, y: Tensor) -> None:
         self.losses.update(sample_losses(self.task.loss_in_unit, self.task.readout(outputs), outputs, y))
+
+
+def _part(name: str) -> str:
+    """What a metric of the user's is called in :attr:`Measurements.left_out`."""
+    return f"interval of {name}"
 
 
 def sample_losses(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sized
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning import LightningModule, Trainer
@@ -16,11 +16,14 @@ from litspike.reports.anytime import Curve
 from litspike.reports.console import logged
 from litspike.reports.receipt.collect import Measurements
 from litspike.tasks import CarriedClassification, Classification
+from litspike.tasks.epoch_metrics import numbers
 
 CARRIED = "the state is carried from batch to batch, so that the answers are not independent"
 REPEATED = "several processes tested the same samples"
 UNKNOWN = "its spread over the samples is not known"
 NOT_A_MEAN = "the loss is no mean over the samples"
+ONE_SAMPLE = "one sample has no spread"
+NO_CHANGE = "it is the same without any twentieth of the samples, or not known without one"
 
 
 def parameters(module: nn.Module) -> dict[str, int]:
@@ -36,27 +39,44 @@ def figures(trainer: Trainer, module: LightningModule, measurements: Measurement
         return {name: {**figure, "no_interval": UNKNOWN} for name, figure in found.items()}
     known: dict[str, Known] = {}
     if "loss" not in measurements.left_out:
-        known |= zip(["loss"], _means_with_intervals(measurements.losses, ["loss"]), strict=True)
+        ((mean, interval),) = _means_with_intervals(measurements.losses, ["loss"])
+        known["loss"] = Known(mean, interval, _of("loss"))
     if "score" not in measurements.left_out:
-        scores = measurements.task.test_figures.scores
+        scores = measurements.task.test_metrics.scores
         means = _means_with_intervals(measurements.scores, [score.name for score in scores])
         for score, (mean, interval) in zip(scores, means, strict=True):
             values = torch.tensor([mean, *(interval or ())], dtype=torch.float64)
             if score.of_mean is not None:  # it rises with the mean, and so do the interval's ends
                 values = score.of_mean(values)
             mean, *ends = values.tolist()
-            known[score.name] = mean, (ends[0], ends[1]) if ends else None
+            known[score.name] = Known(mean, (ends[0], ends[1]) if ends else None, _of(score.name))
+    for name, computed in measurements.computed.items():
+        jackknife = measurements.metrics[name]
+        intervals = zip(computed[0].reshape(-1).tolist(), jackknife.interval(computed), strict=True)
+        about = f"jackknife of {jackknife.groups} groups", NO_CHANGE
+        names = numbers(name, jackknife.all, computed[0])
+        known |= zip(names, (Known(*each, *about) for each in intervals), strict=True)
     samples = measurements.task.samples.get("test", 0)
     for name, figure in found.items():
         figure |= _interval(name, figure["value"], known.get(name), samples, module)
     return found
 
 
-Known = tuple[float, tuple[float, float] | None]
-"""A mean, and its interval where there is one."""
+class Known(NamedTuple):
+    """A metric's value, its interval where there is one, whose that is, and why there is none."""
+
+    value: float
+    interval: tuple[float, float] | None
+    of: str
+    why_none: str = ONE_SAMPLE
 
 
-def _means_with_intervals(means: SampleMean, names: list[str]) -> list[Known]:
+def _of(name: str) -> str:
+    """Whose interval that of a mean over the samples is."""
+    return "Student" if most_of(name) is None else "score, Student's quantile"
+
+
+def _means_with_intervals(means: SampleMean, names: list[str]) -> list[tuple[float, tuple[float, float] | None]]:
     values = means.compute()["mean"].reshape(-1).tolist()
     intervals: list[tuple[float, float] | None] = [*means.intervals(*map(most_of, names))] or [None] * len(values)
     return list(zip(values, intervals, strict=True))
@@ -77,12 +97,11 @@ def _interval(
         return {"interval": list(wilson_interval(round(value * samples), samples)), "of": "Wilson"}
     if known is None:
         return {"no_interval": UNKNOWN}
-    mean, interval = known
-    if not math.isclose(mean, value, rel_tol=1e-3, abs_tol=1e-6):
+    if not math.isclose(known.value, value, rel_tol=1e-3, abs_tol=1e-6):
         return {"no_interval": NOT_A_MEAN}
-    if interval is None:
-        return {"no_interval": "one sample has no spread"}
-    return {"interval": interval, "of": "Student" if most_of(name) is None else "score, Student's quantile"}
+    if known.interval is None:
+        return {"no_interval": known.why_none}
+    return {"interval": known.interval, "of": known.of}
 
 
 def _available(trainer: Trainer) -> float:
@@ -139,7 +158,7 @@ def anytime(measurements: Measurements, of_test: dict[str, dict[str, Any]]) -> C
     if "anytime" in measurements.left_out:
         return None
     assert measurements.answers is not None
-    found, name = measurements.answers.compute(), measurements.task.test_figures.scores[0].name
+    found, name = measurements.answers.compute(), measurements.task.test_metrics.scores[0].name
     values, samples = found["mean"].reshape(-1).tolist(), int(found["samples"])
     intervals = measurements.answers.intervals(*[most_of(name)] * len(values))
     if name == "accuracy":
