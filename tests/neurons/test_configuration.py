@@ -4,12 +4,9 @@ import pytest
 import yaml
 from jsonargparse import ArgumentParser
 
-from litspike import neurons
-from litspike.neurons import LIF, Neuron, NeuronLayer, Recurrent
+from litspike.neurons import LIF, NeuronLayer, Recurrent
 from litspike.surrogates import FastSigmoid
-
-MODELS = [model for model in map(vars(neurons).get, neurons.__all__) if isinstance(model, type(LIF))]
-MODELS = [model for model in MODELS if issubclass(model, Neuron) and model is not Neuron]
+from tests.models import MODELS
 
 
 def made(text):

@@ -8,10 +8,10 @@ from typing import ClassVar
 import pytest
 import torch
 
-from litspike import neurons
 from litspike.neurons import LIF, AdaptiveExponential, Neuron, RefractoryLIF, SynapticLIF, param
 from litspike.settings import SettingError, UserError
 from litspike.surrogates import ArcTan
+from tests.models import MODELS
 
 X = torch.rand(30, 4, 5, generator=torch.Generator().manual_seed(0))
 
@@ -219,10 +219,6 @@ def test_a_refractory_time_is_that_many_steps(refractory, dt, steps):
 def test_numbers_beyond_single_precision_are_refused(model, settings, name):
     with pytest.raises(UserError, match=f"{name}.*: a number that is made of it is"):
         model(**settings)
-
-
-MODELS = [model for model in map(vars(neurons).get, neurons.__all__) if isinstance(model, type(LIF))]
-MODELS = [model for model in MODELS if issubclass(model, Neuron) and model is not Neuron]
 
 
 @pytest.mark.parametrize("model", MODELS)

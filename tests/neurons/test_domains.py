@@ -3,19 +3,12 @@
 import pytest
 import torch
 
-from litspike import neurons
-from litspike.neurons import LIF, AdaptiveExponential, Izhikevich, Neuron, QuadraticIF, ResonateAndFire
-from litspike.neurons.declaration import Param
+from litspike.neurons import AdaptiveExponential, Izhikevich, QuadraticIF, ResonateAndFire
 from litspike.neurons.learning import value_of
 from litspike.settings import SettingError
+from tests.models import MODELS, learnable
 
-MODELS = [model for model in map(vars(neurons).get, neurons.__all__) if isinstance(model, type(LIF))]
-MODELS = [model for model in MODELS if issubclass(model, Neuron) and model is not Neuron]
 UNSET = {"decay": 0.5, "tau": 8.0, "reset_value": 0.2}
-
-
-def learnable(model):
-    return [name for name, entry in model.declared.items() if isinstance(entry, Param) and entry.learnable]
 
 
 def settings(model, names):

@@ -15,22 +15,9 @@ from litspike.neurons import (
     ResonateAndFire,
     SynapticLIF,
 )
-from litspike.surrogates import (
-    ArcTan,
-    FastSigmoid,
-    Gaussian,
-    Rectangle,
-    Sigmoid,
-    StraightThrough,
-    Triangle,
-    ZeroGradient,
-)
+from tests.models import DRIVES, FIRING, SURROGATES, learnable
 
-SURROGATES = [
-    *(ArcTan(), Sigmoid(), FastSigmoid(), Triangle(), Rectangle(), Gaussian()),
-    *(StraightThrough(), ZeroGradient()),
-]
-LEARNED = {  # parameters whose gradients are compared, one for each layer and one for each neuron
+LEARNED = {  # parameters whose gradients are compared, one for each layer and one for each neuron; else the first ones
     IF: ("threshold", None),
     LIF: ("threshold", "decay"),
     RefractoryLIF: ("threshold", "decay"),
@@ -41,7 +28,6 @@ LEARNED = {  # parameters whose gradients are compared, one for each layer and o
     ResonateAndFire: ("frequency", "decay"),
     QuadraticIF: ("sharpness", "critical"),
 }
-DRIVES = {AdaptiveExponential: 4000.0, Izhikevich: 40.0, QuadraticIF: 5.0}  # a mean input that makes a model fire
 SHAPES = [(1, 2, 3), (17, 1, 7), (33, 2, 257), (20, 3, 2, 4)]
 
 
@@ -82,7 +68,8 @@ def check(model, settings, x, start=None):
 
 
 def learned(model):
-    layer, neuron = LEARNED[model]
+    with_default = [name for name in learnable(model) if model.declared[name].default is not None]
+    layer, neuron = LEARNED.get(model, (*with_default, None)[:2])
     return {"learn": {layer: "layer", **({neuron: "neuron"} if neuron else {})}}
 
 
@@ -92,7 +79,7 @@ def drawn(model, shape, seed=0):
 
 
 @pytest.mark.parametrize("surrogate", SURROGATES, ids=str)
-@pytest.mark.parametrize("model", LEARNED)
+@pytest.mark.parametrize("model", FIRING)
 def test_spikes_states_and_gradients_are_the_references_on_every_shape(model, surrogate):
     fired = 0
     for shape in SHAPES:
@@ -103,19 +90,19 @@ def test_spikes_states_and_gradients_are_the_references_on_every_shape(model, su
 
 
 @pytest.mark.parametrize("surrogate", SURROGATES, ids=str)
-@pytest.mark.parametrize("model", LEARNED)
+@pytest.mark.parametrize("model", FIRING)
 def test_inputs_of_ten_thousand_give_the_references_results(model, surrogate):
     signs = drawn(model, (18, 2, 5)).sign()
     check(model, {"surrogate": surrogate, **learned(model)}, signs * 1e4)
 
 
-@pytest.mark.parametrize("model", LEARNED)
+@pytest.mark.parametrize("model", FIRING)
 def test_one_neuron_and_one_step_give_the_references_results(model):
     for shape in [(1, 1, 1), (16, 3, 1)]:
         check(model, learned(model), drawn(model, shape))
 
 
-@pytest.mark.parametrize("model", LEARNED)
+@pytest.mark.parametrize("model", FIRING)
 def test_the_first_state_gets_its_gradient(model):
     x = drawn(model, (18, 2, 5))
     rest = model().at_rest()
