@@ -55,7 +55,7 @@ class LeakyIntegratorReadout(nn.Module):
             raise SettingError("read", read, "is none of mean, max, last")
         self.read = read
         if integrator is None:
-            integrator = LeakyIntegrator()  # type: ignore[call-arg]  # mypy sees no default that param gets by position
+            integrator = LeakyIntegrator()
         self.integrator = _own(integrator, outputs)
 
     def forward(self, outputs: Tensor) -> Tensor:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from litspike.engine import exp
-from litspike.neurons.declaration import apart, option, param
+from litspike.neurons.declaration import option, param
+from litspike.neurons.declared import apart
 from litspike.neurons.firing import Firing, check_step, reset_to, room
 from litspike.settings import SettingError
 from litspike.surrogates import ArcTan, Surrogate
@@ -35,25 +36,41 @@ class AdaptiveExponential(Firing):
 
     Source: Brette and Gerstner 2005, "Adaptive exponential integrate-and-fire model as an effective description of
     neuronal activity".
+
+    Example:
+        >>> import torch
+        >>> from litspike import AdaptiveExponential
+        >>> spikes, state = AdaptiveExponential()(torch.full((1000, 1, 1), 1000.0))  # 100 ms of 1 nA
+        >>> int(spikes.sum())
+        5
     """
 
     rest = {"u": -70.6, "w": 0.0}
 
-    capacitance: float = param(281.0, "(0, inf)", "capacitance of the membrane, in pF")
-    leak_conductance: float = param(30.0, "(0, inf)", "conductance of the leak, in nS")
-    leak_reversal: float = param(-70.6, "(-inf, inf)", "potential that the leak pulls to, the state at rest, in mV")
-    threshold: float = param(-50.4, "(-inf, inf)", "potential from which the upswing starts, in mV")
-    slope: float = param(2.0, "(0, inf)", "sharpness of the upswing, in mV: the smaller, the sharper")
-    tau: float = param(144.0, "(0, inf)", "time constant of the adaptation current, in ms")
-    coupling: float = param(4.0, "(-inf, inf)", "adaptation current per potential above leak_reversal, in nS")
-    jump: float = param(80.5, "(-inf, inf)", "rise of the adaptation current with each spike, in pA")
-    peak: float = param(20.0, "(-inf, inf)", "potential at which the upswing counts as a spike, in mV")
-    reset_value: float = param(-70.6, "(-inf, inf)", "membrane potential after a spike, in mV")
-    dt: float = param(0.1, "(0, inf)", "duration of one time step, in ms", False)
-    surrogate: Surrogate = option(ArcTan(0.1), "what stands in for the derivative of a spike, by a distance in mV")
+    capacitance: float = param(default=281.0, inside="(0, inf)", doc="capacitance of the membrane, in pF")
+    leak_conductance: float = param(default=30.0, inside="(0, inf)", doc="conductance of the leak, in nS")
+    leak_reversal: float = param(
+        default=-70.6, inside="(-inf, inf)", doc="potential that the leak pulls to, the state at rest, in mV"
+    )
+    threshold: float = param(default=-50.4, inside="(-inf, inf)", doc="potential from which the upswing starts, in mV")
+    slope: float = param(
+        default=2.0, inside="(0, inf)", doc="sharpness of the upswing, in mV: the smaller, the sharper"
+    )
+    tau: float = param(default=144.0, inside="(0, inf)", doc="time constant of the adaptation current, in ms")
+    coupling: float = param(
+        default=4.0, inside="(-inf, inf)", doc="adaptation current per potential above leak_reversal, in nS"
+    )
+    jump: float = param(default=80.5, inside="(-inf, inf)", doc="rise of the adaptation current with each spike, in pA")
+    peak: float = param(
+        default=20.0, inside="(-inf, inf)", doc="potential at which the upswing counts as a spike, in mV"
+    )
+    reset_value: float = param(default=-70.6, inside="(-inf, inf)", doc="membrane potential after a spike, in mV")
+    dt: float = param(default=0.1, inside="(0, inf)", doc="duration of one time step, in ms", learnable=False)
+    surrogate: Surrogate = option(
+        default=ArcTan(0.1), doc="what stands in for the derivative of a spike, by a distance in mV"
+    )
 
     def check(self) -> None:
-        """Refuse a peak that the neuron would start above."""
         super().check()
         least = max(self.threshold, self.reset_value)
         if self.peak <= least:
@@ -73,11 +90,9 @@ class AdaptiveExponential(Firing):
         return apart(self, "peak", lows, name) if name in ("peak", *lows) else super().interval(name)
 
     def at_rest(self) -> tuple[Tensor | float, ...]:
-        """The potential that the leak pulls to, and no adaptation."""
         return self.leak_reversal, 0.0
 
     def constants(self) -> tuple[Tensor | float, ...]:
-        """The equation's parameters, with the factors of an Euler step in place of C, τ_w and dt."""
         rate, fall = self.dt / self.capacitance, self.dt / self.tau
         upswing = self.leak_conductance * self.slope
         return (
@@ -86,7 +101,6 @@ class AdaptiveExponential(Firing):
         )
 
     def step(self, x: Tensor, u: Tensor, w: Tensor, *constants: Tensor) -> tuple[Tensor, ...]:
-        """Move both states by one Euler step, fire at the peak, reset and adapt."""
         rate, leak, reversal, upswing, threshold, slope, fall, coupling, jump, peak, reset_value = constants
         above = u - reversal
         swing = exp(((u - threshold) / slope).clamp(max=STEEPEST)) * upswing

@@ -29,27 +29,34 @@ class AdaptiveLIF(Leaky, ThresholdFiring):
             reset_value doesn't go with reset.
 
     Source: Bellec et al. 2020, "A solution to the learning dilemma for recurrent networks of spiking neurons".
+
+    Example:
+        >>> import torch
+        >>> from litspike import AdaptiveLIF
+        >>> spikes, state = AdaptiveLIF(decay=0.5, adaptation=1.0)(torch.full((6, 1, 1), 0.8))
+        >>> spikes.flatten().tolist(), round(state.a.item(), 3)
+        ([0.0, 1.0, 0.0, 0.0, 0.0, 0.0], 0.885)
     """
 
     rest = {"u": 0.0, "a": 0.0}
 
-    adaptation: float = param(0.1, "[0, inf)", "rise of the threshold after a spike, in units of the input")
+    adaptation: float = param(
+        default=0.1, inside="[0, inf)", doc="rise of the threshold after a spike, in units of the input"
+    )
     adaptation_decay: float | None = param(
-        None,
-        "[0, 1]",
-        "share of the threshold's rise that remains after a step; 0.97 where neither it nor adaptation_tau is set",
+        default=None,
+        inside="[0, 1]",
+        doc="share of the threshold's rise that remains after a step; 0.97 where neither it nor adaptation_tau is set",
     )
     adaptation_tau: float | None = param(
-        None, "(0, inf)", "time constant of the threshold's rise, an alternative to adaptation_decay"
+        default=None, inside="(0, inf)", doc="time constant of the threshold's rise, an alternative to adaptation_decay"
     )
 
     def check(self) -> None:
-        """Settle between the decays and the time constants."""
         super().check()
         settle_decay(self, 0.97, "adaptation_decay", "adaptation_tau")
 
     def constants(self) -> tuple[Tensor | float, ...]:
-        """The decays of one step, the threshold, its rise and the reset's value."""
         fall = decay_of(self.adaptation_decay, self.adaptation_tau, self.dt)
         return self.membrane_decay(), self.threshold, self.adaptation, fall, self.reset_constant()
 
@@ -64,7 +71,6 @@ class AdaptiveLIF(Leaky, ThresholdFiring):
         fall: Tensor,
         reset_value: Tensor,
     ) -> tuple[Tensor, ...]:
-        """Leak, take up the input, fire at the threshold as it stands, reset and adapt."""
         u = u * decay + x
         risen = threshold + a * adaptation
         s = self.fire(u, risen)

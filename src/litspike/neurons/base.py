@@ -1,4 +1,4 @@
-"""The manners that all neurons share: a call over a whole sequence, from rest or from a given state."""
+"""Common interface of neuron layers: a call over a whole sequence, from rest or from a given state."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from torch.utils._pytree import _register_namedtuple
 
 from litspike.engine import Engine, Rule, run, spikes
 from litspike.neurons.constants import Work, Worked, check_effects, check_names, tensor
-from litspike.neurons.declaration import OF_PARAMETERS, Declared, Option, option, params_of
-from litspike.neurons.layer import NeuronLayer
+from litspike.neurons.declaration import Option, option
+from litspike.neurons.declared import OF_PARAMETERS, Declared, params_of
 from litspike.settings import UserError
 from litspike.surrogates import ArcTan, Surrogate, spike
 
@@ -27,7 +27,7 @@ class Undeclared(UserError, AttributeError):
 
 
 class _NeverFires(Exception):
-    """A step that asks for no spike."""
+    """A step that calls no spike."""
 
 
 class _Distance:
@@ -49,14 +49,32 @@ class _Distance:
         return type(self.twin).spike(self.twin, v)
 
 
-class Neuron(Declared, NeuronLayer):
+class Neuron(Declared):
     """A layer of neurons of one model, without connections.
 
     A model is a subclass that declares its parameters with :func:`param`, its options with :func:`option`, its
     states in ``rest``, and its mathematics in :meth:`step`. Everything else follows.
 
-    The module is called as ``torch.nn.LSTM`` is: ``output, state = neuron(current, state=None)``. It keeps nothing
-    between calls.
+    The module is called as ``torch.nn.LSTM`` is: ``output, state = neuron(current, state=None)``. Its state is passed
+    and returned, and stored nowhere.
+
+    Raises:
+        SettingError: if a parameter is outside its interval, or an option is none of its values.
+        UserError: if the declarations don't fit together.
+
+    Example:
+        >>> import torch
+        >>> from litspike.neurons import Neuron, param
+        >>> class Relaxing(Neuron):
+        ...     rest = {"u": 0.0}
+        ...     decay: float = param(default=0.5, inside="[0, 1]", doc="decay per step")
+        ...     constants = lambda self: (self.decay,)
+        ...     def step(self, x, u, decay):
+        ...         u = u * decay + x
+        ...         return u, u
+        >>> output, state = Relaxing()(torch.ones(3, 1, 1))  # [T, B, N]
+        >>> output.flatten().tolist()
+        [1.0, 1.5, 1.75]
     """
 
     rest: ClassVar[dict[str, float]] = {}
@@ -72,10 +90,10 @@ class Neuron(Declared, NeuronLayer):
     State: ClassVar[Any]
     """The named tuple of the model's states; its ``detach()`` cuts them off the graph that made them."""
 
-    surrogate: Surrogate = option(ArcTan(), "what stands in for the derivative of a spike")
+    surrogate: Surrogate = option(default=ArcTan(), doc="surrogate gradient: used as the derivative of a spike")
 
     engine: Engine = option(
-        "auto", "what runs the steps: the reference loop, the fused kernels, or these where they can"
+        default="auto", doc="what runs the steps: the reference loop, the fused kernels, or auto: fused where possible"
     )
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -96,11 +114,11 @@ class Neuron(Declared, NeuronLayer):
         return tuple(self.rest.values())
 
     def spike(self, v: Tensor) -> Tensor:
-        """1 where the distance ``v`` from the threshold is 0 or more, else 0; the surrogate is its derivative."""
+        """1 where ``v``, the membrane potential less the threshold, is ≥ 0, else 0; the surrogate is its derivative."""
         return spike(v, self.surrogate)
 
     def _settle(self) -> None:
-        """Make what the engines get once and for all, and check that the declarations fit together."""
+        """Make what the engines are given, and check that the declarations fit together."""
         super()._settle()
         settings = {name: self._initial.get(name, vars(self).get(name)) for name in self.declared}
         options = {
@@ -165,7 +183,7 @@ class Neuron(Declared, NeuronLayer):
     _use = ""
 
     def __getattr__(self, name: str) -> Any:
-        """Say what is wrong when a declaration reads what it isn't given: its kernel would keep it for ever."""
+        """Explain when a declaration reads what it isn't given, and what a compiled kernel would hold unchanged."""
         if not self._use or name.startswith("__"):
             return super().__getattr__(name)
         model = type(self).__name__

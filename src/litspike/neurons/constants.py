@@ -1,8 +1,8 @@
-"""What a step gets beside its input: worked out from a layer's parameters, and checked against the step's arguments.
+"""The constants of a step, made from a layer's parameters and checked against the step's arguments.
 
 A model's ``constants`` and ``at_rest`` get their parameters as tensors, so that one declaration, in PyTorch's
-functions, serves fixed and learned parameters alike. What depends on no learned parameter is worked out once, in double
-precision; the rest anew for each call.
+functions, serves fixed and learned parameters alike. What depends on no learned parameter is computed once, in double
+precision; the rest at each call.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Worked:
             self.origins = [_origins(result, self.inputs) for result in self.results]
 
     def numbers(self, learned: Mapping[str, Any]) -> list[float | None]:
-        """The results as numbers; None for those that hang on what is learned, or are no single number.
+        """The results as numbers; None for those that depend on what is learned, or are no single number.
 
         Raises:
             UserError: if one is beyond single precision.
@@ -125,7 +125,7 @@ def _origins(result: Value, inputs: Mapping[str, Tensor]) -> set[str]:
 
 @contextmanager
 def _apart() -> Iterator[None]:
-    """Whatever is going on around, tensors here are ordinary ones with gradients, and may be made numbers of."""
+    """Ordinary tensors with gradients, whatever modes of torch are active outside."""
     with warnings.catch_warnings(), _disable_current_modes(), torch.inference_mode(False), torch.enable_grad():
         warnings.simplefilter("ignore")
         yield

@@ -1,4 +1,4 @@
-"""Firing and reset: the settings and the mathematics that spiking models share."""
+"""Firing and reset: the settings and equations that spiking models share."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ from litspike.surrogates import spike
 class Firing(Neuron):
     """A neuron that fires and is reset."""
 
-    fires: Literal["at", "above"] = option("at", "whether it fires where it meets the threshold, or only above it")
-    detach_reset: bool = option(False, "whether the backward pass leaves out the reset's dependence on the spike")
+    fires: Literal["at", "above"] = option(
+        default="at", doc="whether it fires at the threshold (u ≥ θ), or only above it (u > θ)"
+    )
+    detach_reset: bool = option(
+        default=False, doc="whether the gradient of the reset with respect to the spike is left out"
+    )
 
     def spike(self, v: Tensor) -> Tensor:
-        """1 where the distance ``v`` from the threshold says that it fires, else 0, with the surrogate's gradient."""
+        """1 where it fires, else 0, with the surrogate's gradient; ``v`` is the potential less the threshold."""
         return spike(v, self.surrogate, self.fires)
 
     def resetting(self, s: Tensor) -> Tensor:
@@ -30,14 +34,17 @@ class Firing(Neuron):
 class ThresholdFiring(Firing):
     """A neuron that fires at a threshold of its membrane potential, and what becomes of the potential then."""
 
-    threshold: float = param(1.0, "(0, inf)", "membrane potential at which the neuron fires, in units of the input")
-    reset: Literal["zero", "value", "subtract"] = option(
-        "zero", "membrane potential after a spike: zero, reset_value, or less by the threshold"
+    threshold: float = param(
+        default=1.0, inside="(0, inf)", doc="membrane potential at which the neuron fires, in units of the input"
     )
-    reset_value: float | None = param(None, "(-inf, inf)", "membrane potential after a spike, with reset: value alone")
+    reset: Literal["zero", "value", "subtract"] = option(
+        default="zero", doc="membrane potential after a spike: zero, reset_value, or the threshold subtracted"
+    )
+    reset_value: float | None = param(
+        default=None, inside="(-inf, inf)", doc="membrane potential after a spike; only with reset: value"
+    )
 
     def check(self) -> None:
-        """Refuse a reset to a value without the value, and a value that no reset uses."""
         super().check()
         if (self.reset == "value") != (self.reset_value is not None):
             raise SettingError("reset_value", self.reset_value, "is given if and only if reset is 'value'")
@@ -64,7 +71,7 @@ def reset_to(u: Tensor, s: Tensor, value: Tensor) -> Tensor:
 
 
 def check_step(dt: float, time: float, name: str) -> None:
-    """Refuse a forward Euler step so long that what should settle, with this time constant, swings ever higher.
+    """Check that a forward Euler step is short enough for this time constant to be stable.
 
     Raises:
         SettingError: if dt is twice the time constant or more.

@@ -24,16 +24,21 @@ class IF(ThresholdFiring):
 
     Source: Lapicque 1907, "Recherches quantitatives sur l'excitation électrique des nerfs traitée comme une
     polarisation", without its leak.
+
+    Example:
+        >>> import torch
+        >>> from litspike import IF
+        >>> spikes, state = IF()(torch.full((5, 1, 1), 0.4))
+        >>> spikes.flatten().tolist(), round(state.u.item(), 3)
+        ([0.0, 0.0, 1.0, 0.0, 0.0], 0.8)
     """
 
     rest = {"u": 0.0}
 
     def constants(self) -> tuple[Tensor | float, ...]:
-        """The threshold and the reset's value."""
         return self.threshold, self.reset_constant()
 
     def step(self, x: Tensor, u: Tensor, threshold: Tensor, reset_value: Tensor) -> tuple[Tensor, ...]:
-        """Take up the input, fire and reset."""
         u = u + x
         s = self.fire(u, threshold)
         return s, self.after_spike(u, s, threshold, reset_value)

@@ -30,35 +30,41 @@ class Izhikevich(Firing):
         SettingError: if a parameter is outside its interval, or if dt is too long for Euler's step.
 
     Source: Izhikevich 2003, "Simple model of spiking neurons".
+
+    Example:
+        >>> import torch
+        >>> from litspike import Izhikevich
+        >>> spikes, state = Izhikevich()(torch.full((200, 1, 1), 10.0))  # 100 ms of 10 mV/ms
+        >>> int(spikes.sum())
+        3
     """
 
     rest = {"u": -70.0, "w": -14.0}
 
-    a: float = param(0.02, "(0, inf)", "rate of the recovery, in 1/ms")
-    b: float = param(0.2, "(-inf, inf)", "recovery per membrane potential, in 1/ms")
-    c: float = param(-65.0, "(-inf, inf)", "membrane potential after a spike, in mV")
-    d: float = param(8.0, "(-inf, inf)", "rise of the recovery with each spike, in mV/ms")
-    threshold: float = param(30.0, "(-inf, inf)", "membrane potential at the peak of a spike, in mV")
-    dt: float = param(0.5, "(0, inf)", "duration of one time step, in ms", False)
-    surrogate: Surrogate = option(ArcTan(0.1), "what stands in for the derivative of a spike, by a distance in mV")
+    a: float = param(default=0.02, inside="(0, inf)", doc="rate of the recovery, in 1/ms")
+    b: float = param(default=0.2, inside="(-inf, inf)", doc="recovery per membrane potential, in 1/ms")
+    c: float = param(default=-65.0, inside="(-inf, inf)", doc="membrane potential after a spike, in mV")
+    d: float = param(default=8.0, inside="(-inf, inf)", doc="rise of the recovery with each spike, in mV/ms")
+    threshold: float = param(default=30.0, inside="(-inf, inf)", doc="membrane potential at the peak of a spike, in mV")
+    dt: float = param(default=0.5, inside="(0, inf)", doc="duration of one time step, in ms", learnable=False)
+    surrogate: Surrogate = option(
+        default=ArcTan(0.1), doc="what stands in for the derivative of a spike, by a distance in mV"
+    )
 
     def check(self) -> None:
-        """Refuse steps in which the recovery would swing up instead of settling."""
         super().check()
         check_step(self.dt, 1 / self.a, "1 / a")
 
     def interval(self, name: str) -> str:
-        """A learned rate of the recovery stays slow enough for dt."""
         return f"(0, {2 / self.dt!r})" if name == "a" else super().interval(name)
 
     def at_rest(self) -> tuple[Tensor | float, ...]:
         """The stable fixed point without input: the lower root of 0.04 u² + (5 − b) u + 140."""
-        lean = 5 - self.b
-        u = (-lean - _root(lean * lean - 4 * 0.04 * 140)) / (2 * 0.04)
+        linear = 5 - self.b
+        u = (-linear - _root(linear * linear - 4 * 0.04 * 140)) / (2 * 0.04)
         return u, self.b * u
 
     def constants(self) -> tuple[Tensor | float, ...]:
-        """The equation's parameters, with the recovery's factor of an Euler step in place of a."""
         return self.dt, self.dt * self.a, self.b, self.c, self.d, self.threshold
 
     def step(
@@ -73,7 +79,6 @@ class Izhikevich(Firing):
         d: Tensor,
         threshold: Tensor,
     ) -> tuple[Tensor, ...]:
-        """Move both states by one Euler step, fire, reset and recover."""
         new_u = u + ((u * 0.04 + 5) * u + 140 - w + x) * dt
         w = w + (u * b - w) * recovery
         s = self.spike(new_u - threshold)

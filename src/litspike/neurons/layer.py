@@ -1,15 +1,41 @@
-"""What a network may hold as a layer of neurons."""
+"""Common interface of neuron layers."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from typing import Any, Self
+from abc import ABCMeta, abstractmethod
+from typing import Any, Self, dataclass_transform
 
 from torch import Tensor, nn
 
+from litspike.neurons.declaration import option, param
 
-class NeuronLayer(nn.Module):
-    """A layer of neurons with the manners of ``torch.nn.LSTM``: its state is passed and returned, never kept."""
+
+class LayerType(ABCMeta):
+    """Type of the layers' classes: ``dir`` of one, and so ``help``, leaves out what every module of torch has.
+
+    ``dir`` of a layer itself has all of it. That a method is abstract is for type checkers: a model that lacks one is
+    refused in plain words when it is made.
+    """
+
+    def __new__(cls, *arguments: Any, **keywords: Any) -> Any:
+        """Make a class whose objects may be made."""
+        made: Any = super().__new__(cls, *arguments, **keywords)
+        made.__abstractmethods__ = frozenset()
+        return made
+
+    def __dir__(cls) -> list[str]:
+        """Names that litspike, or who derives from it, has given to the class and its bases."""
+        own = {name for base in cls.__mro__ if base not in nn.Module.__mro__ for name in vars(base)}
+        return sorted(name for name in own if not name.startswith("_") or name == "__init__")
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(param, option))  # for the models' constructors
+class NeuronLayer(nn.Module, metaclass=LayerType):
+    """A layer of neurons that is called as ``torch.nn.LSTM`` is: its state is passed and returned."""
+
+    def __dir__(self) -> list[str]:
+        """All attributes, those of every module included."""
+        return sorted({*dir(nn.Module), *super().__dir__()})  # type: ignore[no-untyped-call]  # of torch
 
     @abstractmethod
     def forward(self, current: Tensor, state: Any = None, steps: int | None = None) -> tuple[Tensor, Any]:
@@ -34,8 +60,8 @@ class NeuronLayer(nn.Module):
             steps: as in a call.
 
         Returns:
-            The distance v that the spike is a function of, [T, B, \*], in the unit of the potential, negative under the
-            threshold, without a gradient; None where nothing fires, or of a layer that can't say.
+            The membrane potential less the threshold, [T, B, \*], negative below the threshold, without a gradient;
+            None for a layer that has no spikes, or doesn't know.
         """
         return None
 

@@ -1,4 +1,4 @@
-"""The leak of a state: a share that remains after each step, or a time constant."""
+"""The leak of a state: its decay per step, or a time constant."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def decay_of(decay: Tensor | float | None, tau: Tensor | float | None, dt: float
 
 
 def settle_decay(neuron: Neuron, default: float, decay: str = "decay", tau: str = "tau") -> None:
-    """Refuse a decay beside a time constant, which say the same thing twice; set the decay where neither is given.
+    """Check that a decay and a time constant are not both given; set the decay where neither is.
 
     Raises:
         SettingError: if both are given.
@@ -40,13 +40,21 @@ class Leaky(Neuron):
     """A neuron whose membrane potential leaks towards zero."""
 
     decay: float | None = param(
-        None, "[0, 1]", "share of the membrane potential that remains after a step; 0.9 where neither it nor tau is set"
+        default=None,
+        inside="[0, 1]",
+        doc="share of the membrane potential that remains after a step; 0.9 where neither it nor tau is set",
     )
-    tau: float | None = param(None, "(0, inf)", "time constant of the membrane, an alternative to decay")
-    dt: float = param(1.0, "(0, inf)", "duration of one time step in the unit of every time that is set", False)
+    tau: float | None = param(
+        default=None, inside="(0, inf)", doc="time constant of the membrane, an alternative to decay"
+    )
+    dt: float = param(
+        default=1.0,
+        inside="(0, inf)",
+        doc="duration of one time step in the unit of every time that is set",
+        learnable=False,
+    )
 
     def check(self) -> None:
-        """Settle between decay and tau."""
         super().check()
         settle_decay(self, 0.9)
 
@@ -59,7 +67,8 @@ class ScaledInput(Leaky):
     """A leaky neuron that can take up its input scaled, so that a constant input is what its potential tends to."""
 
     input_gain: Literal["one", "one_minus_decay"] = option(
-        "one", "what the input is multiplied by; with one_minus_decay a constant input is where the potential settles"
+        default="one",
+        doc="what the input is multiplied by; with one_minus_decay a constant input is where the potential settles",
     )
 
     def gain(self) -> Tensor | float:

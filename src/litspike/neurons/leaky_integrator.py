@@ -23,16 +23,21 @@ class LeakyIntegrator(ScaledInput):
         SettingError: if a parameter is outside its interval, or if tau and decay are both given.
 
     Source: Gerstner, Kistler, Naud and Paninski 2014, "Neuronal Dynamics", section 1.3.
+
+    Example:
+        >>> import torch
+        >>> from litspike import LeakyIntegrator
+        >>> potential, state = LeakyIntegrator(decay=0.5)(torch.ones(4, 1, 1))
+        >>> potential.flatten().tolist()
+        [1.0, 1.5, 1.75, 1.875]
     """
 
     rest = {"u": 0.0}
     surrogate = ZeroGradient()  # it has no spikes, so there is nothing to set
 
     def constants(self) -> tuple[Tensor | float, ...]:
-        """The decay of one step and the input's gain."""
         return self.membrane_decay(), self.gain()
 
     def step(self, x: Tensor, u: Tensor, decay: Tensor, gain: Tensor) -> tuple[Tensor, ...]:
-        """Leak and take up the input."""
         u = u * decay + self.scaled(x, gain)
         return u, u

@@ -1,6 +1,6 @@
 """Learned parameters: a free real number in the module, and the value inside the parameter's interval made from it.
 
-The value is ``low + exp(free)`` in an interval that is open above, so that one step of an optimizer is a relative
+The value is ``low + exp(free)`` in an interval without an upper end, so that one step of an optimizer is a relative
 change and a change of units changes nothing; ``low + (high − low) · sigmoid(free)`` between two ends; ``free`` itself
 on the whole line.
 """

@@ -29,22 +29,29 @@ class LIF(ScaledInput, ThresholdFiring):
             doesn't go with reset.
 
     Source: Gerstner, Kistler, Naud and Paninski 2014, "Neuronal Dynamics", section 1.3.
+
+    Example:
+        >>> import torch
+        >>> from litspike import LIF
+        >>> spikes, state = LIF(decay=0.5)(torch.full((5, 1, 1), 0.6))  # a current [T, B, N], from rest
+        >>> spikes.flatten().tolist()
+        [0.0, 0.0, 1.0, 0.0, 0.0]
+        >>> spikes, state = LIF(decay=0.5)(torch.full((5, 1, 1), 0.6), state)  # and on from there
     """
 
     rest = {"u": 0.0}
 
     leak: Literal["before_input", "before_reset", "after_reset"] = option(
-        "after_reset", "when in a step the membrane leaks; before_reset a subtracted threshold doesn't leak"
+        default="after_reset",
+        doc="when in a step the membrane leaks; with before_reset a subtracted threshold doesn't leak",
     )
 
     def constants(self) -> tuple[Tensor | float, ...]:
-        """The decay of one step, the input's gain, the threshold and the reset's value."""
         return self.membrane_decay(), self.gain(), self.threshold, self.reset_constant()
 
     def step(
         self, x: Tensor, u: Tensor, decay: Tensor, gain: Tensor, threshold: Tensor, reset_value: Tensor
     ) -> tuple[Tensor, ...]:
-        """Take up the input, fire, reset and leak."""
         if self.leak == "before_input":
             u = u * decay
         u = u + self.scaled(x, gain)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from litspike.neurons.declaration import apart, param
+from litspike.neurons.declaration import param
+from litspike.neurons.declared import apart
 from litspike.neurons.firing import Firing, check_step, reset_to, room
 from litspike.settings import SettingError, bounds
 
@@ -12,7 +13,7 @@ _SETTLING = "tau", "sharpness", "critical"
 
 
 class QuadraticIF(Firing):
-    r"""Quadratic integrate-and-fire neuron: beyond a critical potential it runs away by itself.
+    r"""Quadratic integrate-and-fire neuron: above a critical potential it spikes without input.
 
     Equation, by one forward Euler step of duration dt::
 
@@ -29,19 +30,29 @@ class QuadraticIF(Firing):
             reset_value, or if dt is too long for Euler's step.
 
     Source: Latham, Richmond, Nelson and Nirenberg 2000, "Intrinsic dynamics in neuronal networks. I. Theory".
+
+    Example:
+        >>> import torch
+        >>> from litspike import QuadraticIF
+        >>> spikes, state = QuadraticIF()(torch.full((12, 1, 1), 2.0))
+        >>> spikes.flatten().nonzero().flatten().tolist(), round(state.u.item(), 3)
+        ([9], 0.384)
     """
 
     rest = {"u": 0.0}
 
-    sharpness: float = param(1.0, "(0, inf)", "curvature of the potential's drift, in 1 / unit of the input")
-    critical: float = param(1.0, "(0, inf)", "potential beyond which the neuron fires without input")
-    threshold: float = param(2.0, "(0, inf)", "potential at which the upswing counts as a spike")
-    reset_value: float = param(0.0, "(-inf, inf)", "membrane potential after a spike")
-    tau: float = param(10.0, "(0, inf)", "time constant of the membrane")
-    dt: float = param(1.0, "(0, inf)", "duration of one time step in the unit of tau", False)
+    sharpness: float = param(
+        default=1.0, inside="(0, inf)", doc="curvature of the potential's drift, in 1 / unit of the input"
+    )
+    critical: float = param(default=1.0, inside="(0, inf)", doc="potential beyond which the neuron fires without input")
+    threshold: float = param(default=2.0, inside="(0, inf)", doc="potential at which the upswing counts as a spike")
+    reset_value: float = param(default=0.0, inside="(-inf, inf)", doc="membrane potential after a spike")
+    tau: float = param(default=10.0, inside="(0, inf)", doc="time constant of the membrane")
+    dt: float = param(
+        default=1.0, inside="(0, inf)", doc="duration of one time step in the unit of tau", learnable=False
+    )
 
     def check(self) -> None:
-        """Refuse a threshold that the neuron would start above, or never be driven to by itself."""
         super().check()
         least = max(self.critical, self.reset_value)
         if self.threshold <= least:
@@ -53,7 +64,7 @@ class QuadraticIF(Firing):
         return self.tau / (self.sharpness * self.critical)
 
     def interval(self, name: str) -> str:
-        """A learned threshold stays above critical and reset_value, these below it, and what settles slow enough."""
+        """A learned threshold stays above critical and reset_value, and no time constant gets too short for dt."""
         factor = room(self, self._time(), *_SETTLING) if name in _SETTLING else 1.0
         if name == "tau":
             return f"({self.tau / factor!r}, inf)"
@@ -63,7 +74,6 @@ class QuadraticIF(Firing):
         return f"(0, {min(bounds(interval)[1], self.critical * factor)!r})" if name == "critical" else interval
 
     def constants(self) -> tuple[Tensor | float, ...]:
-        """The equation's parameters, with the factor of an Euler step in place of τ and dt."""
         return self.dt / self.tau, self.sharpness, self.critical, self.threshold, self.reset_value
 
     def step(
@@ -76,7 +86,6 @@ class QuadraticIF(Firing):
         threshold: Tensor,
         reset_value: Tensor,
     ) -> tuple[Tensor, ...]:
-        """Move by one Euler step, fire and reset."""
         u = u + (u * (u - critical) * sharpness + x) * rate
         s = self.spike(u - threshold)
         return s, reset_to(u, self.resetting(s), reset_value)

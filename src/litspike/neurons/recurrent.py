@@ -34,15 +34,14 @@ _register_namedtuple(RecurrentState, serialized_type_name=f"{__name__}.Recurrent
 
 
 class Recurrent(NeuronLayer):
-    r"""Neurons of any model that also take in, weighted, what their layer put out the step before.
+    r"""A layer of neurons of any model with recurrent connections.
 
     Equation: the neuron's own, with ``x + W y + b`` as its input, for the layer's output y of the step before (spikes
     in a spiking model; 0 at rest).
 
     The weights W [N, N] join all N neurons of a sample; ``shaped(*sample_shape)`` makes them, with PyTorch's initial
     values of a Linear. Called on a current [T, B, \*], it returns the output [T, B, \*] and the ``RecurrentState``.
-    It runs as one kernel over time on a CPU, and step by step elsewhere and where somebody listens to the layer of its
-    connections by a hook.
+    It runs as one kernel over time on a CPU, and step by step elsewhere and where its connections have hooks.
 
     Args:
         neuron: the model of the neurons.
@@ -52,15 +51,21 @@ class Recurrent(NeuronLayer):
         UserError: if it is called before ``shaped`` has given it its size, or as :class:`~litspike.neurons.Neuron`.
 
     Source: Bellec et al. 2018, "Long short-term memory and learning-to-learn in networks of spiking neurons".
-    """
 
-    connections: nn.Linear | None
+    Example:
+        >>> import torch
+        >>> from litspike import LIF, Recurrent
+        >>> layer = Recurrent(LIF()).shaped(3)
+        >>> spikes, state = layer(torch.rand(5, 2, 3))
+        >>> spikes.shape, state.output.shape
+        (torch.Size([5, 2, 3]), torch.Size([2, 3]))
+    """
 
     def __init__(self, neuron: Neuron, bias: bool = False) -> None:
         super().__init__()
         self.neuron = neuron
         self.bias = bias
-        self.connections = None
+        self.connections: nn.Linear | None = None
 
     def shaped(self, *shape: int) -> Self:
         """See :class:`~litspike.neurons.layer.NeuronLayer`."""
@@ -130,7 +135,7 @@ class Recurrent(NeuronLayer):
 
 
 def _plain(layer: nn.Linear) -> bool:
-    """Whether a layer is called for its product alone: nobody waits for its call, to see or to change it."""
+    """Whether a layer is called for its product alone: no hook sees or changes its call."""
     waiting = (layer._forward_hooks, layer._forward_pre_hooks, layer._backward_hooks, layer._backward_pre_hooks)
     any_of_all: bool = module._has_any_global_hook()  # type: ignore[no-untyped-call]  # torch's
     return type(layer).forward is nn.Linear.forward and not any(waiting) and not any_of_all

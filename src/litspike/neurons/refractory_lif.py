@@ -9,11 +9,11 @@ from litspike.neurons.declaration import param
 from litspike.neurons.lif import LIF
 from litspike.settings import SettingError
 
-_MOST = 1 << 24  # whole numbers up to here are exact in single precision
+_MOST = 1 << 24  # integers up to here are exact in single precision
 
 
 class RefractoryLIF(LIF):
-    r"""Leaky integrate-and-fire neuron that rests for a while after each spike.
+    r"""Leaky integrate-and-fire neuron with a refractory time after each spike.
 
     Equation: that of :class:`~litspike.neurons.LIF` in every step that finds r = 0. A spike sets r to the number of
     steps in the refractory time. While r > 0 the neuron takes up no input, doesn't fire, keeps the membrane potential
@@ -21,22 +21,31 @@ class RefractoryLIF(LIF):
 
     Input x, membrane potential u and threshold θ share one unit; refractory, tau and dt share one unit of time, and
     r counts steps. Called on a current [T, B, \*], it returns spikes [T, B, \*] and its state, the membrane potential
-    ``u`` and the steps left to rest ``r``, each [B, \*].
+    ``u`` and the refractory steps left ``r``, each [B, \*].
 
     Raises:
         SettingError: as :class:`~litspike.neurons.LIF`, and if refractory is no multiple of dt.
 
     Source: Gerstner, Kistler, Naud and Paninski 2014, "Neuronal Dynamics", section 1.3.
+
+    Example:
+        >>> import torch
+        >>> from litspike import RefractoryLIF
+        >>> spikes, state = RefractoryLIF(refractory=2)(torch.full((6, 1, 1), 1.5))
+        >>> spikes.flatten().tolist()
+        [1.0, 0.0, 0.0, 1.0, 0.0, 0.0]
     """
 
     rest = {"u": 0.0, "r": 0.0}
 
     refractory: float = param(
-        1.0, "[0, inf)", "time after a spike without input and spikes, in the unit of dt: a multiple of dt", False
+        default=1.0,
+        inside="[0, inf)",
+        doc="time after a spike without input and spikes, in the unit of dt: a multiple of dt",
+        learnable=False,
     )
 
     def check(self) -> None:
-        """Refuse a time that is no number of steps, or more of them than single precision counts."""
         super().check()
         steps = self.refractory / self.dt
         if abs(steps - round(steps)) > 1e-6 * max(1.0, steps):
@@ -45,11 +54,9 @@ class RefractoryLIF(LIF):
             raise SettingError("refractory", self.refractory, f"is more than {_MOST} steps")
 
     def constants(self) -> tuple[Tensor | float, ...]:
-        """Those of the LIF, and the steps to rest after a spike."""
         return *super().constants(), torch.as_tensor(self.refractory / self.dt).round()
 
     def step(self, x: Tensor, u: Tensor, r: Tensor, *constants: Tensor) -> tuple[Tensor, ...]:
-        """A step of the LIF where nothing is left to rest, else one step less to rest."""
         *lif, pause = constants
         s, after = super().step(x, u, *lif)
         awake = r <= 0

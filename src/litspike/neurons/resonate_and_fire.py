@@ -32,26 +32,35 @@ class ResonateAndFire(Leaky, Firing):
             shorter than two steps.
 
     Source: Izhikevich 2001, "Resonate-and-fire neurons".
+
+    Example:
+        >>> import torch
+        >>> from litspike import ResonateAndFire
+        >>> neuron = ResonateAndFire(frequency=0.25, decay=0.9)  # a cycle of four steps
+        >>> every_fourth = (torch.arange(12) % 4 == 0).float().view(-1, 1, 1) * 0.6
+        >>> neuron(every_fourth)[0].flatten().nonzero().flatten().tolist()
+        [9]
     """
 
     rest = {"u": 0.0, "i": 0.0}
 
-    frequency: float = param(0.1, "(0, inf)", "frequency of the oscillation, in cycles per unit of dt")
-    threshold: float = param(1.0, "(0, inf)", "membrane potential at which the neuron fires, in units of the input")
-    reset_value: float = param(0.0, "(-inf, inf)", "membrane potential after a spike")
+    frequency: float = param(
+        default=0.1, inside="(0, inf)", doc="frequency of the oscillation, in cycles per unit of dt"
+    )
+    threshold: float = param(
+        default=1.0, inside="(0, inf)", doc="membrane potential at which the neuron fires, in units of the input"
+    )
+    reset_value: float = param(default=0.0, inside="(-inf, inf)", doc="membrane potential after a spike")
 
     def check(self) -> None:
-        """Settle between decay and tau, and refuse a frequency that the steps can't show."""
         super().check()
         if self.frequency * self.dt > 0.5:
             raise SettingError("frequency", self.frequency, f"is above 0.5 / dt = {0.5 / self.dt:g}")
 
     def interval(self, name: str) -> str:
-        """A learned frequency stays one that the steps can show."""
         return f"(0, {0.5 / self.dt!r})" if name == "frequency" else super().interval(name)
 
     def constants(self) -> tuple[Tensor | float, ...]:
-        """One step's damped rotation, the threshold and the reset's value."""
         cos, sin = _turn(2 * math.pi * self.dt * self.frequency)
         decay = self.membrane_decay()
         return decay * cos, decay * sin, self.threshold, self.reset_value
@@ -59,7 +68,6 @@ class ResonateAndFire(Leaky, Firing):
     def step(
         self, x: Tensor, u: Tensor, i: Tensor, along: Tensor, across: Tensor, threshold: Tensor, reset_value: Tensor
     ) -> tuple[Tensor, ...]:
-        """Turn and damp, take up the input, fire and reset."""
         turned = i * along - u * across + x
         u = i * across + u * along
         s = self.spike(u - threshold)

@@ -28,33 +28,37 @@ class SynapticLIF(Leaky, ThresholdFiring):
             reset_value doesn't go with reset.
 
     Source: Neftci, Mostafa and Zenke 2019, "Surrogate gradient learning in spiking neural networks", equations 3–5.
+
+    Example:
+        >>> import torch
+        >>> from litspike import SynapticLIF
+        >>> spikes, state = SynapticLIF(decay=0.5, synapse_decay=0.5)(torch.full((5, 1, 1), 0.5))
+        >>> spikes.flatten().tolist(), state.i.item()
+        ([0.0, 1.0, 0.0, 1.0, 0.0], 0.96875)
     """
 
     rest = {"u": 0.0, "i": 0.0}
 
     synapse_decay: float | None = param(
-        None,
-        "[0, 1]",
-        "share of the synaptic current that remains after a step; 0.8 where neither it nor synapse_tau is set",
+        default=None,
+        inside="[0, 1]",
+        doc="share of the synaptic current that remains after a step; 0.8 where neither it nor synapse_tau is set",
     )
     synapse_tau: float | None = param(
-        None, "(0, inf)", "time constant of the synaptic current, an alternative to synapse_decay"
+        default=None, inside="(0, inf)", doc="time constant of the synaptic current, an alternative to synapse_decay"
     )
 
     def check(self) -> None:
-        """Settle between the decays and the time constants."""
         super().check()
         settle_decay(self, 0.8, "synapse_decay", "synapse_tau")
 
     def constants(self) -> tuple[Tensor | float, ...]:
-        """The decays of one step, the threshold and the reset's value."""
         synapse = decay_of(self.synapse_decay, self.synapse_tau, self.dt)
         return self.membrane_decay(), synapse, self.threshold, self.reset_constant()
 
     def step(
         self, x: Tensor, u: Tensor, i: Tensor, decay: Tensor, synapse: Tensor, threshold: Tensor, reset_value: Tensor
     ) -> tuple[Tensor, ...]:
-        """Take the input into the synapse and the current into the membrane, fire and reset."""
         i = i * synapse + x
         u = u * decay + i
         s = self.fire(u, threshold)

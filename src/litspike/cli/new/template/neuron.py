@@ -14,9 +14,9 @@ class MyNeuron(Neuron):
 
     rest = {"u": 0.0}
 
-    slow: float = param(0.95, "(0, 1)", "share of the potential that remains after a step near rest")
-    fast: float = param(0.8, "(0, 1)", "the same above half the threshold")
-    threshold: float = param(1.0, "(0, inf)", "membrane potential at which the neuron fires")
+    slow: float = param(default=0.95, inside="(0, 1)", doc="share of the potential that remains after a step near rest")
+    fast: float = param(default=0.8, inside="(0, 1)", doc="the same above half the threshold")
+    threshold: float = param(default=1.0, inside="(0, inf)", doc="membrane potential at which the neuron fires")
 
     def constants(self) -> tuple[Tensor | float, ...]:
         """What can be computed before the first step."""
