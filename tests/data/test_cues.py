@@ -7,7 +7,7 @@ import torch
 
 from litspike import SettingError
 from litspike.data import DelayedXOR, StoreRecall
-from litspike.data.cues import population
+from litspike.data.drawn import population
 from litspike.seeding import generator
 
 

@@ -30,3 +30,9 @@ def test_the_generator_alone_says_which():
     labels = torch.arange(100) % 3
     assert torch.equal(carve(labels, 0.3, generator(1))[1], carve(labels, 0.3, generator(1))[1])
     assert not torch.equal(carve(labels, 0.3, generator(1))[1], carve(labels, 0.3, generator(2))[1])
+
+
+def test_each_class_gives_the_least_that_is_asked_for_and_never_its_last():
+    labels = torch.tensor([0] * 4 + [1] * 3 + [2])
+    _, held = carve(labels, 0.01, generator(0), least=1)
+    assert labels[held].tolist() == [0, 1]

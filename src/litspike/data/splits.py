@@ -6,16 +6,18 @@ import torch
 from torch import Tensor
 
 
-def carve(labels: Tensor, fraction: float, randomness: torch.Generator) -> tuple[Tensor, Tensor]:
+def carve(labels: Tensor, fraction: float, randomness: torch.Generator, least: int = 0) -> tuple[Tensor, Tensor]:
     """Choose which samples stay and which are held out, at random within each class.
 
-    ``round(fraction · N)`` samples are held out. Each class gives its share, rounded down; those whose share lost most
-    in the rounding give one more, until the number is reached. A class never gives its last sample.
+    ``round(fraction · N)`` samples are held out, or more where ``least`` asks for them. Each class gives its share,
+    rounded down; those whose share lost most in the rounding give one more, until the number is reached. A class
+    never gives its last sample.
 
     Args:
         labels: class numbers [N]; all 0 where there are no classes.
         fraction: share that is held out, inside (0, 1).
         randomness: which samples.
+        least: samples that each class gives however small its share.
 
     Returns:
         Indices of those that stay and of those held out, both ascending, int64.
@@ -23,7 +25,7 @@ def carve(labels: Tensor, fraction: float, randomness: torch.Generator) -> tuple
     shuffled = torch.randperm(len(labels), generator=randomness)
     classes = [shuffled[labels[shuffled] == label] for label in torch.unique(labels)]
     shares = [fraction * len(members) for members in classes]
-    counts = [min(int(share), len(members) - 1) for share, members in zip(shares, classes, strict=True)]
+    counts = [min(max(int(share), least), len(members) - 1) for share, members in zip(shares, classes, strict=True)]
     missing = round(fraction * len(labels)) - sum(counts)
     for index in sorted(range(len(classes)), key=lambda index: counts[index] - shares[index]):
         if missing > 0 and counts[index] < len(classes[index]) - 1:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from litspike.data.cues import population
-from litspike.data.drawn import DrawnDataModule
+from litspike.data.drawn import DrawnDataModule, population
 from litspike.settings import SettingError, number, whole
 
 CHANNELS = ("zero", "one", "store", "recall")

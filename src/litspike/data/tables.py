@@ -1,4 +1,7 @@
-"""Tables with a named column for each feature: ``.csv`` files, and ``.parquet`` files through pandas."""
+"""Tables with a named column for each feature: ``.csv`` files, and ``.parquet`` files through pandas.
+
+A ``.csv`` file is read by Python's own reader: pandas isn't needed for it, and doesn't say in which line a row is.
+"""
 
 from __future__ import annotations
 

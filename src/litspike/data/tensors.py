@@ -12,9 +12,8 @@ from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import SequentialSampler, TensorDataset
 
-from litspike.data.given import Given
 from litspike.data.labels import Binary, Labels
-from litspike.data.shares import ALL, Share
+from litspike.data.loading import ALL, Given, Share
 from litspike.seeding import generator, seed_in_range
 from litspike.settings import UserError, whole
 

@@ -17,7 +17,7 @@ from torch.utils.data import TensorDataset
 from litspike import UserError
 from litspike.data.events.binning import CELL, Cells
 from litspike.data.events.loader import Loader, Samples, loader
-from litspike.data.shares import Share
+from litspike.data.loading import Share
 from litspike.data.tensors import Batches
 
 SIZE = 23

@@ -1,7 +1,8 @@
 """Binned recordings on disk: one file for each split and each way of binning, whole and unharmed or built anew.
 
-The file: a header of 64 bytes (magic, key, numbers of recordings and of cells, CRC-32 of all that follows), the cells
-of all recordings one after another, and the place where each recording begins.
+It is no ``.npy``, which has no checksum and rows of one length. The file: a header of 64 bytes (magic, key, numbers
+of recordings and of cells, CRC-32 of all that follows), the cells of all recordings one after another, and the place
+where each recording begins.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,16 +30,12 @@ class CIFAR10DVS(EventDataModule):
     Args:
         root: folder that holds the folder CIFAR10DVS, with a folder for each class, or archives of them.
         cache: folder of binned recordings; None: they are read and binned anew each epoch.
-        steps: T.
-        bin: width of a bin in ms; None: T equal bins that span each recording.
         downsample: side of the square of pixels that are summed.
-        clip: larger counts become this, 1 makes spikes of them; None: counts as they are.
         val_fraction: share of the nine tenths that is for validation, in (0, 1).
         split_seed: seed of the draw of the validation part, from 0 to 2³² − 1.
         batch_size: samples in a training batch, of each process.
         eval_batch_size: samples in a batch of validation, test and prediction.
-        workers: processes that make batches ahead; the batches are the same for each number.
-        seed: seed of the order of the training batches, from 0 to 2³² − 1.
+        others: those of :class:`EventDataModule`.
 
     Raises:
         SettingError: if a setting is out of its range.
@@ -56,18 +54,16 @@ class CIFAR10DVS(EventDataModule):
         self,
         root: str = "data",
         cache: str | None = "data/cache",
-        steps: int = 10,
-        bin: float | None = None,
         downsample: int = 2,
-        clip: int | None = None,
         val_fraction: float = 0.1,
         split_seed: int = 0,
         batch_size: int = 16,
         eval_batch_size: int = 64,
-        workers: int = 0,
-        seed: int = 0,
+        **others: Any,
     ) -> None:
-        super().__init__(root, cache, steps, bin, downsample, clip, batch_size, eval_batch_size, workers, seed)
+        super().__init__(
+            root, cache, downsample=downsample, batch_size=batch_size, eval_batch_size=eval_batch_size, **others
+        )
         self.val_fraction = number("val_fraction", val_fraction, "(0, 1)")
         self.split_seed = seed_in_range("split_seed", split_seed)
 

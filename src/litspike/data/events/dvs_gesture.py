@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from litspike.data.events.binning import Sensor
-from litspike.data.events.module import EventDataModule, held_out
+from litspike.data.events.module import EventDataModule, of_people
 from litspike.data.events.recordings import Recordings, provide
 from litspike.settings import UserError, whole
 
@@ -28,14 +29,11 @@ class DVSGesture(EventDataModule):
         root: folder that holds the folder DVSGesture, with ibmGestureTrain/ and ibmGestureTest/ or their archives.
         cache: folder of binned recordings; None: they are read and binned anew each epoch.
         steps: T.
-        bin: width of a bin in ms; None: T equal bins that span each recording.
         downsample: side of the square of pixels that are summed.
-        clip: larger counts become this, 1 makes spikes of them; None: counts as they are.
         val_users: the people, of 1–23, who are for validation.
         batch_size: samples in a training batch, of each process.
         eval_batch_size: samples in a batch of validation, test and prediction.
-        workers: processes that make batches ahead; the batches are the same for each number.
-        seed: seed of the order of the training batches, from 0 to 2³² − 1.
+        others: those of :class:`EventDataModule`.
 
     Raises:
         SettingError: if a setting is out of its range, or when the data are needed, if ``val_users`` names nobody,
@@ -54,16 +52,14 @@ class DVSGesture(EventDataModule):
         root: str = "data",
         cache: str | None = "data/cache",
         steps: int = 20,
-        bin: float | None = None,
         downsample: int = 4,
-        clip: int | None = None,
         val_users: Sequence[int] = (21, 22, 23),
         batch_size: int = 16,
         eval_batch_size: int = 64,
-        workers: int = 0,
-        seed: int = 0,
+        **others: Any,
     ) -> None:
-        super().__init__(root, cache, steps, bin, downsample, clip, batch_size, eval_batch_size, workers, seed)
+        sizes: dict[str, Any] = {"batch_size": batch_size, "eval_batch_size": eval_batch_size}
+        super().__init__(root, cache, steps=steps, downsample=downsample, **sizes, **others)
         self.val_users = tuple(whole("val_users", user, 0) for user in val_users)
 
     def recordings(self, split: str) -> tuple[Recordings, NDArray[np.int64]]:
@@ -75,16 +71,9 @@ class DVSGesture(EventDataModule):
         recordings = Recordings("DVSGesture", self.root, {"train": split == "train"}, files, starts_at_first_event=True)
         return recordings, recordings.each(recordings.tonic.targets)
 
-    def split_of(self, part: str) -> str:
-        """The test split for testing, the training split else."""
-        return "test" if part == "test" else "train"
-
-    def chosen(self, part: str, recordings: Recordings, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """All of the test split; of the training split the people who are, or aren't, for validation."""
-        if part == "test":
-            return np.ones(len(labels), bool)
-        val = held_out("val_users", recordings.each(recordings.tonic.users), self.val_users)
-        return val if part == "val" else ~val
+    def held_out(self, recordings: Recordings, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """All recordings of some people."""
+        return of_people("val_users", recordings.each(recordings.tonic.users), self.val_users)
 
 
 def _missing(folder: Path) -> str:

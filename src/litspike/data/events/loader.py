@@ -12,8 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from litspike.data.events.cache import Binned
-from litspike.data.given import Given
-from litspike.data.shares import ALL, Share
+from litspike.data.loading import ALL, Given, Share
 from litspike.seeding import generator
 from litspike.settings import UserError
 

@@ -18,7 +18,8 @@ from litspike.data.events.binning import Binning, Cells, Sensor
 from litspike.data.events.cache import FORMAT, Binned, cached
 from litspike.data.events.loader import Loader, Samples, loader
 from litspike.data.events.recordings import Recordings, version
-from litspike.data.shares import Share
+from litspike.data.loading import Share
+from litspike.data.splits import carve
 from litspike.seeding import generator, seed_in_range
 from litspike.settings import LitspikeWarning, SettingError, UserError, whole
 
@@ -26,7 +27,7 @@ _SPLIT = 102  # purpose of the draw that carves a part out of a split
 
 
 class EventDataModule(LightningDataModule):
-    """Base of data modules of event data. A subclass says what its splits and its parts are.
+    """Base of data modules of event data. A subclass says what its splits are, and what of them is for validation.
 
     Batches are (x, y): x float32 [B, T, *], the number of events in each bin and pixel; y int64 [B], the class from 0.
     Binned recordings are kept on disk, in one file for each split and each way of binning.
@@ -56,16 +57,16 @@ class EventDataModule(LightningDataModule):
 
     def __init__(
         self,
-        root: str,
-        cache: str | None,
-        steps: int,
-        bin: float | None,
-        downsample: int,
-        clip: int | None,
-        batch_size: int,
-        eval_batch_size: int,
-        workers: int,
-        seed: int,
+        root: str = "data",
+        cache: str | None = "data/cache",
+        steps: int = 10,
+        bin: float | None = None,
+        downsample: int = 1,
+        clip: int | None = None,
+        batch_size: int = 64,
+        eval_batch_size: int = 256,
+        workers: int = 0,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         self.root, self.cache = Path(root).expanduser(), None if cache is None else Path(cache).expanduser()
@@ -87,13 +88,20 @@ class EventDataModule(LightningDataModule):
     def recordings(self, split: str) -> tuple[Recordings, NDArray[np.int64]]:
         """The recordings of a split and the class of each, [N]; raises :class:`UserError` where they are missing."""
 
-    @abstractmethod
-    def split_of(self, part: str) -> str:
-        """The split that holds the part ``train``, ``val`` or ``test``."""
+    def held_out(self, recordings: Recordings, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which recordings of the training split are for validation, [N]; here none."""
+        return np.zeros(len(labels), bool)
 
-    @abstractmethod
+    def split_of(self, part: str) -> str:
+        """The split that holds the part ``train``, ``val`` or ``test``: ``test`` for testing, else ``train``."""
+        return "test" if part == "test" else "train"
+
     def chosen(self, part: str, recordings: Recordings, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which recordings of its split belong to the part, [N]."""
+        """Which recordings of its split belong to the part, [N]: of the training split what is held out, or isn't."""
+        if part == "test":
+            return np.ones(len(labels), bool)
+        held = self.held_out(recordings, labels)
+        return held if part == "val" else ~held
 
     def dataset(self, part: str) -> Samples:
         """The samples of the part ``train``, ``val`` or ``test``, found and binned at its first use.
@@ -185,26 +193,13 @@ class BinnedAnew:
 
 
 def stratified(labels: NDArray[np.int64], fraction: float, seed: int) -> NDArray[np.bool_]:
-    """Mark ``fraction`` of each class, at least one and never all of its recordings, by a seeded draw.
-
-    Args:
-        labels: class of each recording, [N].
-        fraction: between 0 and 1.
-        seed: from 0 to 2³² − 1.
-
-    Returns:
-        Whether each recording is marked, [N].
-    """
+    """Mark a share of each class, at least one and never all of its recordings, by a seeded draw: [N]."""
     marked = np.zeros(len(labels), bool)
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        order = torch.randperm(len(members), generator=generator(seed, _SPLIT, int(label))).numpy()
-        number = min(max(1, round(fraction * len(members))), len(members) - 1)
-        marked[members[order[:number]]] = True
+    marked[carve(torch.from_numpy(labels), fraction, generator(seed, _SPLIT), least=1)[1].numpy()] = True
     return marked
 
 
-def held_out(setting: str, people: NDArray[np.int64], chosen: tuple[int, ...]) -> NDArray[np.bool_]:
+def of_people(setting: str, people: NDArray[np.int64], chosen: tuple[int, ...]) -> NDArray[np.bool_]:
     """Mark all recordings of some people.
 
     Args:

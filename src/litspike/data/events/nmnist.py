@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,14 +28,9 @@ class NMNIST(EventDataModule):
         cache: folder of binned recordings; None: they are read and binned anew each epoch.
         steps: T.
         bin: width of a bin in ms; None: T equal bins that span each recording.
-        downsample: side of the square of pixels that are summed.
-        clip: larger counts become this, 1 makes spikes of them; None: counts as they are.
         val_fraction: share of the training split that is for validation, in (0, 1).
         split_seed: seed of the draw of the validation part, from 0 to 2³² − 1.
-        batch_size: samples in a training batch, of each process.
-        eval_batch_size: samples in a batch of validation, test and prediction.
-        workers: processes that make batches ahead; the batches are the same for each number.
-        seed: seed of the order of the training batches, from 0 to 2³² − 1.
+        others: those of :class:`EventDataModule`.
 
     Raises:
         SettingError: if a setting is out of its range.
@@ -54,16 +50,11 @@ class NMNIST(EventDataModule):
         cache: str | None = "data/cache",
         steps: int = 30,
         bin: float | None = 10.0,
-        downsample: int = 1,
-        clip: int | None = None,
         val_fraction: float = 0.1,
         split_seed: int = 0,
-        batch_size: int = 64,
-        eval_batch_size: int = 256,
-        workers: int = 0,
-        seed: int = 0,
+        **others: Any,
     ) -> None:
-        super().__init__(root, cache, steps, bin, downsample, clip, batch_size, eval_batch_size, workers, seed)
+        super().__init__(root, cache, steps=steps, bin=bin, **others)
         self.val_fraction = number("val_fraction", val_fraction, "(0, 1)")
         self.split_seed = seed_in_range("split_seed", split_seed)
 
@@ -76,16 +67,9 @@ class NMNIST(EventDataModule):
         recordings = Recordings("NMNIST", self.root, {"train": split == "train"}, files)
         return recordings, recordings.each(recordings.tonic.targets)
 
-    def split_of(self, part: str) -> str:
-        """The test split for testing, the training split else."""
-        return "test" if part == "test" else "train"
-
-    def chosen(self, part: str, recordings: Recordings, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """All of the test split; of the training split what is, or isn't, for validation."""
-        if part == "test":
-            return np.ones(len(labels), bool)
-        val = stratified(labels, self.val_fraction, self.split_seed)
-        return val if part == "val" else ~val
+    def held_out(self, recordings: Recordings, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """A share of each class of the training split."""
+        return stratified(labels, self.val_fraction, self.split_seed)
 
 
 def _missing(folder: Path, split: str) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from litspike.data.events.binning import Sensor
-from litspike.data.events.module import EventDataModule, held_out
+from litspike.data.events.module import EventDataModule, of_people
 from litspike.data.events.recordings import Recordings, provide, reading
 from litspike.settings import UserError, whole
 
@@ -31,12 +32,8 @@ class SHD(EventDataModule):
         steps: T.
         bin: width of a bin in ms; None: T equal bins from 0 to each recording's last spike.
         downsample: number of neighbouring units that are summed.
-        clip: larger counts become this, 1 makes spikes of them; None: counts as they are.
         val_speakers: the speakers, of 0–3 and 6–11, who are for validation.
-        batch_size: samples in a training batch, of each process.
-        eval_batch_size: samples in a batch of validation, test and prediction.
-        workers: processes that make batches ahead; the batches are the same for each number.
-        seed: seed of the order of the training batches, from 0 to 2³² − 1.
+        others: those of :class:`EventDataModule`.
 
     Raises:
         SettingError: if a setting is out of its range, or when the data are needed, if ``val_speakers`` names nobody,
@@ -58,30 +55,19 @@ class SHD(EventDataModule):
         steps: int = 100,
         bin: float | None = 14.0,
         downsample: int = 5,
-        clip: int | None = None,
         val_speakers: Sequence[int] = (10, 11),
-        batch_size: int = 64,
-        eval_batch_size: int = 256,
-        workers: int = 0,
-        seed: int = 0,
+        **others: Any,
     ) -> None:
-        super().__init__(root, cache, steps, bin, downsample, clip, batch_size, eval_batch_size, workers, seed)
+        super().__init__(root, cache, steps=steps, bin=bin, downsample=downsample, **others)
         self.val_speakers = tuple(whole("val_speakers", speaker, 0) for speaker in val_speakers)
 
     def recordings(self, split: str) -> tuple[Recordings, NDArray[np.int64]]:
         """The recordings of the split ``train`` or ``test`` and the class of each, [N]."""
         return spoken(self.root, "SHD", split, {"train": split == "train"})
 
-    def split_of(self, part: str) -> str:
-        """The test split for testing, the training split else."""
-        return "test" if part == "test" else "train"
-
-    def chosen(self, part: str, recordings: Recordings, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """All of the test split; of the training split the speakers who are, or aren't, for validation."""
-        if part == "test":
-            return np.ones(len(labels), bool)
-        val = held_out("val_speakers", recordings.each(recordings.tonic.speaker), self.val_speakers)
-        return val if part == "val" else ~val
+    def held_out(self, recordings: Recordings, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """All recordings of some speakers."""
+        return of_people("val_speakers", recordings.each(recordings.tonic.speaker), self.val_speakers)
 
 
 def spoken(root: Path, kind: str, split: str, arguments: dict[str, object]) -> tuple[Recordings, NDArray[np.int64]]:

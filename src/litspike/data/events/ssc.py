@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,11 +25,7 @@ class SSC(EventDataModule):
         steps: T.
         bin: width of a bin in ms; None: T equal bins from 0 to each recording's last spike.
         downsample: number of neighbouring units that are summed.
-        clip: larger counts become this, 1 makes spikes of them; None: counts as they are.
-        batch_size: samples in a training batch, of each process.
-        eval_batch_size: samples in a batch of validation, test and prediction.
-        workers: processes that make batches ahead; the batches are the same for each number.
-        seed: seed of the order of the training batches, from 0 to 2³² − 1.
+        others: those of :class:`EventDataModule`.
 
     Raises:
         SettingError: if a setting is out of its range.
@@ -48,13 +46,9 @@ class SSC(EventDataModule):
         steps: int = 100,
         bin: float | None = 10.0,
         downsample: int = 5,
-        clip: int | None = None,
-        batch_size: int = 64,
-        eval_batch_size: int = 256,
-        workers: int = 0,
-        seed: int = 0,
+        **others: Any,
     ) -> None:
-        super().__init__(root, cache, steps, bin, downsample, clip, batch_size, eval_batch_size, workers, seed)
+        super().__init__(root, cache, steps=steps, bin=bin, downsample=downsample, **others)
 
     def recordings(self, split: str) -> tuple[Recordings, NDArray[np.int64]]:
         """The recordings of the split ``train``, ``valid`` or ``test`` and the class of each, [N]."""

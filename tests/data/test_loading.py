@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils.data import TensorDataset
 
-from litspike.data.shares import Share
+from litspike.data.loading import Share
 from litspike.data.tensors import Batches
 from litspike.settings import UserError
 
