@@ -21,6 +21,7 @@ from litspike.coding import (
     TimeFirst,
 )
 from litspike.engine import exp
+from litspike.engine.ir.nest import Kind
 from litspike.engine.ir.trace import Program
 from litspike.export.artefact import Refused, Subject, forward_of
 from litspike.export.c.lower import FORMAT, neurons_of, traced
@@ -128,7 +129,7 @@ def _fields(module: Population, scale: float) -> Fields:
     def step(x: Tensor, centre: Tensor) -> tuple[Tensor]:
         return (_response(x, centre, scale),)
 
-    return Fields(traced("model.encoder", step, 0, "tl"), centres)
+    return Fields(traced("model.encoder", step, 0, [Kind.PER_NEURON]), centres)
 
 
 def _response(x: Tensor, centre: Tensor, narrowness: float) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from litspike.engine import Untraceable
+from litspike.engine.ir.nest import Kind, Leaf
 from litspike.engine.ir.surroundings import Surroundings
 from litspike.engine.ir.trace import Program, trace
 from litspike.export.artefact import Refused, Subject, forward_of
@@ -60,11 +61,11 @@ def operations_of(graph: Graph, subject: Subject) -> tuple[list[Operation], int]
     return folded(found, alias[graph.output]), alias[graph.output]
 
 
-def traced(place: str, step: Callable[..., Any], states: int, letters: str) -> Program:
+def traced(place: str, step: Callable[..., Any], states: int, kinds: Sequence[Kind]) -> Program:
     """The operations of a step; raises :class:`Refused` where they are none that a fused engine knows."""
     try:
         with Surroundings(step):
-            return trace(step, states, letters, torch.float32)
+            return trace(step, states, [Leaf(Kind.PER_STEP), *map(Leaf, kinds)], torch.float32)
     except Untraceable as problem:
         raise Refused(FORMAT, place, f"its step can't be traced: {problem}") from problem
 
@@ -77,8 +78,8 @@ def neurons_of(layer: Neuron, shape: Sequence[int], place: str) -> dict[str, Any
     rest, constants = (
         tuple(_placed(value, shape) for value in layer.values(name)) for name in ("at_rest", "constants")
     )
-    letters = "t" + "".join("l" if isinstance(value, Tensor) else "n" for value in (*rest, *constants))
-    program = traced(place, step, len(rest), letters)
+    kinds = [Kind.PER_NEURON if isinstance(value, Tensor) else Kind.NUMBER for value in (*rest, *constants)]
+    program = traced(place, step, len(rest), kinds)
     return {"program": program, "states": tuple(layer.rest), "rest": rest, "constants": constants, "layer": layer}
 
 
@@ -124,7 +125,7 @@ def _elementwise(node: Node, shape: torch.Size, about: dict[str, Any]) -> Operat
     layer, kind = node.layer, type(node.layer).__name__
     assert layer is not None
     try:
-        program = trace(lambda x: (layer(x),), 0, "t", torch.float32)
+        program = trace(lambda x: (layer(x),), 0, [Leaf(Kind.PER_STEP)], torch.float32)
     except Exception as problem:  # whatever a layer says of what it can't take
         raise Refused(FORMAT, node.place, f"there is no C for a {kind}") from problem
     return Neurons(**about, program=program, states=(), rest=(), constants=(), function=layer)
