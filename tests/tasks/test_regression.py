@@ -106,3 +106,13 @@ def test_targets_at_every_step_are_trained_tested_and_predicted_from_a_configura
 def test_a_sequence_with_targets_of_another_length_is_refused():
     with pytest.raises(UserError, match=r"gives \[5, 1\] values a sample; the targets are \[6, 1\]$"):
         task().loss.check(task()(torch.rand(2, 5, 1)).shape, torch.zeros(2, 6, 1))
+
+
+def test_what_an_epoch_has_measured_travels_in_a_checkpoint_made_inside_it():
+    checkpoint = {"state_dict": {}, "epoch": 0, "global_step": 3}
+    one, other = task(), task()
+    one.train_figures.add(torch.tensor(2.0), torch.ones(4, 1), torch.zeros(4, 1))
+    one.on_save_checkpoint(checkpoint)
+    other.on_load_checkpoint(checkpoint)
+    assert other.train_figures.close()[0] == one.train_figures.close()[0]
+    assert "targets._extra_state" in checkpoint["state_dict"]

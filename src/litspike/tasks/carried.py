@@ -53,6 +53,7 @@ class CarriedClassification(Classification):
 
     def on_validation_epoch_start(self) -> None:
         """Put the state of training aside."""
+        super().on_validation_epoch_start()
         self._training_state = self.carried
 
     def on_validation_epoch_end(self) -> None:
