@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Iterator
 from typing import Any
+
+MOST_OF_A_VALUE = 500
+"""The most characters of a wrong value that an error shows."""
 
 
 class UserError(Exception):
@@ -38,7 +42,10 @@ class SettingError(UserError, ValueError):
         self.setting, self.value, self.problem = setting, value, problem
 
     def __str__(self) -> str:
-        return f"{self.setting}: {self.value!r} {self.problem}"
+        said = repr(self.value)
+        if "\n" in said or len(said) > MOST_OF_A_VALUE:
+            said = f"a value of type {type(self.value).__name__}"
+        return f"{self.setting}: {said} {self.problem}"
 
 
 def number(setting: str, value: Any, interval: str) -> float:
@@ -52,11 +59,12 @@ def number(setting: str, value: Any, interval: str) -> float:
     Raises:
         SettingError: if it is no number, not finite or outside the interval.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise SettingError(setting, value, "is not a number")
-    if not inside(value, interval):
+    checked = float(value)
+    if not inside(checked, interval):
         raise SettingError(setting, value, f"is outside {interval}")
-    return float(value)
+    return checked
 
 
 def inside(value: float, interval: str) -> bool:
@@ -79,13 +87,14 @@ def whole(setting: str, value: Any, least: int = 1, most: int = 2**31 - 1) -> in
     Raises:
         SettingError: if it is not.
     """
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise SettingError(setting, value, "is not a whole number")
-    if value < least:
+    checked = int(value)
+    if checked < least:
         raise SettingError(setting, value, f"is less than {least}")
-    if value > most:
+    if checked > most:
         raise SettingError(setting, value, f"is above {most}")
-    return value
+    return checked
 
 
 def setting_name(key: str) -> str:

@@ -235,7 +235,7 @@ def test_every_learnable_parameter_of_every_model_takes_effect(model):
     [
         ({"surrogate": "ArcTan"}, "surrogate: 'ArcTan' is no Surrogate"),
         ({"surrogate": None}, "surrogate: None is no Surrogate"),
-        ({"surrogate": ArcTan}, "surrogate: <class 'litspike.surrogates.ArcTan'> is no Surrogate"),
+        ({"surrogate": ArcTan}, "surrogate: 'ArcTan' is a class, not an object: write ArcTan(...)"),
         ({"detach_reset": 1}, "detach_reset: 1 is none of True, False"),
         ({"detach_reset": "yes"}, "detach_reset: 'yes' is none of True, False"),
     ],

@@ -138,7 +138,7 @@ def test_a_layer_learned_per_neuron_asks_for_its_shape():
         ({"learn": {"decay": "batch"}}, r"^learn.decay: 'batch' is none of layer, neuron$"),
         ({"learn": {"tau": "layer"}}, r"^learn.tau: 'layer' needs a value of tau to start from$"),
         ({"learn": {"decay": "layer"}, "tau": 5.0}, r"^learn.decay: 'layer' needs a value of decay to start from$"),
-        ({"learn": ["decay"]}, r"^learn: \['decay'\] is no mapping from a parameter to layer or neuron$"),
+        ({"learn": ["decay"]}, r"^learn: \['decay'\] is no mapping from str to layer or neuron$"),
         ({"learn": {"decay": "layer"}, "decay": 1.0}, r"^decay: 1.0 can't be learned from there: .* inside \(0, 1\)$"),
         ({"learn": {"decay": "neuron"}, "decay": 0.0}, r"^decay: 0.0 can't be learned from there"),
     ],

@@ -111,8 +111,8 @@ def test_a_sequence_with_targets_of_another_length_is_refused():
 def test_what_an_epoch_has_measured_travels_in_a_checkpoint_made_inside_it():
     checkpoint = {"state_dict": {}, "epoch": 0, "global_step": 3}
     one, other = task(), task()
-    one.train_figures.add(torch.tensor(2.0), torch.ones(4, 1), torch.zeros(4, 1))
+    one.train_metrics.add(torch.tensor(2.0), torch.ones(4, 1), torch.zeros(4, 1))
     one.on_save_checkpoint(checkpoint)
     other.on_load_checkpoint(checkpoint)
-    assert other.train_figures.close()[0] == one.train_figures.close()[0]
+    assert other.train_metrics.close()[0] == one.train_metrics.close()[0]
     assert "targets._extra_state" in checkpoint["state_dict"]

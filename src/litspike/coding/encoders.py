@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from litspike.arguments import check_tensor
 from litspike.settings import whole
 
 
@@ -25,6 +26,7 @@ class ConstantCurrent(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, *] → [T, B, *]."""
+        check_tensor(self, "the input", x)
         return x.unsqueeze(0).expand(self.steps, *x.shape)
 
     def extra_repr(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from litspike.arguments import typed
 from litspike.coding.ranges import check_range
 from litspike.settings import SettingError, number, whole
 
@@ -37,6 +38,7 @@ class Population(nn.Module):
     Source: Bohte, Kok and La Poutré 2002, "Error-backpropagation in temporally encoded networks of spiking neurons".
     """
 
+    @typed
     def __init__(
         self, encoder: nn.Module, fields: int = 8, low: float = 0.0, high: float = 1.0, gamma: float = 1.5
     ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from litspike.arguments import check_floats, check_tensor
 from litspike.settings import UserError, inside
 
 
@@ -21,9 +22,8 @@ def check_range(name: str, x: Tensor, interval: str) -> None:
     Raises:
         UserError: if a value is outside the interval, NaN or infinite, or if the input's dtype is not floating-point.
     """
-    if not x.is_floating_point():
-        raise UserError(f"{name}: the input is {x.dtype}, not floating-point numbers".replace("torch.", ""))
-    if x.numel() == 0 or torch.compiler.is_compiling():
+    check_floats(name, "the input", x)
+    if x.numel() == 0 or x.is_meta or torch.compiler.is_compiling():
         return
     for value in torch.stack(x.detach().aminmax()).tolist():
         if not inside(value, interval):
@@ -32,5 +32,6 @@ def check_range(name: str, x: Tensor, interval: str) -> None:
 
 def check_sequence(name: str, x: Tensor) -> None:
     """Refuse an input that is no sequence [B, T, *] with T ≥ 1. Raises :class:`UserError`."""
+    check_tensor(name, "the input", x)
     if x.dim() < 2 or x.shape[1] < 1:
         raise UserError(f"{name} takes sequences [B, T, *] with T ≥ 1, not {list(x.shape)}")

@@ -7,9 +7,10 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from litspike.arguments import InputError, check_floats, check_tensor, typed
 from litspike.coding.ranges import check_range
 from litspike.neurons import LeakyIntegrator, NeuronLayer
-from litspike.settings import SettingError, number
+from litspike.settings import SettingError, number, whole
 
 
 class MeanOverTime(nn.Module):
@@ -17,6 +18,7 @@ class MeanOverTime(nn.Module):
 
     def forward(self, outputs: Tensor) -> Tensor:
         """[T, B, *] → [B, *]."""
+        check_floats(self, "the output", outputs)
         return outputs.mean(0)
 
 
@@ -44,6 +46,7 @@ class LeakyIntegratorReadout(nn.Module):
     section 1.3, for the integrator.
     """
 
+    @typed
     def __init__(
         self,
         read: Literal["mean", "max", "last"] = "mean",
@@ -51,8 +54,6 @@ class LeakyIntegratorReadout(nn.Module):
         outputs: int | None = None,
     ) -> None:
         super().__init__()
-        if read not in ("mean", "max", "last"):
-            raise SettingError("read", read, "is none of mean, max, last")
         self.read = read
         if integrator is None:
             integrator = LeakyIntegrator()
@@ -91,6 +92,7 @@ class EveryStep(nn.Module):
     Source: Gerstner, Kistler, Naud and Paninski 2014, "Neuronal Dynamics", section 1.3, for the integrator.
     """
 
+    @typed
     def __init__(self, integrator: LeakyIntegrator | None = None, outputs: int | None = None) -> None:
         super().__init__()
         if integrator is None and outputs is not None:
@@ -99,6 +101,9 @@ class EveryStep(nn.Module):
 
     def forward(self, outputs: Tensor) -> Tensor:
         """[T, B, *] → [B, T, *]."""
+        check_tensor(self, "the output", outputs)
+        if outputs.dim() < 2:
+            raise InputError(f"EveryStep takes [T, B, *], not {list(outputs.shape)}")
         values: Tensor = outputs if self.integrator is None else self.integrator(outputs)[0]
         return values.transpose(0, 1)
 
@@ -106,7 +111,7 @@ class EveryStep(nn.Module):
 def _own(integrator: LeakyIntegrator, outputs: int | None) -> LeakyIntegrator:
     """A readout's copy of an integrator, refused where it learns a value for each output without knowing how many."""
     if outputs is not None:
-        return integrator.shaped(outputs)
+        return integrator.shaped(whole("outputs", outputs))
     parameters = dict(integrator.named_parameters())
     for name in integrator.learn or {}:
         if f"free_{name}" not in parameters:
@@ -141,6 +146,7 @@ class FirstSpike(nn.Module):
     Singer and Willett 1993, "It's about time".
     """
 
+    @typed
     def __init__(self, neuron: NeuronLayer | None = None, tau: float = 1.0) -> None:
         super().__init__()
         self.neuron = copy.deepcopy(neuron)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from litspike.arguments import typed
 from litspike.data.file_part import FilePart, check_classes, check_whole
 from litspike.data.labels import Values, of_classes
 from litspike.data.npz import read_npz
@@ -66,6 +67,7 @@ class Arrays(TensorDataModule):
             classes, or leave a part empty.
     """
 
+    @typed
     def __init__(
         self,
         path: str,
@@ -96,8 +98,6 @@ class Arrays(TensorDataModule):
                 raise SettingError(
                     f"{part}_path", str(own), f"is the file of {other} too: a part needs samples of its own"
                 )
-        if task not in ("classification", "regression"):
-            raise SettingError("task", task, "is none of classification, regression")
         self.task = task
         self.label = [label] if isinstance(label, str) else list(label)
         if not self.label or (task == "classification" and len(self.label) > 1):

@@ -7,13 +7,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from litspike.arguments import typed
 from litspike.data.distortion import Distortion
 from litspike.data.extras import library
 from litspike.data.labels import Classes
 from litspike.data.splits import carve
 from litspike.data.tensors import TensorDataModule
 from litspike.seeding import generator
-from litspike.settings import SettingError, number
+from litspike.settings import number
 
 _TEST_FRACTION = 0.2
 _TEST, _VALIDATION = 0, 1  # purposes of the draws that carve
@@ -49,6 +50,7 @@ class Digits(TensorDataModule):
 
     labels = Classes(10)
 
+    @typed
     def __init__(
         self,
         layout: Literal["image", "flat", "sequence"] = "image",
@@ -59,8 +61,6 @@ class Digits(TensorDataModule):
         distortion: Distortion | None = None,
     ) -> None:
         super().__init__(batch_size, eval_batch_size, seed)
-        if layout not in _SHAPES:
-            raise SettingError("layout", layout, f"is none of {', '.join(_SHAPES)}")
         self.layout = layout
         self.val_fraction = number("val_fraction", val_fraction, "(0, 1)")
         self.distortion = distortion

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from litspike.arguments import typed
 from litspike.data.drawn import DrawnDataModule
 from litspike.data.labels import Values
 from litspike.settings import SettingError, number, whole
@@ -55,6 +56,7 @@ class MackeyGlass(DrawnDataModule):
 
     labels = Values()
 
+    @typed
     def __init__(
         self,
         steps: int = 100,
@@ -74,8 +76,6 @@ class MackeyGlass(DrawnDataModule):
         super().__init__(train_samples, val_samples, test_samples, batch_size, eval_batch_size, seed)
         self.steps = whole("steps", steps)
         self.horizon = whole("horizon", horizon)
-        if target not in ("last", "each"):
-            raise SettingError("target", target, "is none of last, each")
         self.target = target
         self.tau = number("tau", tau, "(0, inf)")
         if not math.isclose(tau * _PER_UNIT, round(tau * _PER_UNIT)):

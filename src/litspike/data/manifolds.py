@@ -9,10 +9,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from litspike.arguments import typed
 from litspike.data.drawn import DrawnDataModule
 from litspike.data.labels import of_classes
 from litspike.seeding import generator
-from litspike.settings import SettingError, number, whole
+from litspike.settings import number, whole
 
 _SHAPE = 10  # purpose of the draws that shape the manifolds, apart from those of any part's samples
 _GRID = 1000  # points at which a one-dimensional function is evaluated to find its range
@@ -94,6 +95,7 @@ class Manifolds(DrawnDataModule):
     Source: F. Zenke and T. P. Vogels 2021, as :class:`Manifold`.
     """
 
+    @typed
     def __init__(
         self,
         classes: int = 10,
@@ -115,8 +117,6 @@ class Manifolds(DrawnDataModule):
         self.dimension = whole("dimension", dimension)
         self.units = whole("units", units)
         self.alpha = number("alpha", alpha, "(0, inf)")
-        if layout not in ("spikes", "analog"):
-            raise SettingError("layout", layout, "is none of spikes, analog")
         self.layout = layout
         self.steps = whole("steps", steps)
 

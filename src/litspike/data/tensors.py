@@ -12,6 +12,7 @@ from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import SequentialSampler, TensorDataset
 
+from litspike.arguments import described
 from litspike.data.labels import Binary, Labels
 from litspike.data.loading import ALL, Given, Share
 from litspike.seeding import generator, seed_in_range
@@ -116,6 +117,9 @@ class TensorDataModule(LightningDataModule):
         self.eval_batch_size = whole("eval_batch_size", eval_batch_size)
         self.seed = seed_in_range("seed", seed)
         self._parts: dict[str, TensorDataset] = {}
+
+    def __str__(self) -> str:
+        return described(self)  # Lightning's own would make all the data, and fails for several loaders
 
     @abstractmethod
     def part(self, name: str) -> tuple[Tensor, Tensor]:

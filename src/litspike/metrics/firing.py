@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from litspike.arguments import check_tensor
 from litspike.metrics.exact import exact
 from litspike.settings import UserError, whole
 
@@ -40,6 +41,7 @@ class Firing(Metric):
 
     def update(self, spikes: Tensor) -> None:
         """Take in the spikes of a batch, [T, B, *]."""
+        check_tensor(self, "the spikes", spikes)
         shape = list(spikes.shape)
         if spikes.dim() < 2 or spikes.shape[2:].numel() != self.neurons:
             raise UserError(f"Firing takes spikes [T, B, *] of {self.neurons} neurons, not {shape}")

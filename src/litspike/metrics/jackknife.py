@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
+from litspike.arguments import typed
 from litspike.metrics.exact import exact
 from litspike.metrics.mean import interval_of
 from litspike.settings import whole
@@ -47,6 +48,7 @@ class Jackknife(nn.Module):
         7.5
     """
 
+    @typed
     def __init__(self, metric: Metric, groups: int = 20) -> None:
         super().__init__()
         self.groups, self.samples = whole("groups", groups, 2), 0

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
+from litspike.arguments import typed
 from litspike.metrics.exact import exact, exact_device
 from litspike.settings import whole
 
@@ -68,6 +69,7 @@ class Operations(Metric):
     """Dense operations, MACs and ACs, int64 [connections, steps, 3]."""
     samples: Tensor
 
+    @typed
     def __init__(self, network: nn.Module, steps: int = 1) -> None:
         super().__init__()
         self.steps = whole("steps", steps)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from litspike.arguments import check_tensor
 from litspike.metrics.exact import exact
 from litspike.metrics.mean import interval_of
 from litspike.settings import whole
@@ -39,6 +40,7 @@ class SampleMean(Metric):
 
     def update(self, values: Tensor) -> None:
         """Take in the values of a batch, [quantities, B] or [B]."""
+        check_tensor(self, "values", values)
         values = exact(values.detach()).reshape(self.sums.shape[1], -1)
         self.sums += torch.stack([values.sum(1), values.square().sum(1)])
         self.samples += values.shape[1]

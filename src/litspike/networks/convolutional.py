@@ -7,6 +7,7 @@ from typing import Literal
 
 from torch import nn
 
+from litspike.arguments import typed
 from litspike.networks.dropout import TimeDropout
 from litspike.networks.perceptron import fully_connected
 from litspike.networks.sequence import SpikingSequential
@@ -49,6 +50,7 @@ class ConvNet(SpikingSequential):
     Source: Simonyan and Zisserman 2015, "Very deep convolutional networks for large-scale image recognition".
     """
 
+    @typed
     def __init__(
         self,
         input_shape: list[int],
@@ -63,8 +65,6 @@ class ConvNet(SpikingSequential):
         shape = sample_shape(input_shape, spatial=(1, 2))
         if whole("kernel_size", kernel_size) % 2 == 0:
             raise SettingError("kernel_size", kernel_size, "is even: an odd one keeps the size of the image")
-        if pooling not in ("max", "average"):
-            raise SettingError("pooling", pooling, "is none of max, average")
         if all(entry == "pool" for entry in channels):
             raise SettingError("channels", channels, "needs one convolution at least")
         widths("sizes", sizes)

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from torch import nn
 
+from litspike.arguments import typed
 from litspike.networks.dropout import TimeDropout
 from litspike.networks.sequence import SpikingSequential
 from litspike.neurons import NeuronLayer
@@ -27,6 +28,7 @@ class Perceptron(SpikingSequential):
         SettingError: if there are fewer than two sizes, one of them is below 1, or dropout is outside [0, 1).
     """
 
+    @typed
     def __init__(self, sizes: list[int], neuron: NeuronLayer, dropout: float = 0.0, batch_norm: bool = False) -> None:
         if len(sizes) < 2:
             raise SettingError("sizes", sizes, "needs the width of the input and of the output at least")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from litspike.arguments import typed
 from litspike.networks.perceptron import Perceptron
 from litspike.neurons import Neuron, Recurrent
 
@@ -24,5 +25,6 @@ class RecurrentNetwork(Perceptron):
     Source: Bellec et al. 2018, "Long short-term memory and learning-to-learn in networks of spiking neurons".
     """
 
+    @typed
     def __init__(self, sizes: list[int], neuron: Neuron, dropout: float = 0.0) -> None:
         super().__init__(sizes, Recurrent(neuron), dropout)

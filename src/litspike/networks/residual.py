@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from litspike.arguments import typed
 from litspike.networks.convolutional import convolution
 from litspike.networks.sequence import Pass, SpikingNetwork, SpikingSequential
 from litspike.networks.shapes import sample_shape, widths
@@ -29,9 +30,12 @@ class SEWBlock(SpikingNetwork):
     Source: Fang et al. 2021, "Deep residual learning in spiking neural networks", with ADD as its function g.
     """
 
+    @typed
     def __init__(self, shape: tuple[int, ...], outputs: int, stride: int, neuron: NeuronLayer) -> None:
         super().__init__()
-        inputs, *image = shape
+        inputs, *image = sample_shape(shape, spatial=(2,), setting="shape")
+        whole("outputs", outputs)
+        whole("stride", stride)
         self.shape = (outputs, *(-(-size // stride) for size in image))
         """Shape of an output sample."""
 
@@ -67,6 +71,7 @@ class SEWResNet(SpikingSequential):
     Source: Fang et al. 2021, "Deep residual learning in spiking neural networks".
     """
 
+    @typed
     def __init__(
         self, input_shape: list[int], channels: list[int], blocks: list[int], outputs: int, neuron: NeuronLayer
     ) -> None:

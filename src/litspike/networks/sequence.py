@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from litspike.arguments import InputError, check_tensor, found, typed
 from litspike.engine import spikes
+from litspike.networks.suits import Mismatch, mismatch
 from litspike.neurons import NeuronLayer
 from litspike.settings import UserError
 
@@ -25,13 +27,26 @@ def over_time(layer: nn.Module, x: Tensor) -> Tensor:
         The layer's output for every step, [T, B, *].
     """
     if isinstance(layer, nn.Linear) and x.dim() == 3:
-        y: Tensor = layer(x)  # takes any number of dimensions before its own, and does the same with them
+        y = called(layer, x)  # takes any number of dimensions before its own, and does the same with them
         return y
     if torch.compiler.is_compiling() and isinstance(layer, nn.Flatten) and layer.start_dim > 0:
         # Taken apart again, the flat samples would fix the batch of a graph that is exported without strict.
         return x.flatten(1 + layer.start_dim, layer.end_dim + (layer.end_dim > 0))
-    y = layer(x.flatten(0, 1))
+    y = called(layer, x.flatten(0, 1))
     return y.view(*x.shape[:2], *y.shape[1:])
+
+
+def called(layer: nn.Module, x: Tensor) -> Tensor:
+    """What a layer without state makes of [B, *]; raises :class:`Mismatch` where the input isn't what it is for."""
+    if torch.compiler.is_compiling():
+        return layer(x)  # type: ignore[no-any-return]
+    try:
+        return layer(x)  # type: ignore[no-any-return]
+    except RuntimeError as error:
+        problem = mismatch(layer, x, tuple(x.shape[1:]))
+        if problem is None:
+            raise
+        raise Mismatch(f"{type(layer).__name__} {problem}") from error
 
 
 class SequenceLayer(nn.Module):
@@ -55,6 +70,8 @@ class Pass:
     """
 
     def __init__(self, state: tuple[Any, ...] | None) -> None:
+        if state is not None and not isinstance(state, (tuple, list)):
+            raise InputError(f"the state is {found(state)}; it must be what an earlier call returned, or None for rest")
         self._before = state
         self._after: list[Any] = []
         self._held: tuple[Tensor, Tensor] | None = None  # [T, B, *] that is the same at every step, and its step
@@ -76,7 +93,7 @@ class Pass:
             return x
         if step is None:
             return over_time(layer, x)
-        step = layer(step)
+        step = called(layer, step)
         self._held = step.expand(x.shape[0], *step.shape), step
         return self._held[0]
 
@@ -131,6 +148,9 @@ class SpikingNetwork(nn.Module):
 
     def forward(self, current: Tensor, state: tuple[Any, ...] | None = None) -> tuple[Tensor, tuple[Any, ...]]:
         """Run over a sequence [T, B, *]; returns the last layer's output [T, B, *] and the state after it."""
+        check_tensor(self, "the input", current)
+        if current.dim() < 2:
+            raise InputError(f"{type(self).__name__} takes [T, B, *], not {list(current.shape)}")
         apply = Pass(state)
         output = self.through(spikes(current), apply)
         return output, apply.state()
@@ -148,6 +168,7 @@ class SpikingSequential(SpikingNetwork):
             :class:`SpikingNetwork` modules, in the order of their use.
     """
 
+    @typed
     def __init__(self, layers: list[nn.Module]) -> None:
         super().__init__()
         self.layers = nn.ModuleList(layers)

@@ -7,20 +7,21 @@ from collections.abc import Sequence
 from litspike.settings import SettingError, whole
 
 
-def sample_shape(shape: Sequence[int], spatial: tuple[int, ...]) -> tuple[int, ...]:
-    """Check the setting ``input_shape``, and return it.
+def sample_shape(shape: Sequence[int], spatial: tuple[int, ...], setting: str = "input_shape") -> tuple[int, ...]:
+    """Check the shape of a sample, and return it.
 
     Args:
         shape: channels first, then the sizes of the image.
         spatial: how many sizes an image may have.
+        setting: the setting's name.
 
     Raises:
         SettingError: if it has another number of sizes, or one is below 1.
     """
     names = {1: "[channels, length]", 2: "[channels, height, width]"}
     if len(shape) - 1 not in spatial:
-        raise SettingError("input_shape", list(shape), f"is not {' or '.join(names[count] for count in spatial)}")
-    return widths("input_shape", shape)
+        raise SettingError(setting, list(shape), f"is not {' or '.join(names[count] for count in spatial)}")
+    return widths(setting, shape)
 
 
 def widths(setting: str, sizes: Sequence[int]) -> tuple[int, ...]:

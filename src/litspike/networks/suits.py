@@ -11,9 +11,14 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from torch.nn.modules.conv import _ConvNd as Convolution
 
+from litspike.arguments import InputError
 from litspike.settings import UserError
 
 _MAPS = {1: "[channels, length]", 2: "[channels, height, width]", 3: "[channels, depth, height, width]"}
+
+
+class Mismatch(InputError):
+    """A layer gets numbers of another type, or samples of another shape, than its weights are for."""
 
 
 class Unsuited(UserError):
@@ -55,15 +60,28 @@ def naming(network: nn.Module, sample: tuple[int, ...]) -> Iterator[None]:
             hooks.callback(layer.register_forward_hook(lambda *_: entered.pop() and None).remove)
         try:
             yield
-        except UserError:
-            raise
+        except UserError as error:
+            if not isinstance(error, Mismatch):
+                raise
+            raise unsuited(entered[-1], error.__cause__ or error, sample) from error
         except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError, AssertionError) as error:
             if not entered:
                 raise
-            name, layer, x = entered[-1]
-            shape = _step_shape(x, sample)
-            problem, first = _problem(layer, x, shape, error), shape == sample
-            raise Unsuited(name, layer, shape, problem, first, _other_dtype(layer, x)) from error
+            raise unsuited(entered[-1], error, sample) from error
+
+
+def unsuited(entered: tuple[str, nn.Module, Any], error: BaseException, sample: tuple[int, ...]) -> Unsuited:
+    """The error of a layer in a pass.
+
+    Args:
+        entered: the layer's name, the layer and its input.
+        error: what it raised.
+        sample: shape of one sample at one step, [*].
+    """
+    name, layer, x = entered
+    shape = _step_shape(x, sample)
+    problem, first = _problem(layer, x, shape, error), shape == sample
+    return Unsuited(name, layer, shape, problem, first, _other_dtype(layer, x))
 
 
 def normalises_one_value(network: nn.Module, run: Callable[[], object]) -> str | None:
@@ -94,9 +112,20 @@ def _step_shape(x: Any, sample: tuple[int, ...]) -> tuple[int, ...] | None:
     return shape[-len(sample) :] if sample and shape[-len(sample) :] == sample else shape[1:]
 
 
-def _problem(layer: nn.Module, x: Any, shape: tuple[int, ...] | None, error: Exception) -> str:
+def _problem(layer: nn.Module, x: Any, shape: tuple[int, ...] | None, error: BaseException) -> str:
     if not isinstance(x, Tensor) or shape is None:
         return f"fails: {_first_line(error)}"
+    return mismatch(layer, x, shape) or f"can't take {list(shape)}: {_first_line(error)}"
+
+
+def mismatch(layer: nn.Module, x: Tensor, shape: tuple[int, ...]) -> str | None:
+    """What a layer that failed expects and what it gets; None where that isn't why.
+
+    Args:
+        layer: any.
+        x: its input, [B, *] or [T, B, *].
+        shape: of one sample at one step, [*].
+    """
     if _other_dtype(layer, x):
         return f"has weights of {_dtype(next(layer.parameters(recurse=False)))} and gets {_dtype(x)}"
     got = list(shape)
@@ -111,7 +140,7 @@ def _problem(layer: nn.Module, x: Any, shape: tuple[int, ...] | None, error: Exc
         return f"has a kernel of {list(layer.kernel_size)}, too large for {got}"
     if isinstance(layer, BatchNorm) and x.dim() > 1 and x.shape[1] != layer.num_features:
         return f"takes {layer.num_features} channels and gets {x.shape[1]}"
-    return f"can't take {got}: {_first_line(error)}"
+    return None
 
 
 def _other_dtype(layer: nn.Module, x: Any) -> bool:
@@ -126,5 +155,5 @@ def _dtype(x: Tensor) -> str:
     return str(x.dtype).removeprefix("torch.")
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -18,6 +18,7 @@ from litspike.engine import Engine, Rule, run, spikes
 from litspike.neurons.constants import Work, Worked, check_effects, check_names, tensor
 from litspike.neurons.declaration import Option, option
 from litspike.neurons.declared import OF_PARAMETERS, Declared, params_of
+from litspike.neurons.layer import check_call
 from litspike.settings import UserError
 from litspike.surrogates import ArcTan, Surrogate, spike
 
@@ -217,6 +218,7 @@ class Neuron(Declared):
                 shape, or a state or parameter another dtype or device; if the fused engine is asked for by name and
                 can't run the model.
         """
+        check_call(self, current, steps)
         start = self.start(current, steps) if state is None else self._given(state)
         rule = self._rule
         output, states = run(
@@ -227,6 +229,7 @@ class Neuron(Declared):
     @torch.no_grad()
     def distance(self, current: Tensor, state: Any = None, steps: int | None = None) -> Tensor | None:
         """See :class:`~litspike.neurons.layer.NeuronLayer`."""
+        check_call(self, current, steps)
         start = self.start(current, steps) if state is None else self._given(state)
         rule = Rule(_Distance(self._rule.step.__self__).step, (_Distance, self._rule))
         try:

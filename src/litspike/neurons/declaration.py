@@ -7,12 +7,13 @@ import re
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 from torch import nn
 
+from litspike.arguments import check_type
 from litspike.neurons.learning import value_of
-from litspike.settings import SettingError, UserError, number
+from litspike.settings import UserError, number
 
 _WIDTH = 112
 
@@ -154,10 +155,5 @@ def _checked(name: str, value: Any, entry: Param | Option, hint: Any) -> Any:
         return None
     if isinstance(entry, Param):
         return number(name, value, entry.inside)
-    allowed = (True, False) if hint is bool else get_args(hint) if get_origin(hint) is Literal else None
-    if allowed is not None and (value not in allowed or (hint is bool and not isinstance(value, bool))):
-        raise SettingError(name, value, f"is none of {', '.join(map(str, allowed))}")
-    named = isinstance(hint, type) and hint.__module__ not in ("builtins", "typing")  # an integer passes for a float
-    if named and not isinstance(value, hint):
-        raise SettingError(name, value, f"is no {hint.__name__}")
+    check_type(name, value, hint)
     return value

@@ -94,16 +94,12 @@ class Declared(NeuronLayer):
         """Make parameters of torch of those that ``learn`` names."""
         self._initial: dict[str, float] = {}  # from here on the layer is finished
         learn = {} if self.learn is None else self.learn
-        if not isinstance(learn, dict):
-            raise SettingError("learn", learn, "is no mapping from a parameter to layer or neuron")
         able = [name for name, entry in self.declared.items() if isinstance(entry, Param) and entry.learnable]
         for name in learn:
             if name not in able:
                 raise SettingError("learn", name, f"can't be learned in {type(self).__name__}: it is none of {able}")
         self._intervals = {name: self.interval(name) for name in learn}
         for name, scope in learn.items():
-            if scope not in ("layer", "neuron"):
-                raise SettingError(f"learn.{name}", scope, "is none of layer, neuron")
             if vars(self)[name] is None:
                 raise SettingError(f"learn.{name}", scope, f"needs a value of {name} to start from")
             self._initial[name] = vars(self).pop(name)
@@ -112,8 +108,6 @@ class Declared(NeuronLayer):
 
     def _check_spread(self, learn: dict[str, Any]) -> None:
         spread = {} if self.spread is None else self.spread
-        if not isinstance(spread, dict):
-            raise SettingError("spread", spread, "is no mapping from a parameter to a factor")
         for name, factor in spread.items():
             if learn.get(name) != "neuron":
                 raise SettingError(f"spread.{name}", factor, f"needs learn.{name} to be neuron")

@@ -7,7 +7,16 @@ from typing import Any, Self, dataclass_transform
 
 from torch import Tensor, nn
 
+from litspike.arguments import check_tensor
 from litspike.neurons.declaration import option, param
+from litspike.settings import whole
+
+
+def check_call(layer: nn.Module, current: Any, steps: Any) -> None:
+    """Refuse a call of a layer of neurons with anything but a tensor and a number of steps."""
+    check_tensor(layer, "the input", current)
+    if steps is not None:
+        whole("steps", steps)
 
 
 class LayerType(ABCMeta):

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from torch.nn.modules import module
 from torch.utils._pytree import _register_namedtuple
 
+from litspike.arguments import InputError, found, typed
 from litspike.engine import run, spikes
 from litspike.engine.inputs import Feedback
 from litspike.engine.recurrent import run_recurrent
 from litspike.neurons.base import Neuron
-from litspike.neurons.layer import NeuronLayer
+from litspike.neurons.layer import NeuronLayer, check_call
 from litspike.settings import UserError, whole
 
 
@@ -61,6 +62,7 @@ class Recurrent(NeuronLayer):
         (torch.Size([5, 2, 3]), torch.Size([2, 3]))
     """
 
+    @typed
     def __init__(self, neuron: Neuron, bias: bool = False) -> None:
         super().__init__()
         self.neuron = neuron
@@ -82,8 +84,11 @@ class Recurrent(NeuronLayer):
         """See :class:`~litspike.neurons.layer.NeuronLayer`."""
         if self.connections is None:
             raise UserError("Recurrent: make the layer with shaped(*sample_shape) before it is used")
+        check_call(self, current, steps)
         if steps is not None:
             current = current.expand(steps, *current.shape)
+        if state is not None and not (isinstance(state, (tuple, list)) and len(state) == 2):
+            raise InputError(f"Recurrent: the state is {found(state)}; it must be a RecurrentState, or None for rest")
         neuron, last = (self.neuron.start(current), 0.0) if state is None else state
         size = self.connections.in_features
         if current.shape[2:].numel() != size:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from functools import cached_property
 from typing import Any
 
 from lightning import Trainer
@@ -23,8 +24,18 @@ class FitProgress(ProgressBar):
 
     def __init__(self, console: Console | None = None) -> None:
         super().__init__()
-        self._console = console or Console()
+        self._given = console
         self._progress: Progress | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in ("_console", "_progress")} | {
+            "_progress": None
+        }
+
+    @cached_property
+    def _console(self) -> Console:
+        """Made at its first use, as none can be pickled."""
+        return self._given or Console()
 
     def print(self, *args: Any, **kwargs: Any) -> None:
         self._console.print(*args, **kwargs, highlight=False, markup=False, soft_wrap=True)

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import Metric
 
+from litspike.arguments import typed
 from litspike.tasks.epoch_metrics import EpochMetrics, Score
 from litspike.tasks.losses import BinaryCrossEntropy, ClassificationLoss
 from litspike.tasks.regularisers import RateBand
@@ -52,6 +53,7 @@ class Classification(Task):
 
     loss: ClassificationLoss
 
+    @typed
     def __init__(
         self,
         network: nn.Module,

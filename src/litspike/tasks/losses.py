@@ -8,10 +8,12 @@ for a loss that looks at every step, and the targets. Before the first batch of 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 from torch import Size, Tensor
 from torch.nn import functional
 
+from litspike.arguments import check_tensor
 from litspike.settings import UserError, number
 
 
@@ -67,6 +69,7 @@ class BinaryCrossEntropy(ClassificationLoss):
 
     def __call__(self, value: Tensor, outputs: Tensor, target: Tensor) -> Tensor:
         """The loss of logits [B, 1]."""
+        check_tensors(self, value, outputs, target)
         return functional.binary_cross_entropy_with_logits(value.squeeze(1), target.to(value.dtype))
 
     def check(self, shape: Size, target: Tensor) -> None:
@@ -96,6 +99,7 @@ class CrossEntropy(ClassificationLoss):
 
     def __call__(self, value: Tensor, outputs: Tensor, target: Tensor) -> Tensor:
         """The loss of logits [B, C]."""
+        check_tensors(self, value, outputs, target)
         return functional.cross_entropy(value, target.long())
 
     def check(self, shape: Size, target: Tensor) -> None:
@@ -139,6 +143,7 @@ class TemporalCrossEntropy(CrossEntropy):
 
     def __call__(self, value: Tensor, outputs: Tensor, target: Tensor) -> Tensor:
         """The loss of outputs [T, B, C]."""
+        check_tensors(self, value, outputs, target)
         every_step = target.long().expand(len(outputs), -1)
         per_step = functional.cross_entropy(outputs.flatten(0, 1), every_step.flatten())
         return (1 - self.share) * per_step + self.share * (outputs - self.level).square().mean()
@@ -153,6 +158,7 @@ class MeanSquaredError(Loss):
 
     def __call__(self, value: Tensor, outputs: Tensor, target: Tensor) -> Tensor:
         """The loss of values [B, *]."""
+        check_tensors(self, value, outputs, target)
         return functional.mse_loss(value, target.to(value.dtype).reshape(value.shape))
 
     def check(self, shape: Size, target: Tensor) -> None:
@@ -164,6 +170,12 @@ class MeanSquaredError(Loss):
             raise UserError(
                 f"the network gives {given} values a sample; the targets are {wanted}{_remedy(given, wanted)}"
             )
+
+
+def check_tensors(loss: Loss, value: Any, outputs: Any, target: Any) -> None:
+    """Refuse a call of a loss with anything but tensors; raises :class:`~litspike.arguments.InputError`."""
+    for name, given in (("the value", value), ("the outputs", outputs), ("the target", target)):
+        check_tensor(loss, name, given)
 
 
 def _remedy(given: list[int], wanted: list[int]) -> str:

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import Metric
 
+from litspike.arguments import typed
 from litspike.seeding import isolated
 from litspike.tasks.epoch_metrics import EpochMetrics, Score
 from litspike.tasks.losses import Loss, MeanSquaredError
@@ -57,6 +58,7 @@ class Regression(Task):
             for each value; in training, if the loss becomes NaN or infinite.
     """
 
+    @typed
     def __init__(
         self,
         network: nn.Module,

@@ -21,12 +21,10 @@ class Scheduling:
         monitor: the metric that a schedule follows that follows one.
 
     Raises:
-        SettingError: if the interval is unknown, the frequency below 1, or the metric none of training or validation.
+        SettingError: if the frequency is below 1, or the metric none of training or validation.
     """
 
     def __init__(self, interval: Literal["epoch", "step"] | None, frequency: int | None, monitor: str) -> None:
-        if interval not in (None, "epoch", "step"):
-            raise SettingError("scheduler_interval", interval, "is none of epoch, step")
         if not monitor.startswith(("train/", "val/")):
             raise SettingError("scheduler_monitor", monitor, "is no figure of training or validation")
         self.interval, self.monitor = interval, monitor

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import Metric
 
+from litspike.arguments import typed
 from litspike.engine import spikes
 from litspike.loggers import counts_steps, log_at, position
 from litspike.networks.watch import watched
@@ -57,6 +58,7 @@ class Task(LightningModule):
             the loss becomes NaN or infinite.
     """
 
+    @typed
     def __init__(
         self,
         network: nn.Module,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from litspike.arguments import typed
 from litspike.data.events.binning import Sensor
 from litspike.data.events.module import EventDataModule, of_people
 from litspike.data.events.recordings import Recordings, provide
@@ -47,6 +48,7 @@ class DVSGesture(EventDataModule):
     classes = 11
     official = {"train": 1077, "test": 264}  # noqa: RUF012
 
+    @typed
     def __init__(
         self,
         root: str = "data",

@@ -14,6 +14,7 @@ from lightning import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_warn
 from numpy.typing import NDArray
 
+from litspike.arguments import described, typed
 from litspike.data.events.binning import Binning, Cells, Sensor
 from litspike.data.events.cache import FORMAT, Binned, cached
 from litspike.data.events.loader import Loader, Samples, loader
@@ -55,6 +56,7 @@ class EventDataModule(LightningDataModule):
     official: ClassVar[dict[str, int]]
     """Split → number of its recordings, as published."""
 
+    @typed
     def __init__(
         self,
         root: str = "data",
@@ -83,6 +85,9 @@ class EventDataModule(LightningDataModule):
     def shape(self) -> tuple[int, ...]:
         """Shape [T, *] of one sample."""
         return self.binning.shape
+
+    def __str__(self) -> str:
+        return described(self)  # Lightning's own would make all the data, and fails for several loaders
 
     @abstractmethod
     def recordings(self, split: str) -> tuple[Recordings, NDArray[np.int64]]:

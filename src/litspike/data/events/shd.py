@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from litspike.arguments import typed
 from litspike.data.events.binning import Sensor
 from litspike.data.events.module import EventDataModule, of_people
 from litspike.data.events.recordings import Recordings, provide, reading
@@ -48,6 +49,7 @@ class SHD(EventDataModule):
     classes = 20
     official = {"train": 8156, "test": 2264}  # noqa: RUF012
 
+    @typed
     def __init__(
         self,
         root: str = "data",

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lightning import Callback, LightningModule, Trainer
 
+from litspike.arguments import typed
 from litspike.files import replacing
 from litspike.loggers import boards, position
 from litspike.reports.pictures.collect import ValidationSamples
 from litspike.runs.collectives import as_the_first, at_the_first
-from litspike.settings import LitspikeWarning, SettingError, UserError, whole
+from litspike.settings import LitspikeWarning, UserError, whole
 from litspike.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -137,11 +138,10 @@ class Pictures(Drawing):
         SettingError: if every is below 0, samples below 1 or the format unknown.
     """
 
+    @typed
     def __init__(self, every: int = 100, samples: int = 10, format: Literal["png", "svg"] = "png") -> None:
         super().__init__(samples, MOST_LAYERS)
         self.every, self.format = whole("every", every, 0), format
-        if format not in ("png", "svg"):
-            raise SettingError("format", format, "is none of png, svg")
 
     def due(self, trainer: Trainer) -> bool:
         """Every so many epochs of a fit."""
