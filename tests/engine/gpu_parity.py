@@ -8,7 +8,7 @@ import os
 import pytest
 import torch
 
-from litspike.engine import call, run
+from litspike.engine import call, operator, run
 from litspike.engine.gpu.kernel import GpuKernel
 
 from .steps import STEPS, SURROGATES, leaky
@@ -19,7 +19,7 @@ DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 
 @pytest.fixture(autouse=True)
 def kernels_of_the_gpu(monkeypatch):
-    monkeypatch.setitem(call._KERNELS, DEVICE, GpuKernel)
+    monkeypatch.setitem(operator.KERNELS, DEVICE, GpuKernel)
 
 
 def check(name, shape, dtype, surrogate=SURROGATES[0], size=1.0, view=lambda current: current, per_neuron=False):

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 
-from litspike.engine import call, run
+from litspike.engine import call, operator, run
 from litspike.engine.gpu import kernel as gpu
 from litspike.engine.gpu.codegen import module_text
 from litspike.engine.ir.nest import Kind, Leaf
@@ -61,7 +62,8 @@ def test_a_compiled_kernel_rounds_every_operation(name, dtype, tmp_path, monkeyp
     letters = "T" + "L" * states + "S" + kinds[2 + states :]
     leaves = [Leaf(Kind(letter.lower()), letter.isupper()) for letter in letters]
     program = trace(make(SURROGATES[4]), states, leaves, dtype)
-    nests = [forward_nest(program, leaves), backward_nest(program, leaves)]
+    segment = gpu.GpuKernel.segment(program)
+    nests = [forward_nest(program, leaves, segment), backward_nest(program, leaves, segment)]
     names = gpu.load(module_text(nests, program))
     for function in (names["forward"], names["backward"]):
         source = triton.compiler.ASTSource(function, types(function, program, kinds), {"BLOCK": gpu.BLOCK})
@@ -77,7 +79,7 @@ def test_a_compiled_kernel_rounds_every_operation(name, dtype, tmp_path, monkeyp
 @pytest.fixture
 def missing(monkeypatch):
     """A GPU's tensors without Triton; the CPU's stand for them."""
-    monkeypatch.setitem(call._KERNELS, "cpu", gpu.GpuKernel)
+    monkeypatch.setitem(operator.KERNELS, "cpu", gpu.GpuKernel)
     monkeypatch.setattr(call, "_kernels", {})
     monkeypatch.setitem(sys.modules, "triton", None)
     gpu.load.cache_clear()
@@ -100,3 +102,23 @@ def test_without_triton_auto_runs_the_reference_and_says_so_once(caplog):
     assert torch.equal(output, run(leaky(SURROGATES[0]), "leaky", x, (0.0,), (0.9, 1.0), "reference")[0])
     assert len(caplog.records) == 1
     assert "without triton" in caplog.text
+
+
+def test_the_reference_divides_by_a_number_as_by_a_tensor_elsewhere_than_on_the_cpu():
+    """CUDA multiplies by the reciprocal of a number, which rounds twice; a device that only has shapes shows it."""
+    seen = []
+
+    class Divisors(TorchFunctionMode):
+        def __torch_function__(self, function, types, args=(), kwargs=None):
+            if getattr(function, "__name__", "") in ("div", "true_divide", "__truediv__", "div_"):
+                seen.append(args[1])
+            return function(*args, **kwargs or {})
+
+    def step(x, u):
+        u = torch.div(x / 3, 7.0) + torch.true_divide(u, 2) + u.clone().div_(5)
+        return u, u
+
+    with Divisors():
+        run(step, "divides", torch.zeros(2, 1, 1, device="meta"), (0.0,), (), "reference")
+    assert len(seen) == 8
+    assert all(isinstance(divisor, torch.Tensor) and divisor.shape == () for divisor in seen)

@@ -29,7 +29,7 @@ class Launch(NamedTuple):
         batch: [B, *].
         neurons: their product.
         values: states and constants.
-        saved: room for the states before every SEGMENT-th step but the first, [.., states, B, *], or None.
+        saved: room for the states before every segment but the first, [.., states, B, *], or None.
     """
 
     current: Tensor
@@ -40,13 +40,10 @@ class Launch(NamedTuple):
     saved: Tensor | None = None
 
     @classmethod
-    def of(cls, current: Tensor, values: Sequence[Real], steps: int | None, save_states: int = 0) -> Launch:
-        """The launch for an input [T, B, *], or [B, *] where ``steps`` is given; room is made for so many states."""
+    def of(cls, current: Tensor, values: Sequence[Real], steps: int | None) -> Launch:
+        """The launch for an input [T, B, *], or [B, *] where ``steps`` is given."""
         current, many, batch = rows(current, steps)
-        saved = None
-        if save_states and many > SEGMENT:
-            saved = current.new_empty((many - 1) // SEGMENT, save_states, *batch)
-        return cls(current, many, batch, prod(batch), values, saved)
+        return cls(current, many, batch, prod(batch), values)
 
     def stride(self, tensor: Tensor) -> int:
         """Stride between the steps of a tensor [T, B, *], or [B, *] if it is the same at every step."""
@@ -78,6 +75,18 @@ class Kernel:
         self.wanted = [(index, leaf.kind) for index, leaf in enumerate(leaves) if leaf.wants_gradient]
         self.returned = [index for index, leaf in enumerate(leaves) if leaf.wants_gradient or 1 <= index <= self.states]
         self.numbers: list[float] = []
+
+    def with_room(self, launch: Launch) -> Launch:
+        """The launch with room for the states that the backward pass needs."""
+        segments = (launch.steps - 1) // self.segment(self.program)
+        if not segments or not self.states:
+            return launch
+        return launch._replace(saved=launch.current.new_empty(segments, self.states, *launch.batch))
+
+    @staticmethod
+    def segment(program: Program) -> int:
+        """Steps of a segment, before each of which but the first the states are saved for the backward pass."""
+        return SEGMENT
 
     def with_numbers(self, numbers: list[float]) -> Self:
         """The same kernel with these as the last of its values, which calls then leave out."""
@@ -114,6 +123,11 @@ class LayerKernel(Kernel, ABC):
 
     block: ClassVar[int]
     """Neurons that are taken together; a constant of the layer gets a part of its gradient from each block."""
+
+    @classmethod
+    def present(cls) -> bool:
+        """Whether what compiles it is installed."""
+        return True
 
     def __call__(self, current: Tensor, values: Sequence[Real], steps: int | None) -> Sequence[Tensor]:
         """Output and last states. The current is [T, B, *], or [B, *] where ``steps`` is given."""
@@ -162,7 +176,7 @@ class Fused(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         """Output and last states."""
         # Here, where autograd doesn't see it: the gradient is that of the input as it came.
-        launch = Launch.of(current, values, steps, kernel.states)
+        launch = kernel.with_room(Launch.of(current, values, steps))
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(launch.current, launch.saved, *tensors)
         ctx.rest = kernel, launch.steps, launch.batch, numbers_of(values)

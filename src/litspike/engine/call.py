@@ -10,9 +10,7 @@ import torch
 from torch import Tensor
 
 from litspike.engine import operator
-from litspike.engine.cpu.kernel import CpuKernel
 from litspike.engine.events.spikes import plain
-from litspike.engine.gpu.kernel import GpuKernel
 from litspike.engine.inputs import HALF, Inputs
 from litspike.engine.ir.nest import NUMBER
 from litspike.engine.ir.numbers import trace_with_numbers
@@ -24,7 +22,6 @@ from litspike.settings import UserError
 Engine = Literal["auto", "reference", "fused"]
 
 _log = logging.getLogger("litspike")
-_KERNELS: dict[str, Any] = {"cpu": CpuKernel, "cuda": GpuKernel}
 
 
 class _Made(NamedTuple):
@@ -99,7 +96,7 @@ def run(
 def _fused(step: Step, key: Hashable, inputs: Inputs, engine: Engine, name: str) -> Sequence[Tensor] | None:
     """Output and last states, or None where no kernel can run the step and the reference may."""
     if ordinary([inputs.current, *inputs.values]):
-        kernel = kernel_for(step, key, inputs, name, _KERNELS)
+        kernel = kernel_for(step, key, inputs, name, operator.KERNELS)
         if not isinstance(kernel, Untraceable):
             results: Sequence[Tensor] = kernel(inputs.current, inputs.values, inputs.steps)
             return results

@@ -13,16 +13,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from litspike.engine.autograd import Launch
+from litspike.engine.autograd import Launch, LayerKernel
 from litspike.engine.cpu.kernel import CpuKernel
+from litspike.engine.gpu.kernel import GpuKernel
 from litspike.engine.inputs import Inputs, Real
 from litspike.engine.ir.nest import Kind, Leaf
 from litspike.engine.ir.numbers import trace_with_numbers
-from litspike.engine.ir.schedule import SEGMENT
 from litspike.engine.ir.surroundings import Surroundings
 from litspike.engine.ir.text import from_text, to_text
+from litspike.engine.ir.trace import Program
 from litspike.engine.rule import Rule
 from litspike.settings import UserError
+
+KERNELS: dict[str, type[LayerKernel]] = {"cpu": CpuKernel, "cuda": GpuKernel}
+"""The class of kernels for each type of device."""
 
 
 def letters_of(leaves: Sequence[Leaf]) -> str:
@@ -62,16 +66,20 @@ text_of._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 @cache
-def _kernel(text: str, letters: str) -> CpuKernel:
+def _kernel(text: str, letters: str, device: str) -> LayerKernel:
     leaves = leaves_of(letters)
-    return CpuKernel(from_text(text, leaves), leaves)
+    return KERNELS[device](from_text(text, leaves), leaves)
 
 
 def in_graph(key: Hashable, inputs: Inputs) -> Sequence[Tensor] | None:
     """Output and last states in a graph that is being made, or None where no operator can stand for the step."""
     current, values, leaves, states, steps = inputs
-    if current.device.type != "cpu" or not isinstance(key, Rule):
+    device = current.device.type
+    if device not in KERNELS or not KERNELS[device].present() or not isinstance(key, Rule):
         return None
+    if steps is not None and device != "cpu":  # a kernel of the GPU reads an input of every step
+        current, steps = current.expand(steps, *current.shape), None
+        leaves = (Leaf(Kind.PER_STEP, leaves[0].wants_gradient), *leaves[1:])
     letters = letters_of(leaves)
     text, further = text_of(key, states, letters, current.dtype)
     if not text:
@@ -86,13 +94,14 @@ def in_graph(key: Hashable, inputs: Inputs) -> Sequence[Tensor] | None:
 
 def _launch(
     current: Tensor, tensors: Sequence[Tensor], numbers: Sequence[float], text: str, letters: str, steps: int
-) -> tuple[CpuKernel, Launch]:
+) -> tuple[LayerKernel, Launch]:
     """The kernel and its launch; a graph from a file may hold anything.
 
     Raises:
         UserError: if the operator's arguments don't fit each other.
     """
-    kernel, (given, *leaves) = _kernel(text, letters), leaves_of(letters)
+    _check(current.device.type in KERNELS, "a device that has kernels is asked for", current)
+    kernel, (given, *leaves) = _kernel(text, letters, current.device.type), leaves_of(letters)
     held = given.kind is Kind.PER_NEURON
     batch = current.shape if held else current.shape[1:]
     _check(steps >= 1 and len(batch) >= 1 and (held or current.shape[:1] == (steps,)), "the input's shape", current)
@@ -103,14 +112,15 @@ def _launch(
     values: list[Real] = []
     for kind, _ in leaves:
         shape = () if kind is Kind.SHARED else batch
-        values.append(next(each_number) if kind is Kind.NUMBER else _plain(next(each_tensor), kernel.dtype, shape))
-    return kernel, Launch.of(_plain(current, kernel.dtype, current.shape), values, steps if held else None)
+        values.append(next(each_number) if kind is Kind.NUMBER else _plain(next(each_tensor), kernel, current, shape))
+    return kernel, Launch.of(_plain(current, kernel, current, current.shape), values, steps if held else None)
 
 
-def _plain(tensor: Tensor, dtype: torch.dtype, shape: Sequence[int]) -> Tensor:
-    """A tensor's values laid out as a kernel reads them."""
-    fits = tensor.dtype == dtype and tensor.device.type == "cpu" and tensor.layout == torch.strided
-    _check(fits and tensor.shape == torch.Size(shape), f"{list(shape)} in {dtype} is asked for", tensor)
+def _plain(tensor: Tensor, kernel: LayerKernel, current: Tensor, shape: Sequence[int]) -> Tensor:
+    """A tensor's values laid out as a kernel reads them, on the device of the input."""
+    fits = tensor.dtype == kernel.dtype and tensor.device == current.device and tensor.layout == torch.strided
+    wanted = f"{list(shape)} in {kernel.dtype} on {current.device} is asked for"
+    _check(fits and tensor.shape == torch.Size(shape), wanted, tensor)
     return tensor.resolve_neg().contiguous()
 
 
@@ -126,8 +136,14 @@ def forward(
 ) -> list[Tensor]:
     """Output, last states, and the states saved for the backward pass."""
     kernel, launch = _launch(current, tensors, numbers, text, letters, steps)
-    saved = current.new_empty((steps - 1) // SEGMENT, kernel.states, *launch.batch)
+    saved = current.new_empty(_saved_shape(kernel, steps, kernel.program, launch.batch))
     return [*kernel.run(launch._replace(saved=saved)), saved]
+
+
+def _saved_shape(
+    kernel: LayerKernel | type[LayerKernel], steps: int, program: Program, batch: Sequence[int]
+) -> list[int]:
+    return [(steps - 1) // kernel.segment(program), program.states, *batch]
 
 
 @forward.register_fake
@@ -135,10 +151,11 @@ def _(
     current: Tensor, tensors: Sequence[Tensor], numbers: Sequence[float], text: str, letters: str, steps: int
 ) -> list[Tensor]:
     leaves = leaves_of(letters)
-    states = from_text(text, leaves).states
+    program = from_text(text, leaves)
     batch = current.shape if leaves[0].kind is Kind.PER_NEURON else current.shape[1:]
-    lasts = [current.new_empty(batch) for _ in range(states)]
-    return [current.new_empty(steps, *batch), *lasts, current.new_empty((steps - 1) // SEGMENT, states, *batch)]
+    lasts = [current.new_empty(batch) for _ in range(program.states)]
+    saved = _saved_shape(KERNELS[current.device.type], steps, program, batch)
+    return [current.new_empty(steps, *batch), *lasts, current.new_empty(saved)]
 
 
 @torch.library.custom_op("litspike::run_back", mutates_args=())
@@ -156,9 +173,9 @@ def backward(
     kernel, launch = _launch(current, tensors, numbers, text, letters, steps)
     _check(kernel.learns and len(grads) == 1 + kernel.states, f"{len(grads)} gradients", current)
     batch = launch.batch
-    saved = _plain(saved, kernel.dtype, ((steps - 1) // SEGMENT, kernel.states, *batch))
+    saved = _plain(saved, kernel, current, _saved_shape(kernel, steps, kernel.program, batch))
     upstream, *lasts = grads
-    grads = [_plain(upstream, kernel.dtype, (steps, *batch)), *(_plain(g, kernel.dtype, batch) for g in lasts)]
+    grads = [_plain(upstream, kernel, current, (steps, *batch)), *(_plain(g, kernel, current, batch) for g in lasts)]
     gradients = kernel.adjoint(launch._replace(saved=saved), grads)
     return [gradient for gradient in gradients if gradient is not None]
 

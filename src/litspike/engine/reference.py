@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from litspike.settings import UserError
 
@@ -31,6 +33,34 @@ def run_reference(
     Raises:
         UserError: if the step doesn't return its output and its states, each as tensors that broadcast to [B, *].
     """
+    if current.device.type != "cpu" and not torch.compiler.is_compiling():
+        with _ExactDivision():
+            return _loop(step, current, states, constants, name)
+    return _loop(step, current, states, constants, name)
+
+
+class _ExactDivision(TorchFunctionMode):
+    """Divides by a number as by a tensor. CUDA would multiply by its reciprocal, which rounds twice."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if function in _DIVISIONS and len(args) == 2 and isinstance(args[1], (int, float)):
+            dividend, divisor = args
+            if isinstance(dividend, Tensor) and dividend.is_floating_point():
+                args = dividend, dividend.new_full((), divisor)
+        return function(*args, **kwargs or {})
+
+
+_DIVISIONS = {
+    torch.div, torch.true_divide, torch.divide, Tensor.div, Tensor.div_, Tensor.true_divide, Tensor.true_divide_,
+    Tensor.divide, Tensor.divide_, Tensor.__truediv__, Tensor.__itruediv__,
+}  # fmt: skip
+
+
+def _loop(
+    step: Step, current: Tensor, states: Sequence[Tensor], constants: Sequence[Tensor], name: str
+) -> tuple[Tensor, tuple[Tensor, ...]]:
     outputs, count = [], len(states)
     for x in current.unbind(0):
         results = step(x, *states, *constants)

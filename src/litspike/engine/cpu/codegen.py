@@ -169,8 +169,10 @@ class _Block:
     def _statement(self, statement: Statement) -> None:
         match statement:
             case Over():
-                with loop(self.builder, _INTEGER(0), self._whole(statement.count), statement.name) as number:
-                    self.values[statement.name] = number
+                count = self._whole(statement.count)
+                with loop(self.builder, _INTEGER(0), count, statement.name) as number:
+                    last = self.builder.sub(count, _INTEGER(1)) if statement.down else None
+                    self.values[statement.name] = self.builder.sub(last, number) if statement.down else number
                     self._write(statement.body)
             case If():
                 truths = [self._whole(condition) for condition in statement.conditions]

@@ -113,7 +113,8 @@ class _Recurrent(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         feedback = Feedback(first.contiguous(), weight.contiguous(), bias)
         learns = any(ctx.needs_input_grad)
-        launch = Launch.of(current, values, None, kernel.states if learns else 0)
+        launch = Launch.of(current, values, None)
+        launch = kernel.with_room(launch) if learns else launch
         total = fresh(launch.current, launch.steps, *launch.batch) if learns else None
         output, lasts = kernel.run(launch, feedback, total)
         ctx.set_materialize_grads(False)

@@ -1,12 +1,18 @@
-"""Prints a loop nest in Triton's language, for a GPU: a program instance runs a block of neurons, one to a thread."""
+"""Prints a loop nest in Triton's language, for a GPU: a program instance runs a block of neurons, one to a thread.
+
+A short loop is written out turn by turn, after all that its turns read: so many loads are on their way at once, and
+what a neuron holds in each slot stays in registers. A thread that read step by step would wait for memory at each.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 
 from litspike.engine.ir.nest import (
+    ZERO,
     Element,
     Evaluate,
     Given,
@@ -67,8 +73,7 @@ OPERATIONS = {
 def module_text(nests: Sequence[Nest], program: Program) -> str:
     """A module with a function for each nest, of its name.
 
-    Its arguments are the nest's, with None for what is missing; then ``room`` for locals of several slots, one row of M
-    numbers for each slot of each, and the size of a block.
+    Its arguments are the nest's, with None for what is missing, and the size of a block.
     """
     lines = ["import triton", "import triton.language as tl"]
     for nest in nests:
@@ -82,10 +87,11 @@ class _Function:
         self.lines: list[str] = []
         self.indent = 0
         self.count = 0
-        roomy = [local for local in nest.locals if local.slots > 1]
-        self.rooms = {local: index for index, local in enumerate(roomy)}
+        self.turn: dict[str, int] = {}  # the loops' names that stand for a number, in a turn that is written out
+        self.mask = "inside"
+        self.loaded: dict[str, str] = {}  # what was read ahead, by its place and mask
         annotations = {"integer": ': "i64"', "number": ': "fp64"'}
-        fields = [f"{name}{annotations.get(kind, '')}" for name, kind in nest.arguments] + ["room"] * bool(roomy)
+        fields = [f"{name}{annotations.get(kind, '')}" for name, kind in nest.arguments]
         # One compiled kernel for all sizes: a thread reads single numbers, so that alignment is worth nothing.
         names = [field.split(":")[0] for field in fields]
         options = f"do_not_specialize={names}, do_not_specialize_on_alignment={names}"
@@ -100,17 +106,25 @@ class _Function:
             for name, kind in nest.arguments
             if kind in ones
         }
+        for local in nest.locals:  # a name must be there before a loop or a branch writes it
+            self._put(f"{self._slot(Slot(local))} = {self._full(ZERO)}")
         self._write(nest.body)
 
     def _put(self, *lines: str) -> None:
         self.lines += [f"{'    ' * self.indent}{line}" for line in lines]
 
     def _write(self, body: Sequence[Statement]) -> None:
+        short = [statement for statement in body if isinstance(statement, Over) and statement.most is not None]
+        masks = {id(loop): self._ahead(loop) for loop in short}
         for statement in body:
             match statement:
+                case Over() if statement.most is not None:
+                    self._turns(statement, masks[id(statement)])
                 case Over():
-                    self._put(f"for {statement.name}_ in range({self._whole(statement.count)}):")
-                    self._nested(statement.body, f"{statement.name} = tl.cast({statement.name}_, tl.int64)")
+                    number, count = f"{statement.name}_", self._whole(statement.count)
+                    self._put(f"for {number} in range({count}):")
+                    turn = f"({count}) - 1 - {number}" if statement.down else number
+                    self._nested(statement.body, f"{statement.name} = tl.cast({turn}, tl.int64)")
                 case If():
                     self._put(f"if {' & '.join(f'({self._whole(condition)})' for condition in statement.conditions)}:")
                     self._nested(statement.body)
@@ -124,17 +138,48 @@ class _Function:
                     total = f"tl.sum(tl.where(inside, {statement.local.name}, 0.0).to(tl.float64), 0)"
                     self._put(f"tl.store({statement.array} + tl.program_id(0), {total})")
 
+    def _ahead(self, loop: Over) -> list[str]:
+        """Write what all turns of a loop read, unless it writes it as well; give the mask of each turn."""
+        lanes = [statement for statement in loop.body if isinstance(statement, Lanes)]
+        lines = [line for each in lanes for line in each.body if isinstance(line, Evaluate)]
+        written = {target.array for line in lines for target in line.targets if isinstance(target, Element)}
+        read = {leaf: None for line in lines for leaf in line.leaves if isinstance(leaf, Element)}
+        masks = []
+        for turn in range(loop.most or 0):
+            masks.append(self._named(f"inside & (tl.full((BLOCK,), {turn}, tl.int64) < {self._whole(loop.count)})"))
+            with self._in_turn(loop.name, turn, masks[-1]):
+                for element in read:
+                    if element.array not in written:
+                        text = self._load(element)
+                        self.loaded[text] = self._named(text)
+        return masks
+
+    def _turns(self, loop: Over, masks: Sequence[str]) -> None:
+        turns = range(len(masks))
+        for turn in reversed(turns) if loop.down else turns:
+            with self._in_turn(loop.name, turn, masks[turn]):
+                self._write(loop.body)
+
+    @contextmanager
+    def _in_turn(self, name: str, turn: int, mask: str) -> Iterator[None]:
+        self.turn, self.mask = {name: turn}, mask
+        yield
+        self.turn, self.mask = {}, "inside"
+
     def _nested(self, body: Sequence[Statement], *lines: str) -> None:
         self.indent += 1
         self._put(*lines)
+        before = self.loaded
+        self.loaded = {}
         self._write(body)
+        self.loaded = before
         if not lines and not body:
             self._put("pass")
         self.indent -= 1
 
     def _whole(self, number: Whole) -> str:
         if number.operation in ("name", "number"):
-            return str(number.operands[0])
+            return str(self.turn.get(str(number.operands[0]), number.operands[0]))
         a, b = (self._whole(operand) for operand in number.operands if isinstance(operand, Whole))
         return f"tl.minimum({a}, {b})" if number.operation == "min" else f"({a} {number.operation} {b})"
 
@@ -145,35 +190,51 @@ class _Function:
             values = self._evaluate(line.results, [self._read(leaf) for leaf in line.leaves])
             for target, value in zip(line.targets, values, strict=True):
                 self._assign(target, value)
-        targets = [line.target] if isinstance(line, Put) else line.targets
-        if any(isinstance(target, Slot) and target.local in self.rooms for target in targets):
-            self._put("tl.debug_barrier()")  # no thread reads the room before it is written
 
     def _read(self, source: Read) -> str:
-        if isinstance(source, Slot) and source.local not in self.rooms:
-            return source.local.name
+        if isinstance(source, Slot):
+            return self._slot(source)
         if isinstance(source, float):
-            return f"tl.full((BLOCK,), {source}, {self.types['t']})"
+            return self._full(source)
         if isinstance(source, Source) and source.name in self.fixed:
             return self.fixed[source.name]
-        place = f"{source.name} + rows" if isinstance(source, Source) else self._place(source)
-        return self._named(f"tl.load({place}, mask=inside, other=0.0)")
+        text = self._load(source)
+        return self.loaded.get(text) or self._named(text)
 
     def _assign(self, target: Target, value: str) -> None:
+        if isinstance(target, Element):
+            self._put(f"tl.store({self._place(target)}, {value}, mask={self.mask})")
+            return
+        name = target.local.name if isinstance(target, Sum) else self._slot(target)
         if isinstance(target, Sum):
-            self._put(f"{target.local.name} += {value}")
-        elif isinstance(target, Slot) and target.local not in self.rooms:
-            self._put(f"{target.local.name} = {value}")
-        else:
-            self._put(f"tl.store({self._place(target)}, {value}, mask=inside)")
+            value = f"{name} + {value}"
+        # A turn that isn't taken changes nothing; a slot of several is read in turns that are taken alone.
+        taken = self.mask != "inside" and target.local.slots == 1
+        self._put(f"{name} = tl.where({self.mask}, {value}, {name})" if taken else f"{name} = {value}")
 
-    def _place(self, place: Slot | Element) -> str:
-        if isinstance(place, Slot):
-            row = f"({self._whole(place.at)} * {len(self.rooms)} + {self.rooms[place.local]}) * M"
-            return f"room + {row} + rows"
+    def _slot(self, slot: Slot) -> str:
+        if slot.local.slots == 1:
+            return slot.local.name
+        return f"{slot.local.name}_{self._constant(slot.at)}"
+
+    def _constant(self, number: Whole) -> int:
+        """The number that a slot has in a turn that is written out."""
+        if number.operation == "+":
+            return sum(self._constant(operand) for operand in number.operands if isinstance(operand, Whole))
+        (name,) = number.operands
+        return name if isinstance(name, int) else self.turn[str(name)]
+
+    def _load(self, source: Element | Source) -> str:
+        place = f"{source.name} + rows" if isinstance(source, Source) else self._place(source)
+        return f"tl.load({place}, mask={self.mask}, other=0.0)"
+
+    def _place(self, place: Element) -> str:
         return (
             f"{place.array} + rows" if place.offset is None else f"{place.array} + {self._whole(place.offset)} + rows"
         )
+
+    def _full(self, number: float | str) -> str:
+        return f"tl.full((BLOCK,), {number}, {self.types['t']})"
 
     def _named(self, text: str) -> str:
         self.count += 1
@@ -187,7 +248,7 @@ class _Function:
             node = self.program.nodes[value]
             operands = [names[operand] for operand in node.operands]
             if node.operation == "literal":  # a bare number would be rounded by Triton's rules instead of torch's
-                names[value] = self._named(f"tl.full((BLOCK,), {_number(node.literal)}, {self.types['t']})")
+                names[value] = self._named(self._full(_number(node.literal)))
             elif node.operation != "leaf":
                 names[value] = self._named(OPERATIONS[node.operation].format(*operands, **self.types))
         # A state may be given back as it is, so what is new goes by a name that is not the old one's.

@@ -6,6 +6,7 @@ import hashlib
 import linecache
 from collections.abc import Sequence
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -33,10 +34,20 @@ class GpuKernel(LayerKernel):
 
     def __init__(self, program: Program, leaves: Sequence[Leaf]) -> None:
         super().__init__(program, [Leaf(Kind.PER_STEP, leaves[0].wants_gradient), *leaves[1:]])
-        nests = [schedule.forward_nest(program, self.leaves)]
+        nests = [schedule.forward_nest(program, self.leaves, self.segment(program))]
         if self.learns:
-            nests.append(schedule.backward_nest(program, self.leaves))
+            nests.append(schedule.backward_nest(program, self.leaves, self.segment(program)))
         self._functions = load(module_text(nests, program))
+
+    @classmethod
+    def present(cls) -> bool:
+        """Whether triton is installed."""
+        return find_spec("triton") is not None
+
+    @staticmethod
+    def segment(program: Program) -> int:
+        """Fewer steps for a longer program: they are written out, and Triton's time grows with the square of it."""
+        return max(4, SEGMENT >> (len(program.nodes) // 64))
 
     def __call__(self, current: Tensor, values: Sequence[Real], steps: int | None) -> Sequence[Tensor]:
         """See :class:`LayerKernel`; the gradient of an input that is the same at every step is summed by autograd."""
@@ -48,8 +59,7 @@ class GpuKernel(LayerKernel):
     def _launch_back(
         self, launch: Launch, upstream: Tensor, lasts: Sequence[Tensor | None], result: Sequence[Tensor | None]
     ) -> None:
-        room = [launch.current.new_empty(SEGMENT * self.states, *launch.batch)] * bool(self.states)
-        self._start("backward", launch, launch.saved, upstream, launch.stride(upstream), *lasts, *result, *room)
+        self._start("backward", launch, launch.saved, upstream, launch.stride(upstream), *lasts, *result)
 
     def _start(self, name: str, launch: Launch, *arguments: Any) -> None:
         current, steps, _, neurons, values, _ = launch

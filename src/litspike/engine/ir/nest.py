@@ -159,11 +159,16 @@ class Lanes:
 
 @dataclass(frozen=True)
 class Over:
-    """A loop from 0 up to, and without, ``count``."""
+    """A loop from 0 up to, and without, ``count``, or ``down`` from there to 0.
+
+    Where it takes at most so many turns (``most``), a code generator may write them out one by one.
+    """
 
     name: str
     count: Whole
     body: tuple[Statement, ...]
+    most: int | None = None
+    down: bool = False
 
 
 @dataclass(frozen=True)

@@ -38,37 +38,42 @@ SEGMENT = 16
 _TYPES = {Kind.NUMBER: "number", Kind.SHARED: "shared"}
 
 
-def forward_nest(program: Program, leaves: Sequence[Leaf]) -> Nest:
+def forward_nest(program: Program, leaves: Sequence[Leaf], segment: int = SEGMENT) -> Nest:
     """The step over time.
 
     Its arguments: T, M, the input and its stride between steps, states, constants, output, last states, and the room
-    for the states before every SEGMENT-th step but the first.
+    for the states before every segment but the first.
 
     Args:
         program: the step.
         leaves: the input, the states and the constants.
+        segment: steps of a segment.
     """
     names = range(program.states)
     now = [Local(f"u{index}") for index in names]
     starts, constants = sources_of(program, leaves)
-    t = whole("t")
-    segment = t // SEGMENT
-    keep = Lanes(tuple(Put(saved_state(program, segment, index), Slot(now[index])) for index in names))
+    number, j = whole("number"), whole("j")
+    begin = number * segment
+    keep = Lanes(tuple(Put(saved_state(program, number, index), Slot(now[index])) for index in names))
     step = Evaluate(
         program.outputs,
-        (Element("x", t * whole("xs")), *map(Slot, now), *constants),
-        (Element("out", t * M), *map(Slot, now)),
+        (Element("x", (begin + j) * whole("xs")), *map(Slot, now), *constants),
+        (Element("out", (begin + j) * M), *map(Slot, now)),
+    )
+    over = (
+        Given("saved", (If((number.differs(0),), (keep,)),)),
+        Over("j", (T - begin).least(segment), (Lanes((step,)),), most=segment),
     )
     body = (
         Lanes(tuple(Put(Slot(local), start) for local, start in zip(now, starts, strict=True))),
-        Over("t", T, (Given("saved", (If(((t % SEGMENT).equals(0), segment.differs(0)), (keep,)),)), Lanes((step,)))),
+        Over("number", _segments(segment), over),
         Lanes(tuple(Put(Element(f"last{index}"), Slot(now[index])) for index in names)),
     )
     results = (Argument("out"), *(Argument(f"last{index}") for index in names), Argument("saved", "may_miss"))
     return Nest("forward", (*inputs_of(program, leaves), *results), tuple(now), body)
 
 
-def backward_nest(program: Program, leaves: Sequence[Leaf]) -> Nest:
+def backward_nest(program: Program, leaves: Sequence[Leaf], segment: int = SEGMENT) -> Nest:
     """The adjoint of :func:`forward_nest`: each segment is run forward once more, then walked back.
 
     Its arguments: T, M, the input and its stride, states, constants, the states that were saved, the gradient of the
@@ -76,7 +81,11 @@ def backward_nest(program: Program, leaves: Sequence[Leaf]) -> Nest:
     the first states, and of each constant that wants one. What has one value per neuron gets its gradient per neuron,
     summed over time; what has one for all, a double for each block.
     """
-    return backward_around(program, leaves, lambda t: ((), Element("gout", t * whole("gs"))))
+    return backward_around(program, leaves, lambda t: ((), Element("gout", t * whole("gs"))), segment=segment)
+
+
+def _segments(segment: int) -> Whole:
+    return (T + (segment - 1)) // segment
 
 
 def backward_around(
@@ -85,6 +94,7 @@ def backward_around(
     upstream: Callable[[Whole], tuple[tuple[Statement, ...], Read]],
     further: Sequence[Argument] = (),
     held: Sequence[Local] = (),
+    segment: int = SEGMENT,
 ) -> Nest:
     """:func:`backward_nest`, for a gradient of the output that comes from elsewhere too.
 
@@ -94,9 +104,10 @@ def backward_around(
         upstream: what comes before the adjoint of step t, and the gradient of the output then.
         further: arguments that this needs.
         held: locals that this needs.
+        segment: steps of a segment.
     """
     names = range(program.states)
-    past = [Local(f"past{index}", SEGMENT) for index in names]
+    past = [Local(f"past{index}", segment) for index in names]
     adjoint = [Local(f"adjoint{index}") for index in names]
     sums = {
         index: Local(f"sum{index}")
@@ -104,18 +115,16 @@ def backward_around(
         if gradient is not None and leaf.kind is not Kind.PER_STEP and not 1 <= index <= program.states
     }
     starts, constants = sources_of(program, leaves)
-    segments, done, j, back = (T + (SEGMENT - 1)) // SEGMENT, whole("done"), whole("j"), whole("back")
-    segment = segments - 1 - done
-    begin = segment * SEGMENT
-    last = (T - begin).least(SEGMENT) - 1
+    number, j, slot = whole("number"), whole("j"), whole("slot")
+    begin = number * segment
+    last = (T - begin).least(segment) - 1
 
     def inputs(t: Whole, slot: Whole) -> tuple[Read, ...]:
         return (Element("x", t * whole("xs")), *(Slot(local, slot) for local in past), *constants)
 
     first = Lanes(tuple(Put(Slot(past[index]), starts[index]) for index in names))
-    later = Lanes(tuple(Put(Slot(past[index]), saved_state(program, segment, index)) for index in names))
+    later = Lanes(tuple(Put(Slot(past[index]), saved_state(program, number, index)) for index in names))
     again = Evaluate(program.outputs[1:], inputs(begin + j, j), tuple(Slot(local, j + 1) for local in past))
-    slot = last - back
     before, gradient = upstream(begin + slot)
     wanted = {index: value for index, value in enumerate(program.gradients) if value is not None}
     step = Evaluate(
@@ -135,14 +144,15 @@ def backward_around(
         ),
     )
     recompute: tuple[Statement, ...] = (
-        If((segment.equals(0),), (first,)),
-        Given("saved", (If((segment.differs(0),), (later,)),)),
-        Over("j", last, (Lanes((again,)),)),
+        If((number.equals(0),), (first,)),
+        Given("saved", (If((number.differs(0),), (later,)),)),
+        Over("j", last, (Lanes((again,)),), most=segment - 1),
     )
+    adjoints = Over("slot", last + 1, (*before, Lanes((step,))), most=segment, down=True)
     body: tuple[Statement, ...] = (
         Lanes(tuple(Put(Slot(local), ZERO) for local in (*adjoint, *sums.values()))),
         *(_where(f"glast{index}", Slot(adjoint[index]), Element(f"glast{index}")) for index in names),
-        Over("done", segments, (*(recompute if past else ()), Over("back", last + 1, (*before, Lanes((step,)))))),
+        Over("number", _segments(segment), (*(recompute if past else ()), adjoints), down=True),
         *(_where(f"g{1 + index}", Element(f"g{1 + index}"), Slot(adjoint[index])) for index in names),
         *(
             Lanes((Put(Element(f"g{index}"), Slot(local)),))
@@ -172,7 +182,7 @@ def _where(argument: str, target: Target, value: Read) -> Given:
 
 
 def saved_state(program: Program, segment: Whole, index: int) -> Element:
-    """A state before a segment, in the array of those that are saved."""
+    """A state before a segment, by its number, in the array of those that are saved."""
     return Element("saved", ((segment - 1) * program.states + index) * M)
 
 
