@@ -22,7 +22,8 @@ def step(x, u, threshold, decay):
 
 @pytest.fixture(scope="module")
 def arguments():
-    text, further = operator.text_of(operator.Rule(step, ()), 1, LETTERS, X.dtype)
+    rule = operator.Rule(step, ())
+    text, further = operator.text_of(rule.number, 1, LETTERS, X.dtype)
     assert text
     assert not further
     tensors = [U, torch.tensor(1.0)]

@@ -47,11 +47,12 @@ def leaves_of(letters: str) -> tuple[Leaf, ...]:
         raise UserError(f"litspike::run: the graph holds no step that can be run: {problem}") from None
 
 
-def text_of(rule: Rule, states: int, letters: str, dtype: torch.dtype) -> tuple[str, list[float]]:
-    """The program of a step as text, and the numbers that it takes as further constants.
+def text_of(number: int, states: int, letters: str, dtype: torch.dtype) -> tuple[str, list[float]]:
+    """The program of the step of a rule, by its number, as text, and the numbers that it takes as further constants.
 
     The text is empty where no fused engine can run the step.
     """
+    rule = Rule.of(number)
     try:
         modes = torch.utils._python_dispatch._disable_current_modes()  # those of a graph that is being made
         with modes, Surroundings(rule.step):
@@ -81,7 +82,7 @@ def in_graph(key: Hashable, inputs: Inputs) -> Sequence[Tensor] | None:
         current, steps = current.expand(steps, *current.shape), None
         leaves = (Leaf(Kind.PER_STEP, leaves[0].wants_gradient), *leaves[1:])
     letters = letters_of(leaves)
-    text, further = text_of(key, states, letters, current.dtype)
+    text, further = text_of(key.number, states, letters, current.dtype)
     if not text:
         return None
     tensors = [value for value in values if isinstance(value, Tensor)]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
+from weakref import WeakValueDictionary
 
 from litspike.engine.reference import Step
+
+_numbers = itertools.count()
+_rules: WeakValueDictionary[int, Rule] = WeakValueDictionary()
 
 
 class Rule:
@@ -21,6 +26,13 @@ class Rule:
     def __init__(self, step: Step, parts: tuple[Any, ...]) -> None:
         self.step, self.parts = step, parts
         self._hash = hash(parts)
+        self.number = next(_numbers)
+        _rules[self.number] = self
+
+    @staticmethod
+    def of(number: int) -> Rule:
+        """The rule that has this ``number``, which a compiler takes for a constant where it can't take the rule."""
+        return _rules[number]
 
     def __hash__(self) -> int:
         return self._hash

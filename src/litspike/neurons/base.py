@@ -177,7 +177,7 @@ class Neuron(Declared):
         if None not in numbers:
             return numbers
         parameter = next(iter(self._parameters.values()), None)
-        twin = self._live[parameter is not None and parameter.dtype is torch.float64]
+        twin = self._live[int(parameter is not None and parameter.dtype is torch.float64)]  # Dynamo takes no bool
         results = getattr(twin, name)()
         return [result if number is None else number for number, result in zip(numbers, results, strict=True)]
 
