@@ -1,4 +1,4 @@
-"""Surrogate gradients: what backpropagation puts in place of the derivative of a spike.
+"""Surrogate gradients: what backpropagation uses as the derivative of a spike.
 
 A spike is a step function of the distance ``v`` of the membrane potential from its threshold, with a derivative
 that is zero wherever it exists. A surrogate is a small pure function of ``v`` used instead of it, in the backward
@@ -21,20 +21,32 @@ from litspike.settings import number
 
 
 def _check(setting: str, value: float) -> None:
-    """Refuse what is not above 0, and what single precision can't square."""
+    """Check that a number is above 0, and that single precision can hold its square."""
     number(setting, value, "(0, inf)")
     number(setting, value, "[1e-18, 1e18]")
 
 
 class Surrogate(ABC):
-    """A stand-in for the derivative of a spike. Instances are immutable and compare by value."""
+    """What is used as the derivative of a spike. Instances are immutable and compare by value.
+
+    Example:
+        >>> import torch
+        >>> from litspike import LIF, Surrogate
+        >>> from dataclasses import dataclass
+        >>> @dataclass(frozen=True)
+        ... class Lorentz(Surrogate):
+        ...     width: float = 1.0
+        ...     def derivative(self, v):
+        ...         return 1 / (1 + (v / self.width) ** 2)
+        >>> spikes, _ = LIF(surrogate=Lorentz(0.5))(torch.rand(5, 2, 3))
+    """
 
     @abstractmethod
     def derivative(self, v: Tensor) -> Tensor:
         """Elementwise derivative at the distance ``v`` from the threshold; same shape as ``v``."""
 
     def inside(self, v: Tensor) -> Tensor:
-        """Whether each distance ``v`` lies inside the window, from which a gradient worth its name comes back.
+        """Whether each distance ``v`` lies inside the surrogate's window.
 
         The window is where the derivative is above 0 and at least a tenth of that at the threshold.
         """
@@ -54,6 +66,12 @@ class ArcTan(Surrogate):
 
     Source: Fang et al. 2021, "Incorporating learnable membrane time constant to enhance learning of spiking
     neural networks", equation 13.
+
+    Example:
+        >>> import torch
+        >>> from litspike import ArcTan
+        >>> ArcTan().derivative(torch.tensor([0.0, 0.25, 1.0]))
+        tensor([1.0000, 0.6185, 0.0920])
     """
 
     alpha: float = 2.0
@@ -62,7 +80,6 @@ class ArcTan(Surrogate):
         _check("alpha", self.alpha)
 
     def derivative(self, v: Tensor) -> Tensor:
-        """See :class:`Surrogate`."""
         scaled = v * (math.pi * self.alpha / 2)
         return (self.alpha / 2) / (1 + scaled * scaled)
 
@@ -79,6 +96,12 @@ class Sigmoid(Surrogate):
 
     Source: Zenke and Vogels 2021, "The remarkable robustness of surrogate gradient learning for instilling complex
     function in spiking neural networks".
+
+    Example:
+        >>> import torch
+        >>> from litspike import Sigmoid
+        >>> Sigmoid().derivative(torch.tensor([0.0, 0.25, 1.0]))
+        tensor([1.0000, 0.7864, 0.0707])
     """
 
     slope: float = 4.0
@@ -87,7 +110,6 @@ class Sigmoid(Surrogate):
         _check("slope", self.slope)
 
     def derivative(self, v: Tensor) -> Tensor:
-        """See :class:`Surrogate`."""
         tail = exp(v.abs() * -self.slope)  # of |v|, since the derivative is even and this exponential can't overflow
         rise = 1 + tail
         return tail * self.slope / (rise * rise)
@@ -104,6 +126,12 @@ class FastSigmoid(Surrogate):
         SettingError: if slope is not above 0.
 
     Source: Zenke and Ganguli 2018, "SuperSpike: supervised learning in multilayer spiking neural networks".
+
+    Example:
+        >>> import torch
+        >>> from litspike import FastSigmoid
+        >>> FastSigmoid().derivative(torch.tensor([0.0, 0.25, 1.0]))
+        tensor([1.0000, 0.0816, 0.0083])
     """
 
     slope: float = 10.0
@@ -112,7 +140,6 @@ class FastSigmoid(Surrogate):
         _check("slope", self.slope)
 
     def derivative(self, v: Tensor) -> Tensor:
-        """See :class:`Surrogate`."""
         base = 1 + v.abs() * self.slope
         return 1 / (base * base)
 
@@ -129,6 +156,12 @@ class Triangle(Surrogate):
         SettingError: if width or height is not above 0.
 
     Source: Bellec et al. 2018, "Long short-term memory and learning-to-learn in networks of spiking neurons".
+
+    Example:
+        >>> import torch
+        >>> from litspike import Triangle
+        >>> Triangle().derivative(torch.tensor([0.0, 0.25, 1.0])).tolist()
+        [1.0, 0.75, 0.0]
     """
 
     width: float = 1.0
@@ -139,7 +172,6 @@ class Triangle(Surrogate):
         _check("height", self.height)
 
     def derivative(self, v: Tensor) -> Tensor:
-        """See :class:`Surrogate`."""
         return (1 - v.abs() / self.width).clamp(min=0) * self.height
 
 
@@ -155,6 +187,12 @@ class Rectangle(Surrogate):
 
     Source: Wu et al. 2018, "Spatio-temporal backpropagation for training high-performance spiking neural networks",
     equation 24.
+
+    Example:
+        >>> import torch
+        >>> from litspike import Rectangle
+        >>> Rectangle().derivative(torch.tensor([0.0, 0.25, 1.0])).tolist()
+        [1.0, 1.0, 0.0]
     """
 
     width: float = 1.0
@@ -163,7 +201,6 @@ class Rectangle(Surrogate):
         _check("width", self.width)
 
     def derivative(self, v: Tensor) -> Tensor:
-        """See :class:`Surrogate`."""
         return (v.abs() < self.width / 2).to(v.dtype) / self.width
 
 
@@ -179,6 +216,12 @@ class Gaussian(Surrogate):
 
     Source: Wu et al. 2018, "Spatio-temporal backpropagation for training high-performance spiking neural networks",
     equation 27.
+
+    Example:
+        >>> import torch
+        >>> from litspike import Gaussian
+        >>> Gaussian().derivative(torch.tensor([0.0, 0.25, 1.0]))
+        tensor([0.7979, 0.7041, 0.1080])
     """
 
     width: float = 0.5
@@ -187,7 +230,6 @@ class Gaussian(Surrogate):
         _check("width", self.width)
 
     def derivative(self, v: Tensor) -> Tensor:
-        """See :class:`Surrogate`."""
         scaled = v / self.width
         return exp(scaled * scaled * -0.5) * (1 / (self.width * math.sqrt(2 * math.pi)))
 
@@ -198,19 +240,30 @@ class StraightThrough(Surrogate):
 
     Source: Bengio, Léonard and Courville 2013, "Estimating or propagating gradients through stochastic neurons for
     conditional computation".
+
+    Example:
+        >>> import torch
+        >>> from litspike import StraightThrough
+        >>> StraightThrough().derivative(torch.tensor([0.0, 0.25, 1.0])).tolist()
+        [1.0, 1.0, 1.0]
     """
 
     def derivative(self, v: Tensor) -> Tensor:
-        """See :class:`Surrogate`."""
         return torch.ones_like(v)
 
 
 @dataclass(frozen=True)
 class ZeroGradient(Surrogate):
-    """No gradient at all: nothing before the spike learns. It is the derivative that a spike really has."""
+    """No gradient at all: nothing before the spike learns. It is the derivative that a spike really has.
+
+    Example:
+        >>> import torch
+        >>> from litspike import ZeroGradient
+        >>> ZeroGradient().derivative(torch.tensor([0.0, 0.25, 1.0])).tolist()
+        [0.0, 0.0, 0.0]
+    """
 
     def derivative(self, v: Tensor) -> Tensor:
-        """See :class:`Surrogate`."""
         return torch.zeros_like(v)
 
 
@@ -259,5 +312,14 @@ def spike(v: Tensor, surrogate: Surrogate, fires: Literal["at", "above"] = "at")
 
     Returns:
         Spikes, 0 or 1, in the shape and dtype of ``v``.
+
+    Example:
+        >>> import torch
+        >>> from litspike.surrogates import Triangle, spike
+        >>> v = torch.tensor([-0.5, 0.0, 0.5], requires_grad=True)
+        >>> spikes = spike(v, Triangle())
+        >>> spikes.sum().backward()
+        >>> spikes.tolist(), v.grad.tolist()
+        ([0.0, 1.0, 1.0], [0.5, 1.0, 0.5])
     """
     return apply(_Spike, _SpikeForwards, v, surrogate, fires)

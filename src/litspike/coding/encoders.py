@@ -18,6 +18,12 @@ class ConstantCurrent(nn.Module):
 
     Raises:
         SettingError: if steps is below 1.
+
+    Example:
+        >>> import torch
+        >>> from litspike import ConstantCurrent
+        >>> ConstantCurrent(steps=3)(torch.tensor([[1.0, 2.0]])).tolist()
+        [[[1.0, 2.0]], [[1.0, 2.0]], [[1.0, 2.0]]]
     """
 
     def __init__(self, steps: int = 16) -> None:

@@ -47,6 +47,12 @@ class Latency(nn.Module):
 
     Source: Thorpe, Delorme and Van Rullen 2001, "Spike-based strategies for rapid processing"; the equation as in
     Eshraghian et al. 2023, "Training spiking neural networks using lessons from deep learning".
+
+    Example:
+        >>> import torch
+        >>> from litspike import Latency
+        >>> Latency(steps=5)(torch.tensor([[1.0, 0.5, 0.0]]))[:, 0].tolist()
+        [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     """
 
     def __init__(self, steps: int = 16, threshold: float = 0.0) -> None:
@@ -85,6 +91,12 @@ class LogarithmicLatency(nn.Module):
 
     Source: Gerstner, Kistler, Naud and Paninski 2014, "Neuronal Dynamics", section 1.3; as an encoder in
     Eshraghian et al. 2023, "Training spiking neural networks using lessons from deep learning".
+
+    Example:
+        >>> import torch
+        >>> from litspike import LogarithmicLatency
+        >>> LogarithmicLatency(steps=3, tau=1.0)(torch.tensor([[1.0, 0.3, 0.1]]))[:, 0].tolist()
+        [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
     """
 
     def __init__(self, steps: int = 16, tau: float = 5.0, threshold: float = 0.2) -> None:

@@ -26,8 +26,8 @@ class PoissonRate(nn.Module):
 
     In training, draw k is made from a generator seeded with the seed, the process's rank and k. The module's state
     keeps k, so that a resumed run draws what an uninterrupted one would have, and the state has one shape on every
-    device. In evaluation the draw depends on the seed alone: each batch meets the same one, which makes figures of
-    different epochs comparable, and nothing that looks at the model changes what training draws. CPU and GPU draw
+    device. In evaluation the draw depends on the seed alone: each batch gets the same one, which makes metrics of
+    different epochs comparable, and no evaluation changes what training draws. CPU and GPU draw
     different numbers from one seed.
 
     Args:
@@ -41,6 +41,13 @@ class PoissonRate(nn.Module):
 
     Source: Heeger 2000, "Poisson model of spike generation": at most one spike in a step, as in any step that is
     short beside 1/rate.
+
+    Example:
+        >>> import torch
+        >>> from litspike import PoissonRate
+        >>> spikes = PoissonRate(steps=1000)(torch.tensor([[0.0, 0.2, 1.0]]))
+        >>> [f"{rate:.1f}" for rate in spikes.mean((0, 1)).tolist()]
+        ['0.0', '0.2', '1.0']
     """
 
     def __init__(self, steps: int = 16, rate: float = 1.0, seed: int = 0) -> None:
@@ -58,11 +65,9 @@ class PoissonRate(nn.Module):
         return uniform.lt_(self.rate * x.detach()).to(x.dtype)
 
     def get_extra_state(self) -> Tensor:
-        """The number of draws, as a tensor of no dimension."""
         return torch.tensor(self.draws)
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Go on after the given number of draws."""
         self.draws = int(state)
 
     def extra_repr(self) -> str:

@@ -36,6 +36,12 @@ class Population(nn.Module):
         UserError: if an input is outside [low, high], or not floating-point.
 
     Source: Bohte, Kok and La Poutré 2002, "Error-backpropagation in temporally encoded networks of spiking neurons".
+
+    Example:
+        >>> import torch
+        >>> from litspike import Latency, Population
+        >>> Population(Latency(steps=4), fields=8)(torch.rand(2, 3)).shape
+        torch.Size([4, 2, 24])
     """
 
     @typed

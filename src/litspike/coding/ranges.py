@@ -1,4 +1,4 @@
-"""The check that an input lies where an encoder or readout has a meaning for it."""
+"""Checks of the inputs of encoders and readouts."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from litspike.settings import UserError, inside
 
 
 def check_range(name: str, x: Tensor, interval: str) -> None:
-    """Refuse an input outside an interval: one pass over it, and one value read back from its device.
+    """Check that an input is inside an interval: one pass over it, and one value read back from its device.
 
-    An input without elements passes, and so does any while it is compiled or exported, where no value is at hand.
+    An input without elements passes, and so does any while it is compiled or exported, where no values are known.
 
     Args:
         name: what the error calls the encoder or readout.
@@ -31,7 +31,7 @@ def check_range(name: str, x: Tensor, interval: str) -> None:
 
 
 def check_sequence(name: str, x: Tensor) -> None:
-    """Refuse an input that is no sequence [B, T, *] with T ≥ 1. Raises :class:`UserError`."""
+    """Check that an input is a sequence [B, T, *] with T ≥ 1. Raises :class:`UserError`."""
     check_tensor(name, "the input", x)
     if x.dim() < 2 or x.shape[1] < 1:
         raise UserError(f"{name} takes sequences [B, T, *] with T ≥ 1, not {list(x.shape)}")

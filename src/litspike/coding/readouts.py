@@ -14,7 +14,14 @@ from litspike.settings import SettingError, number, whole
 
 
 class MeanOverTime(nn.Module):
-    """The mean over the time steps: ``y = (1/T) Σ_t o_t``."""
+    """The mean over the time steps: ``y = (1/T) Σ_t o_t``.
+
+    Example:
+        >>> import torch
+        >>> from litspike import MeanOverTime
+        >>> MeanOverTime()(torch.tensor([[[1.0]], [[0.0]]])).tolist()  # [T, B, N] → [B, N]
+        [[0.5]]
+    """
 
     def forward(self, outputs: Tensor) -> Tensor:
         """[T, B, *] → [B, *]."""
@@ -44,6 +51,13 @@ class LeakyIntegratorReadout(nn.Module):
     Source: Cramer, Stradmann, Schemmel and Zenke 2022, "The Heidelberg spiking data sets for the systematic evaluation
     of spiking neural networks", for maximum and last; Gerstner, Kistler, Naud and Paninski 2014, "Neuronal Dynamics",
     section 1.3, for the integrator.
+
+    Example:
+        >>> import torch
+        >>> from litspike import LeakyIntegrator, LeakyIntegratorReadout
+        >>> readout = LeakyIntegratorReadout("last", LeakyIntegrator(decay=0.5))
+        >>> readout(torch.ones(3, 1, 2)).tolist()
+        [[1.75, 1.75]]
     """
 
     @typed
@@ -90,6 +104,12 @@ class EveryStep(nn.Module):
             that is given without an integrator.
 
     Source: Gerstner, Kistler, Naud and Paninski 2014, "Neuronal Dynamics", section 1.3, for the integrator.
+
+    Example:
+        >>> import torch
+        >>> from litspike import EveryStep
+        >>> EveryStep()(torch.zeros(4, 2, 1)).shape  # [T, B, N] → [B, T, N]
+        torch.Size([2, 4, 1])
     """
 
     @typed
@@ -144,6 +164,12 @@ class FirstSpike(nn.Module):
     Source: Mostafa 2018, "Supervised learning based on temporal coding in spiking neural networks", for the softmax of
     negative times; t is the mean survival time of discrete-time survival analysis with the spike as its hazard, as in
     Singer and Willett 1993, "It's about time".
+
+    Example:
+        >>> import torch
+        >>> from litspike import FirstSpike
+        >>> FirstSpike()(torch.tensor([[[0.0, 0.0, 0.0]], [[1.0, 0.0, 1.0]], [[0.0, 1.0, 1.0]]])).tolist()
+        [[-1.0, -2.0, -1.0]]
     """
 
     @typed

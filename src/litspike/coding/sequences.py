@@ -16,6 +16,12 @@ class TimeFirst(nn.Module):
 
     Raises:
         UserError: if the input has fewer than 2 dimensions or no time step.
+
+    Example:
+        >>> import torch
+        >>> from litspike import TimeFirst
+        >>> TimeFirst()(torch.zeros(2, 5, 3)).shape, TimeFirst()(torch.zeros(2, 5)).shape
+        (torch.Size([5, 2, 3]), torch.Size([5, 2, 1]))
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -46,6 +52,12 @@ class DeltaModulation(nn.Module):
 
     Source: Eshraghian et al. 2023, "Training spiking neural networks using lessons from deep learning", on delta
     modulation.
+
+    Example:
+        >>> import torch
+        >>> from litspike import DeltaModulation
+        >>> DeltaModulation(threshold=0.5)(torch.tensor([[0.0, 1.0, 1.2, 0.0]]))[:, 0].tolist()  # [on, off]
+        [[0.0, 0.0], [1.0, 0.0], [0.0, 0.0], [0.0, 1.0]]
     """
 
     def __init__(self, threshold: float = 0.1) -> None:

@@ -1,4 +1,4 @@
-"""How a neuron's step is run over time. An engine knows no neuron: it gets a step, its input and its start."""
+"""How a step is run over time. The engines know no neuron: they take a step, its input, states and constants."""
 
 from litspike.engine.call import Engine, run
 from litspike.engine.elementary import exp, sigmoid, tanh

@@ -1,4 +1,4 @@
-"""The one call to all engines: checks what it is given, and picks the engine."""
+"""Runs a step over time: checks the inputs, and chooses the engine."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class _Made(NamedTuple):
 
 _kernels: dict[Hashable, _Made | Untraceable] = {}
 _logged: set[Hashable] = set()
-"""Calls and reasons that are not kept, and that a line was written for."""
+"""Calls and reasons that were logged, and are tried again."""
 _compiled: dict[Hashable, Any] = {}
-"""One for all declarations that differ in their numbers alone."""
+"""One kernel for all declarations that differ in their numbers alone."""
 
 
 def run(
@@ -49,7 +49,8 @@ def run(
     """Run a step over time: ``(output, *states) ← step(input, *states, *constants)``, the constants as tensors.
 
     float64 stays float64; all else runs in float32. Of a half-precision input the output has the input's dtype, unless
-    autocast is on, whose layers cast what they are given; the states stay in float32, so that a sequence may be cut.
+    autocast is on, whose layers cast what they are given; the states stay in float32, so that pieces of a sequence give
+    what the whole gives.
 
     Args:
         step: one time step, elementwise and pure.
@@ -69,6 +70,16 @@ def run(
         UserError: if the input has no time step, no batch or is not real; if a state has another shape than [B, *], a
             constant doesn't broadcast to it, or either has another dtype or device than the input; if ``engine`` is
             ``fused`` and the step is not made of operations that a fused engine knows.
+
+    Example:
+        >>> import torch
+        >>> from litspike.engine import run
+        >>> def leaky(x, u, decay):
+        ...     u = u * decay + x
+        ...     return u, u
+        >>> output, (u,) = run(leaky, "leaky", torch.ones(3, 1, 1), states=(0.0,), constants=(0.5,))
+        >>> output.flatten().tolist()
+        [1.0, 1.5, 1.75]
     """
     current = plain(current)
     if current.dtype in HALF:

@@ -1,7 +1,7 @@
 """Elementary functions made of ordinary arithmetic, so that they are the same bits in every engine.
 
 torch.exp differs in its last bit between its vectorised and its plain form, and between machines; a neuron near its
-threshold then spikes here and not there. What stands here is within about one unit in the last place.
+threshold then fires on one machine and not on another. These are within about one unit in the last place.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from litspike.engine.modes import apply
 
-# 2^x for whole numbers x in the exponents of normal numbers, by moving x into the exponent's bits. An operation of
+# 2^x for integers x in the exponents of normal numbers, by moving x into the exponent's bits. An operation of
 # its own, so that a trace sees one name instead of arithmetic on bits.
 _library = torch.library.Library("litspike", "DEF")  # type: ignore[no-untyped-call]
 _library.define("power_of_two(Tensor x) -> Tensor")  # type: ignore[no-untyped-call]
@@ -86,15 +86,35 @@ def exp(x: Tensor) -> Tensor:
         x: any shape, float32 or float64.
 
     Source: Cody and Waite 1980, "Software Manual for the Elementary Functions", chapter 6.
+
+    Example:
+        >>> import torch
+        >>> from litspike.engine import exp
+        >>> exp(torch.tensor([0.0, 1.0]))
+        tensor([1.0000, 2.7183])
     """
     return apply(_Exp, _ExpForwards, x)
 
 
 def sigmoid(x: Tensor) -> Tensor:
-    """Logistic function ``1 / (1 + e^−x)``, elementwise, of :func:`exp`; within 3 units in the last place."""
+    """Logistic function ``1 / (1 + e^−x)``, elementwise, of :func:`exp`; within 3 units in the last place.
+
+    Example:
+        >>> import torch
+        >>> from litspike.engine import sigmoid
+        >>> sigmoid(torch.tensor([0.0, 1.0]))
+        tensor([0.5000, 0.7311])
+    """
     return 1 / (1 + exp(-x))
 
 
 def tanh(x: Tensor) -> Tensor:
-    """Hyperbolic tangent ``2 / (1 + e^−2x) − 1``, elementwise, of :func:`exp`; within 2 · 10⁻⁷ of it in float32."""
+    """Hyperbolic tangent ``2 / (1 + e^−2x) − 1``, elementwise, of :func:`exp`; within 2 · 10⁻⁷ of it in float32.
+
+    Example:
+        >>> import torch
+        >>> from litspike.engine import tanh
+        >>> tanh(torch.tensor([0.0, 1.0]))
+        tensor([0.0000, 0.7616])
+    """
     return 2 / (1 + exp(-2 * x)) - 1

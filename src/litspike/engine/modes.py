@@ -15,7 +15,7 @@ _ORDINARY = (Tensor, nn.Parameter)
 
 
 def ordinary(tensors: Sequence[Tensor | float]) -> bool:
-    """Whether a kernel may take the memory of these tensors: no one wants to see the operations in it.
+    """Whether a kernel may read the memory of these tensors, because nothing has to see the operations inside it.
 
     It may not under a transform of ``torch.func``, in forward-mode differentiation, while a tracer writes operations
     down (``torch.jit.trace``, the older ONNX exporter, ``make_fx``), under a mode of torch such as that of fake
@@ -43,7 +43,7 @@ def ordinary(tensors: Sequence[Tensor | float]) -> bool:
 
 
 def apply(function: type[Function], forwards: type[Function], x: Tensor, *rest: Any) -> Tensor:
-    """A function with a derivative of its own: ``function.apply(x, *rest)`` as what is going on around wants it.
+    """Call a function with a derivative of its own, ``function.apply(x, *rest)``, as the active mode of torch needs it.
 
     Args:
         function: it, with its derivative backwards, and that derivative as ``function.derivative(x, *rest)``.

@@ -1,4 +1,4 @@
-"""The one call for recurrent layers: a step over time that takes in, weighted, its own output of the step before."""
+"""Runs a step of a recurrent layer over time: its input includes, weighted, its output of the step before."""
 
 from __future__ import annotations
 

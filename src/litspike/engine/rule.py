@@ -1,4 +1,4 @@
-"""A step, and what tells it from others."""
+"""A step with a hashable cache key."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ _rules: WeakValueDictionary[int, Rule] = WeakValueDictionary()
 
 
 class Rule:
-    """A step that is equal to others by what it depends on beside its arguments.
+    """A step with a hashable cache key: what it depends on beside its arguments.
 
-    The hash is worked out once; a copy in another process works it out anew, since the hashes of strings and classes
-    are those of their process.
+    The hash is computed once, and again in another process, as hashes of strings and classes differ there.
 
     Args:
         step: one time step, elementwise and pure.

@@ -1,4 +1,4 @@
-"""Weights scaled before training so that every layer of neurons fires: no layer is born dead."""
+"""Scaling of the weights before training so that every layer of neurons fires."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Calibrated(NamedTuple):
     name: str
     """The layer's name in the network, as ``named_modules`` has it."""
     label: str
-    """What people are told of it by, as in ``layer 2 (LIF, 256)``."""
+    """Its name in messages, as in ``layer 2 (LIF, 256)``."""
     before: float
     """Its firing rate in the network as it was given."""
     scale: float | None
@@ -66,6 +66,15 @@ def calibrate(network: nn.Module, batches: Sequence[Tensor], target_rate: float 
 
     Source: Rossbroich, Gygax and Zenke 2022, "Fluctuation-driven initialization for spiking neural network training",
     for its aim; Mishkin and Matas 2016, "All you need is a good init", for the way, layer by layer on data.
+
+    Example:
+        >>> import torch
+        >>> from litspike import LIF, Perceptron
+        >>> from litspike.networks import calibrate
+        >>> network = Perceptron([3, 50, 1], LIF())
+        >>> (layer,) = calibrate(network, [torch.randn(20, 8, 3)], target_rate=0.1)
+        >>> layer.name, layer.label, abs(layer.after - 0.1) < 0.01
+        ('layers.1', 'layer 1 (LIF, 50)', True)
     """
     number("target_rate", target_rate, "(0, 1)")
     if not batches:
@@ -92,21 +101,28 @@ def firing_rates(network: nn.Module, batches: Sequence[Tensor]) -> dict[str, flo
 
     Returns:
         Name of each layer, in the order of their use, and its mean.
+
+    Example:
+        >>> import torch
+        >>> from litspike import LIF, Perceptron
+        >>> from litspike.networks import firing_rates
+        >>> firing_rates(Perceptron([3, 4, 1], LIF()), [torch.zeros(5, 2, 3)]).keys()
+        dict_keys(['layers.1'])
     """
     sums: dict[str, list[float]] = {}
 
-    def gather(seen: Seen) -> None:
+    def collect(seen: Seen) -> None:
         total, count = sums.setdefault(seen.name, [0.0, 0.0])
         sums[seen.name] = [total + float(seen.output.sum(dtype=torch.float64)), count + seen.output.numel()]
 
-    with watched(network, gather):
+    with watched(network, collect):
         for batch in batches:
             network(batch)
     return {name: total / count for name, (total, count) in sums.items()}
 
 
 def _labels(network: nn.Module, batch: Tensor) -> dict[str, str]:
-    """Name of each layer of neurons, and what people are told of it by."""
+    """Name of each layer of neurons, and its name in messages."""
     labels: dict[str, str] = {}
     with watched(network, lambda seen: labels.setdefault(seen.name, seen.label)):
         network(batch)
@@ -182,7 +198,7 @@ def nearest_scale(rate: Callable[[float], float], target: float) -> float:
     """The scale at which a rate is within the tolerance of the target, or that comes closest to it.
 
     Args:
-        rate: scale → rate, which grows with the scale by and large.
+        rate: scale → rate, which mostly grows with the scale.
         target: the rate wanted.
     """
     tried: dict[float, float] = {}

@@ -48,6 +48,14 @@ class ConvNet(SpikingSequential):
             or no output, kernel_size is even, the image is too small for its pooling, or dropout is outside [0, 1).
 
     Source: Simonyan and Zisserman 2015, "Very deep convolutional networks for large-scale image recognition".
+
+    Example:
+        >>> import torch
+        >>> from litspike import LIF, ConvNet
+        >>> network = ConvNet([1, 8, 8], [4, "pool"], [10], LIF())
+        >>> output, state = network(torch.rand(5, 2, 1, 8, 8))  # [T, B, channels, height, width]
+        >>> output.shape, len(state)
+        (torch.Size([5, 2, 10]), 1)
     """
 
     @typed

@@ -27,6 +27,13 @@ class TimeDropout(SequenceLayer):
         SettingError: if p is outside [0, 1).
 
     Source: Gal and Ghahramani 2016, "A theoretically grounded application of dropout in recurrent neural networks".
+
+    Example:
+        >>> import torch
+        >>> from litspike.networks import TimeDropout
+        >>> dropped = TimeDropout(0.5)(torch.ones(3, 2, 4))
+        >>> bool((dropped[0] == dropped[2]).all())
+        True
     """
 
     def __init__(self, p: float = 0.5) -> None:

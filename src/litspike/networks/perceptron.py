@@ -26,6 +26,15 @@ class Perceptron(SpikingSequential):
 
     Raises:
         SettingError: if there are fewer than two sizes, one of them is below 1, or dropout is outside [0, 1).
+
+    Example:
+        >>> import torch
+        >>> from litspike import LIF, Perceptron
+        >>> network = Perceptron([2, 10, 1], LIF())
+        >>> output, state = network(torch.randn(16, 5, 2))  # [T, B, inputs], from rest
+        >>> output, state = network(torch.randn(16, 5, 2), state)  # and on from there
+        >>> output.shape
+        torch.Size([16, 5, 1])
     """
 
     @typed

@@ -1,4 +1,4 @@
-"""The network whose hidden layers are connected to themselves."""
+"""The network of recurrent layers."""
 
 from __future__ import annotations
 
@@ -23,6 +23,13 @@ class RecurrentNetwork(Perceptron):
         SettingError: if there are fewer than two sizes, one of them is below 1, or dropout is outside [0, 1).
 
     Source: Bellec et al. 2018, "Long short-term memory and learning-to-learn in networks of spiking neurons".
+
+    Example:
+        >>> import torch
+        >>> from litspike import LIF, RecurrentNetwork
+        >>> output, state = RecurrentNetwork([2, 10, 1], LIF())(torch.randn(16, 5, 2))
+        >>> output.shape, state[0].output.shape
+        (torch.Size([16, 5, 1]), torch.Size([5, 10]))
     """
 
     @typed

@@ -28,6 +28,14 @@ class SEWBlock(SpikingNetwork):
         neuron: the model of the neurons; each layer gets a copy.
 
     Source: Fang et al. 2021, "Deep residual learning in spiking neural networks", with ADD as its function g.
+
+    Example:
+        >>> import torch
+        >>> from litspike import LIF
+        >>> from litspike.networks import SEWBlock
+        >>> block = SEWBlock((4, 8, 8), 8, 2, LIF())
+        >>> block(torch.rand(5, 2, 4, 8, 8))[0].shape
+        torch.Size([5, 2, 8, 4, 4])
     """
 
     @typed
@@ -47,7 +55,6 @@ class SEWBlock(SpikingNetwork):
         self.shortcut: nn.Module = nn.Identity() if same else SpikingSequential(stage(inputs, 1, stride))
 
     def through(self, x: Tensor, apply: Pass) -> Tensor:
-        """See :class:`~litspike.networks.SpikingNetwork`."""
         return apply(self.path, x) + apply(self.shortcut, x)
 
 
@@ -69,6 +76,13 @@ class SEWResNet(SpikingSequential):
             ``channels``, or the image is too small to be halved so often.
 
     Source: Fang et al. 2021, "Deep residual learning in spiking neural networks".
+
+    Example:
+        >>> import torch
+        >>> from litspike import LIF, SEWResNet
+        >>> network = SEWResNet([1, 8, 8], [4, 8], [1, 1], 10, LIF())
+        >>> network(torch.rand(5, 2, 1, 8, 8))[0].shape
+        torch.Size([5, 2, 10])
     """
 
     @typed

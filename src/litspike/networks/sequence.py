@@ -50,7 +50,7 @@ def called(layer: nn.Module, x: Tensor) -> Tensor:
 
 
 class SequenceLayer(nn.Module):
-    """A layer without state that takes the whole sequence, as its steps don't go through it one by one."""
+    """A layer without state that is called on the whole sequence."""
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
@@ -58,7 +58,7 @@ class SequenceLayer(nn.Module):
 
 
 class Pass:
-    """One pass of a sequence through a network: gives each layer of neurons its state, and keeps the state after it.
+    """One pass of a sequence through a network: it gives each layer of neurons its state, and collects the new one.
 
     Call: ``y = apply(layer, x)``, from [T, B, *] to [T, B, *].
 
@@ -115,7 +115,7 @@ class Pass:
 
 
 class SpikingNetwork(nn.Module):
-    r"""Base of networks, and of their parts: says in :meth:`through` which layer a sequence goes through, and when.
+    r"""Base of networks and of their parts: :meth:`through` sends a sequence through the layers.
 
     Call: ``output, state = network(current, state=None)``; from rest where no state is given. The state is a tuple
     with one entry for each layer of neurons, in the order of their use, so that a sequence in pieces gives what the
@@ -123,23 +123,32 @@ class SpikingNetwork(nn.Module):
 
     **A network of your own** is a subclass in a file of yours, which the configuration names by its class_path. Its
     ``__init__`` makes the layers, and its typed arguments are its settings; ``through`` sends the sequence through
-    them with ``apply``, once for each layer of neurons::
+    them with ``apply``, once for each layer of neurons.
 
-        class TwoPaths(SpikingNetwork):
-            def __init__(self, inputs: int, width: int, outputs: int, neuron: NeuronLayer) -> None:
-                super().__init__()
-                self.left = SpikingSequential([nn.Linear(inputs, width), neuron.shaped(width)])
-                self.right = SpikingSequential([nn.Linear(inputs, width), neuron.shaped(width)])
-                self.last = nn.Linear(width, outputs)
-
-            def through(self, x: Tensor, apply: Pass) -> Tensor:
-                return apply(self.last, apply(self.left, x) + apply(self.right, x))
-
-    Any other ``nn.Module`` does as well, if it is called in this way, takes [T, B, \*], keeps nothing between calls,
+    Any other ``nn.Module`` does as well, if it is called in this way, takes [T, B, \*], stores nothing between calls,
     and returns as state a tuple of what its layers of neurons returned.
 
     Raises:
         UserError: if a state has another number of entries than the network has layers of neurons.
+
+    Example:
+        >>> import torch
+        >>> from torch import Tensor, nn
+        >>> from litspike import LIF, SpikingNetwork, SpikingSequential
+        >>> from litspike.networks import Pass
+        >>> from litspike.neurons import NeuronLayer
+        >>> class TwoPaths(SpikingNetwork):
+        ...     def __init__(self, inputs: int, width: int, outputs: int, neuron: NeuronLayer) -> None:
+        ...         super().__init__()
+        ...         self.left = SpikingSequential([nn.Linear(inputs, width), neuron.shaped(width)])
+        ...         self.right = SpikingSequential([nn.Linear(inputs, width), neuron.shaped(width)])
+        ...         self.last = nn.Linear(width, outputs)
+        ...
+        ...     def through(self, x: Tensor, apply: Pass) -> Tensor:
+        ...         return apply(self.last, apply(self.left, x) + apply(self.right, x))
+        >>> output, state = TwoPaths(2, 10, 1, LIF())(torch.randn(16, 5, 2))
+        >>> output.shape, len(state)
+        (torch.Size([16, 5, 1]), 2)
     """
 
     @abstractmethod
@@ -160,12 +169,21 @@ class SpikingSequential(SpikingNetwork):
     """Layers one after another, with or without state.
 
     Layers without state run once on T·B samples: any of ``torch.nn``'s, such as Linear, Conv1d, Conv2d, MaxPool2d,
-    AvgPool2d, Flatten and BatchNorm, whose statistics are then those over time and batch. A layer that draws, as
-    ``nn.Dropout`` does, would draw anew for each step; :class:`~litspike.networks.TimeDropout` keeps its mask.
+    AvgPool2d, Flatten and BatchNorm, whose statistics are then those over time and batch. ``nn.Dropout``
+    would draw a mask for each step; :class:`~litspike.networks.TimeDropout` has one mask for all steps.
 
     Args:
         layers: modules without state, :class:`~litspike.neurons.NeuronLayer` modules and other
             :class:`SpikingNetwork` modules, in the order of their use.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from litspike import LIF, SpikingSequential
+        >>> network = SpikingSequential([nn.Linear(3, 4), LIF(), nn.Linear(4, 1)])
+        >>> output, state = network(torch.randn(16, 5, 3))
+        >>> output.shape, state[0].u.shape
+        (torch.Size([16, 5, 1]), torch.Size([5, 4]))
     """
 
     @typed
@@ -174,7 +192,6 @@ class SpikingSequential(SpikingNetwork):
         self.layers = nn.ModuleList(layers)
 
     def through(self, x: Tensor, apply: Pass) -> Tensor:
-        """See :class:`SpikingNetwork`."""
         for layer in self.layers:
             x = apply(layer, x)
         return x

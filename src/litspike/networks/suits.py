@@ -1,4 +1,4 @@
-"""Whether a network suits the data: one pass, and the layer that fails in it is named with what it expects."""
+"""Whether a network fits the data: in one pass, the layer that fails is named with what it expects."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Mismatch(InputError):
 
 
 class Unsuited(UserError):
-    """A layer that can't take what it gets.
+    """A layer whose input has the wrong shape or type.
 
     Args:
         name: the layer's, as ``named_modules`` has it; empty for the network itself.
@@ -30,7 +30,7 @@ class Unsuited(UserError):
         shape: of what one sample gives it at one step, [*]; None where it gets no tensor.
         problem: what it expects, and what it gets.
         first: whether it gets the network's input, which no layer has changed.
-        dtypes: whether it is the type of the numbers that doesn't suit it.
+        dtypes: whether it is the dtype of the input that is wrong.
     """
 
     def __init__(

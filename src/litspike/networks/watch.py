@@ -1,4 +1,4 @@
-"""Looking at the layers of neurons of a network while it runs, and what they are called."""
+"""Observing the layers of neurons of a network while it runs, and their names in messages."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Seen(NamedTuple):
 
     @property
     def label(self) -> str:
-        """What people are told of it by; see :func:`layer_label`."""
+        """Its name in messages; see :func:`layer_label`."""
         return layer_label(self.number, self.layer, self.output.shape[2:])
 
 
 def layer_label(number: int, layer: NeuronLayer, shape: Size | None = None) -> str:
-    """What a layer of neurons is called wherever people read of it, as in ``layer 2 (LIF, 256)``.
+    """The name of a layer of neurons in messages, as in ``layer 2 (LIF, 256)``.
 
     Args:
         number: which of the network's layers of neurons it is, from 1, in the order of ``named_modules``.
@@ -43,7 +43,7 @@ def layer_label(number: int, layer: NeuronLayer, shape: Size | None = None) -> s
 
 
 def model(layer: NeuronLayer) -> str:
-    """A layer's class, and that of the neurons inside it where it is around others, as in ``Recurrent LIF``."""
+    """A layer's class, and that of the neurons inside it where it holds others, as in ``Recurrent LIF``."""
     inside = next((part for part in layer.modules() if isinstance(part, Neuron)), layer)
     return " ".join(dict.fromkeys([type(layer).__name__, type(inside).__name__]))
 
@@ -55,7 +55,7 @@ def size(shape: Size) -> str:
 
 @contextmanager
 def watched(network: nn.Module, see: Callable[[Seen], object]) -> Iterator[None]:
-    """Hand each call of each layer of neurons over to ``see``, in the order of their use, while the context lasts.
+    """Pass each call of each layer of neurons to ``see``, in the order of their use, inside the context.
 
     Args:
         network: its layers of neurons are ``NeuronLayer`` modules.

@@ -1,9 +1,9 @@
-"""Machine code kept on disk for the next process, where nobody else can have put it there.
+"""Machine code cached on disk for later processes, if no other user can have written it.
 
 What is loaded runs with all rights of the user. So the folder, and each folder above it, must be one in which this user
 and root alone can put something, and a file must be this user's, and neither written nor read by others. Each file
 carries a digest, made with a secret that lies beside it: what was damaged, renamed or copied from elsewhere isn't
-loaded. Whatever is not as it is made here stays as it is, and the code is compiled anew.
+loaded. What litspike didn't make is left alone, and the code is compiled again.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Distrusted(Exception):
 
 
 def read(name: str) -> bytes | None:
-    """The code that was kept under this name; None where there is none, or none that can be trusted."""
+    """The code that was stored under this name; None where there is none, or none that can be trusted."""
     with suppress(OSError, Distrusted), _folder() as folder:
         content = _content(folder, name + _KERNEL)
         code = content[_DIGEST:]
@@ -46,7 +46,7 @@ def read(name: str) -> bytes | None:
 
 
 def write(name: str, code: bytes) -> None:
-    """Keep code under this name, in one move, so that no process ever sees half of it; where that can't be, don't."""
+    """Store code under this name, in one move, so that no process sees half of it; nothing happens where that fails."""
     with suppress(OSError, Distrusted), _folder() as folder:
         with suppress(FileNotFoundError):
             os.close(_opened(folder, name + _KERNEL))  # what is not ours is not replaced

@@ -1,4 +1,4 @@
-"""Memory for large results: in huge pages where the system has them, and used again once a result is gone.
+"""Memory for large results: in huge pages where the system has them, and reused when a result is gone.
 
 The first touch of a page costs more than a kernel's work on it. With pages of 2 MiB instead of 4 KiB a fresh result of
 131 MB takes a third of the time; in memory that an earlier result has left, half of that again.
@@ -54,7 +54,7 @@ def _block(size: int) -> mmap.mmap:
 
 
 def _keep(block: mmap.mmap) -> None:
-    """Keep a block that a result has left; those kept longest go where there are too many."""
+    """Keep a block for reuse when its result is gone; the oldest go where there are too many."""
     with _lock:
         _blocks.append(block)
         while sum(map(len, _blocks)) > MOST:

@@ -1,8 +1,8 @@
-"""What a loop nest is made of. Each code generator prints the same nest.
+"""The parts of a loop nest. Each code generator prints the same nest.
 
-A nest is run by one worker on one block of neurons. What stands in :class:`Lanes` happens once for each neuron of the
-block: a loop on a CPU, one thread each on a GPU. What a :class:`Local` holds stays with its neuron from statement to
-statement: in the nearest cache on a CPU, in registers or in room that the launch brings along on a GPU.
+A nest is run by one worker on one block of neurons. The statements in :class:`Lanes` run once for each neuron of the
+block: a loop on a CPU, one thread each on a GPU. A :class:`Local` holds its neuron's value from statement to
+statement: in the nearest cache on a CPU, in registers or in memory of the launch on a GPU.
 """
 
 from __future__ import annotations

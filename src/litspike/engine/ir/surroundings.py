@@ -1,7 +1,7 @@
-"""What a step reads beside its arguments: found from its code and the objects that this names, before it is run.
+"""Finds what a step reads beside its arguments, from its code and the objects that it names, before it is run.
 
-A step that reads only values that are all known, and are the same after it has run, does the same at every step. What
-can't be looked into (a generator of random numbers, a clock, a file, an iterator) can't be shown to do so.
+A step that reads only known values, which are the same after it has run, does the same at every time step. A random
+number generator, a clock, a file or an iterator is refused, as its values can't be known.
 """
 
 from __future__ import annotations

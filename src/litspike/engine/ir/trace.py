@@ -1,4 +1,4 @@
-"""From a step to its operations: a straight list of scalar operations for one time step and for its adjoint."""
+"""Traces a step: a list of scalar operations for one time step and its adjoint."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def record(
     recorder = _Recorder(dtype, shape, arguments, cotangents, places)
     plain = saved_tensors_hooks(_itself, _itself)  # in place of those that a user has set, as for checkpointing
     with torch.inference_mode(False), torch.enable_grad(), plain, recorder:
-        with _Asked(recorder):
+        with _Queries(recorder):
             results = step(*arguments)
         if not isinstance(results, tuple) or [type(r) for r in results] != [Tensor] * (1 + states):
             raise Untraceable(f"it returns no tuple of its output and {states} states")
@@ -136,7 +136,7 @@ def _gradients(
     if reached and asked:
         outputs, upstream = zip(*reached, strict=True)
         # torch.autograd.grad itself would hide from the modes what it calls, and import all of sympy.
-        with _Asked(recorder), set_detect_anomaly(False):  # which looks for NaN in what is being traced
+        with _Queries(recorder), set_detect_anomaly(False):  # which looks for NaN in what is being traced
             found = _engine_run_backward(outputs, upstream, False, False, tuple(asked), True, accumulate_grad=False)
     each = iter(found)
     gradients: list[Value | None] = []
@@ -157,7 +157,7 @@ def _place() -> str:
     return next(filter(None, (place_of(frame.filename, frame.lineno, frame.line) for frame in reversed(stack))), "")
 
 
-class _Asked(TorchFunctionMode):
+class _Queries(TorchFunctionMode):
     """Refuses what a step asks of a tensor without an operation, such as its shape: it is not of one element."""
 
     def __init__(self, recorder: _Recorder) -> None:
@@ -184,8 +184,8 @@ class _Asked(TorchFunctionMode):
 class _Recorder(TorchDispatchMode):
     """Writes down every operation below autograd.
 
-    A value is known by the memory of the tensor that holds it, so that operations in place and the aliases made by
-    autograd need no care; every tensor is kept alive meanwhile, lest its memory be used again.
+    A value is known by the memory of the tensor that holds it, so that operations in place and the aliases of
+    autograd are covered; every tensor is kept alive meanwhile, so that no memory is used twice.
     """
 
     @classmethod
