@@ -86,15 +86,14 @@ def option(default: Any, doc: str) -> Any:
         doc: what it does; ``help`` and the command line show it.
 
     Example:
-        >>> from typing import Literal
         >>> from litspike.neurons import Neuron, option
         >>> class Signed(Neuron):
-        ...     sign: Literal["plus", "minus"] = option(default="plus", doc="sign of the input")
+        ...     inverted: bool = option(default=False, doc="whether the sign of the input changes")
         ...     constants = lambda self: ()
-        ...     step = lambda self, x: (x if self.sign == "plus" else -x,)
-        >>> Signed(sign="none")
+        ...     step = lambda self, x: (-x if self.inverted else x,)
+        >>> Signed(inverted="no")
         Traceback (most recent call last):
-        litspike.settings.SettingError: sign: 'none' is none of plus, minus
+        litspike.settings.SettingError: inverted: 'no' is none of True, False
     """
     return Option(default, doc)
 
