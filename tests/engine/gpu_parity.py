@@ -10,6 +10,7 @@ import torch
 
 from litspike.engine import call, operator, run
 from litspike.engine.gpu.kernel import GpuKernel
+from litspike.neurons import LIF
 
 from .steps import STEPS, SURROGATES, leaky
 from .test_parity import compare, inputs, strided
@@ -101,3 +102,26 @@ def test_an_empty_batch_gives_empty_results():
     output.sum().backward()
     assert output.shape == x.grad.shape == (3, 0, 4)
     assert decay.grad.item() == 0
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_compiled_layer_is_one_operation_and_gives_the_same(held):
+    layer = LIF(decay=0.9, learn={"threshold": "layer"}).to(DEVICE)
+    x = torch.randn(20, 2, 5, generator=torch.Generator().manual_seed(0)).to(DEVICE)
+    graphs = []
+
+    def backend(graph, inputs):
+        graphs.append(graph.code)
+        return graph
+
+    def call(layer, x):
+        return layer(x[0], steps=20)[0] if held else layer(x)[0]
+
+    outcomes = []
+    for run_layer in (call, torch.compile(call, backend=backend, fullgraph=True)):
+        leaf = x.clone().requires_grad_()
+        output = run_layer(layer, leaf)
+        outcomes.append([output, torch.autograd.grad(output.sum(), leaf)[0]])
+    for found, wanted in zip(*outcomes, strict=True):
+        assert torch.equal(found, wanted)
+    assert sum(code.count("litspike.run") for code in graphs) == 1

@@ -123,11 +123,8 @@ class LayerKernel(Kernel, ABC):
 
     block: ClassVar[int]
     """Neurons that are taken together; a constant of the layer gets a part of its gradient from each block."""
-
-    @classmethod
-    def present(cls) -> bool:
-        """Whether what compiles it is installed."""
-        return True
+    present: ClassVar[bool] = True
+    """Whether what compiles it is installed; no call, as a compiler of graphs reads it."""
 
     def __call__(self, current: Tensor, values: Sequence[Real], steps: int | None) -> Sequence[Tensor]:
         """Output and last states. The current is [T, B, *], or [B, *] where ``steps`` is given."""

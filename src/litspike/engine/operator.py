@@ -76,7 +76,7 @@ def in_graph(key: Hashable, inputs: Inputs) -> Sequence[Tensor] | None:
     """Output and last states in a graph that is being made, or None where no operator can stand for the step."""
     current, values, leaves, states, steps = inputs
     device = current.device.type
-    if device not in KERNELS or not KERNELS[device].present() or not isinstance(key, Rule):
+    if device not in KERNELS or not KERNELS[device].present or not isinstance(key, Rule):
         return None
     if steps is not None and device != "cpu":  # a kernel of the GPU reads an input of every step
         current, steps = current.expand(steps, *current.shape), None

@@ -31,6 +31,7 @@ class GpuKernel(LayerKernel):
     """
 
     block = BLOCK
+    present = find_spec("triton") is not None
 
     def __init__(self, program: Program, leaves: Sequence[Leaf]) -> None:
         super().__init__(program, [Leaf(Kind.PER_STEP, leaves[0].wants_gradient), *leaves[1:]])
@@ -38,11 +39,6 @@ class GpuKernel(LayerKernel):
         if self.learns:
             nests.append(schedule.backward_nest(program, self.leaves, self.segment(program)))
         self._functions = load(module_text(nests, program))
-
-    @classmethod
-    def present(cls) -> bool:
-        """Whether triton is installed."""
-        return find_spec("triton") is not None
 
     @staticmethod
     def segment(program: Program) -> int:
