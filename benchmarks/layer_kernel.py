@@ -37,7 +37,7 @@ def neuron_times(steps: int, size: int, repeats: int, seconds: float) -> Times:
     """Forward and backward of the neurons alone."""
     neuron = LIF(decay=DECAY, engine="fused")
     current, upstream = drawn(steps, BATCH, size).requires_grad_(), drawn(steps, BATCH, size)
-    return pass_times(lambda: neuron(current)[0], current, upstream, repeats, seconds)[0]
+    return pass_times(lambda: neuron(current)[0], [current], upstream, repeats, seconds)[0]
 
 
 def floor(sizes: list[int], repeats: int, seconds: float) -> None:
@@ -89,7 +89,7 @@ def layer_times(linear: torch.nn.Linear, steps: int, size: int, repeats: int, se
     """Forward and backward of a linear map and the neurons, with the gradient of the weights."""
     neuron = LIF(decay=DECAY, engine="fused")
     x, upstream = drawn(steps, BATCH, size).gt(0.8).float(), drawn(steps, BATCH, size)
-    return pass_times(lambda: neuron(linear(x))[0], linear.weight, upstream, repeats, seconds)[0]
+    return pass_times(lambda: neuron(linear(x))[0], [linear.weight], upstream, repeats, seconds)[0]
 
 
 def kept_bytes(neuron: Neuron, steps: int, size: int) -> int:

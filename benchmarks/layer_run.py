@@ -14,9 +14,9 @@ import importlib.metadata
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -46,12 +46,12 @@ def median_time(function: Callable[[], object], repeats: int, seconds: float) ->
 
 
 def pass_times(
-    forward: Callable[[], Tensor], wanted: Tensor, upstream: Tensor, repeats: int, seconds: float
-) -> tuple[Times, Tensor, Tensor]:
+    forward: Callable[[], Tensor], wanted: Sequence[Tensor], upstream: Tensor, repeats: int, seconds: float
+) -> tuple[Times, Tensor, Sequence[Tensor]]:
     """Median times of a forward and a backward pass, a fresh graph for each, after one to warm up.
 
     Returns:
-        The times, and output and gradient of the pass that warmed up.
+        The times, and output and gradients of the pass that warmed up.
     """
 
     def both() -> tuple[float, float]:
@@ -62,10 +62,10 @@ def pass_times(
         return middle - start, time.perf_counter() - middle
 
     output = forward()
-    (gradient,) = torch.autograd.grad(output, wanted, upstream)
+    gradients = torch.autograd.grad(output, wanted, upstream)
     output = output.detach()
     runs = _repeated(both, repeats, seconds)
-    return Times(*(median(column) for column in zip(*runs, strict=True))), output, gradient
+    return Times(*(median(column) for column in zip(*runs, strict=True))), output, gradients
 
 
 def _clocked(function: Callable[[], object]) -> float:
@@ -82,10 +82,10 @@ def _repeated(once: Callable[[], tuple[float, ...]], repeats: int, seconds: floa
     return runs
 
 
-def snntorch() -> Forward:
+def snntorch(**surrogate: Any) -> Forward:
     from snntorch import Leaky
 
-    neuron = Leaky(beta=DECAY, reset_mechanism="zero")
+    neuron = Leaky(beta=DECAY, reset_mechanism="zero", **surrogate)
 
     def forward(x: Tensor) -> Tensor:
         memory, spikes = torch.zeros_like(x[0]), []
@@ -97,11 +97,12 @@ def snntorch() -> Forward:
     return forward
 
 
-def spikingjelly() -> Forward:
-    from spikingjelly.activation_based import surrogate
+def spikingjelly(**surrogate: Any) -> Forward:
     from spikingjelly.activation_based.neuron import LIFNode
+    from spikingjelly.activation_based.surrogate import ATan
 
-    neuron = LIFNode(tau=1 / (1 - DECAY), decay_input=False, surrogate_function=surrogate.ATan(2.0), step_mode="m")
+    surrogate = surrogate or {"surrogate_function": ATan(2.0)}
+    neuron = LIFNode(tau=1 / (1 - DECAY), decay_input=False, step_mode="m", **surrogate)
 
     def forward(x: Tensor) -> Tensor:
         neuron.reset()
@@ -111,10 +112,10 @@ def spikingjelly() -> Forward:
     return forward
 
 
-def norse() -> Forward:
+def norse(**surrogate: Any) -> Forward:
     from norse.torch import LIFBoxCell, LIFBoxParameters
 
-    neuron = LIFBoxCell(LIFBoxParameters(tau_mem_inv=torch.tensor((1 - DECAY) * 1000)))
+    neuron = LIFBoxCell(LIFBoxParameters(tau_mem_inv=torch.tensor((1 - DECAY) * 1000), **surrogate))
 
     def forward(x: Tensor) -> Tensor:
         state, spikes = None, []
@@ -126,16 +127,17 @@ def norse() -> Forward:
     return forward
 
 
-def sinabs() -> Forward:
+def sinabs(**surrogate: Any) -> Forward:
     from sinabs import activation
     from sinabs.layers import LIF
 
+    surrogate = surrogate or {"surrogate_grad_fn": activation.Gaussian(mu=0.0, sigma=0.5, grad_scale=1.0)}
     neuron = LIF(
         tau_mem=-1 / math.log(DECAY),
         norm_input=False,
         spike_fn=activation.SingleSpike,
         reset_fn=activation.MembraneReset(),
-        surrogate_grad_fn=activation.Gaussian(mu=0.0, sigma=0.5, grad_scale=1.0),
+        **surrogate,
     )
     neuron.requires_grad_(False)
 
@@ -146,7 +148,7 @@ def sinabs() -> Forward:
     return forward
 
 
-PEERS: dict[str, Callable[[], Forward]] = {
+PEERS: dict[str, Callable[..., Forward]] = {
     "snntorch": snntorch,
     "spikingjelly": spikingjelly,
     "norse": norse,
@@ -184,9 +186,9 @@ def outcome(
         product: of the input and the weight.
     """
     weight = weight.clone().requires_grad_()
-    layer, spikes, gradient = pass_times(lambda: neurons(product(x, weight)), weight, upstream, repeats, seconds)
+    layer, spikes, (gradient,) = pass_times(lambda: neurons(product(x, weight)), [weight], upstream, repeats, seconds)
     current = torch.nn.functional.linear(x, weight).detach().requires_grad_()
-    alone, _, _ = pass_times(lambda: neurons(current), current, upstream, repeats, seconds)
+    alone, _, _ = pass_times(lambda: neurons(current), [current], upstream, repeats, seconds)
     return Outcome(layer, alone, spikes.numpy().astype(bool), gradient.numpy())
 
 

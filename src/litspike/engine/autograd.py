@@ -13,8 +13,12 @@ import torch
 from torch import Tensor
 
 from litspike.engine.cpu.memory import fresh
+from litspike.engine.events.gradient import PendingGradient
+from litspike.engine.events.places import Places
+from litspike.engine.events.recipe import Recipe
 from litspike.engine.inputs import Real
 from litspike.engine.ir.nest import Kind, Leaf
+from litspike.engine.ir.operations import Value
 from litspike.engine.ir.schedule import SEGMENT
 from litspike.engine.ir.trace import Program
 from litspike.settings import UserError
@@ -30,6 +34,7 @@ class Launch(NamedTuple):
         neurons: their product.
         values: states and constants.
         saved: room for the states before every segment but the first, [.., states, B, *], or None.
+        places: room for the places where the gradient of the output matters, or None.
     """
 
     current: Tensor
@@ -38,6 +43,7 @@ class Launch(NamedTuple):
     neurons: int
     values: Sequence[Real]
     saved: Tensor | None = None
+    places: Places | None = None
 
     @classmethod
     def of(cls, current: Tensor, values: Sequence[Real], steps: int | None) -> Launch:
@@ -125,6 +131,8 @@ class LayerKernel(Kernel, ABC):
     """Neurons that are taken together; a constant of the layer gets a part of its gradient from each block."""
     present: ClassVar[bool] = True
     """Whether what compiles it is installed; no call, as a compiler of graphs reads it."""
+    cutoff: Value | None = None
+    """What the gradient of the output is multiplied by, where that is zero at many places that the kernel marks."""
 
     def __call__(self, current: Tensor, values: Sequence[Real], steps: int | None) -> Sequence[Tensor]:
         """Output and last states. The current is [T, B, *], or [B, *] where ``steps`` is given."""
@@ -165,7 +173,11 @@ class LayerKernel(Kernel, ABC):
 
 
 class Fused(torch.autograd.Function):
-    """A kernel under autograd. The tensors among the values are given once more, for autograd to see."""
+    """A kernel under autograd. The tensors among the values are given once more, for autograd to see.
+
+    What a product of spikes made is made again in the backward pass: of a chain of layers
+    the events are saved, and not the currents.
+    """
 
     @staticmethod
     def forward(
@@ -174,22 +186,35 @@ class Fused(torch.autograd.Function):
         """Output and last states."""
         # Here, where autograd doesn't see it: the gradient is that of the input as it came.
         launch = kernel.with_room(Launch.of(current, values, steps))
+        if kernel.cutoff is not None:
+            launch = launch._replace(places=Places.room(launch.steps, launch.neurons))
+        results = kernel.run(launch)
+        recipe = Recipe.of_current(current)
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(launch.current, launch.saved, *tensors)
+        again = [launch.current] if recipe is None else recipe.tensors
+        bits = None if launch.places is None else launch.places.bits
+        ctx.save_for_backward(launch.saved, bits, *again, *tensors)
         ctx.rest = kernel, launch.steps, launch.batch, numbers_of(values)
-        return kernel.run(launch)
+        ctx.recipe, ctx.many = None if recipe is None else recipe._replace(tensors=()), len(again)
+        ctx.density = 1.0 if launch.places is None else launch.places.density  # read by the product of the output
+        return results
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         """Gradients of the tensors that forward took."""
         kernel, steps, batch, numbers = ctx.rest
-        current, saved, *tensors = ctx.saved_tensors
+        saved, bits, *rest = ctx.saved_tensors
+        made, tensors = rest[: ctx.many], rest[ctx.many :]
+        current = made[0] if ctx.recipe is None else ctx.recipe._replace(tensors=made).current()
         launch = Launch(current, steps, batch, prod(batch), with_tensors(kernel, numbers, tensors), saved)
         again = torch.is_grad_enabled()  # someone wants to differentiate these gradients in turn
+        upstream = grads[0]
+        if type(upstream) is PendingGradient:
+            upstream = upstream.whole() if bits is None else upstream.at(Places(bits, launch.neurons))
         with torch.no_grad() if again else nullcontext():
-            gradients: list[Tensor | None] = kernel.adjoint(launch, grads)
+            gradients: list[Tensor | None] = kernel.adjoint(launch, [upstream, *grads[1:]])
         if again:
-            gradients = first_order(gradients, current, *tensors)
+            gradients = first_order(gradients, *made, *tensors)
         return None, None, None, gradients[0], *[gradients[1 + index] for index in kernel.tensors]
 
 

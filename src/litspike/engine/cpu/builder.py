@@ -151,6 +151,17 @@ class Vectors:
                     add(other, b.zext(b.fcmp_unordered("!=", value, ir.Constant(self.real, 1.0)), INTEGER))
                 append(j)
 
+    def store_bits(self, source: Any, many: Any, target: Any, first: Any) -> None:
+        """Write a bit for each of ``many`` numbers, whether it is not 0, from the byte ``first`` on."""
+        b, bits, lanes = self.builder, ir.IntType(self.lanes), INTEGER(self.lanes)
+        with loop(b, INTEGER(0), b.udiv(b.add(many, INTEGER(self.lanes - 1)), lanes), "bits") as group:
+            j = b.mul(group, lanes)
+            beyond = b.sub(lanes, least(b, b.sub(many, j), lanes))
+            inside = b.lshr(bits(-1), b.trunc(beyond, bits))
+            found = b.bitcast(b.fcmp_unordered("!=", self.load(source, j), self.splat(0.0)), bits)
+            byte = self.pointer(target, b.add(first, b.lshr(j, INTEGER(3))), ir.IntType(8))
+            b.store(b.and_(found, inside), byte, align=1)
+
     def each_bit(self, mask: Any, write: Callable[[Any], None]) -> None:
         """What ``write`` writes happens for the number of each bit that is set in a mask, which is not 0."""
         b, before = self.builder, self.builder.block

@@ -12,6 +12,7 @@ from llvmlite import ir
 from litspike.engine.cpu.builder import Vectors, least, loop
 from litspike.engine.cpu.feedback import FeedbackWriter
 from litspike.engine.ir.nest import (
+    Bits,
     Element,
     Evaluate,
     Feedback,
@@ -129,10 +130,11 @@ class _Block:
         self.values: dict[str, Any] = dict(zip(names, self.function.args, strict=True))
         self.builder: Any = ir.IRBuilder(self.function.append_basic_block("entry"))
         self.fixed: dict[str, Any] = {}
+        self.vectors = Vectors(module, program.dtype, self.builder)
         if nest.tile:
             self.size = self.values["size"]
             self.buffers = self._room()
-            self.feedback = FeedbackWriter(Vectors(module, program.dtype, self.builder), self.values)
+            self.feedback = FeedbackWriter(self.vectors, self.values)
         else:
             self.size = _INTEGER(size)
             self.buffers = {local: self._alloca(self.real, size * local.slots) for local in nest.locals}
@@ -188,6 +190,11 @@ class _Block:
                         self._lane(line, m)
             case Total():
                 self._total(statement)
+            case Bits():
+                block = self.builder.lshr(self.values["m0"], _INTEGER(3))
+                byte = self.builder.add(self._whole(statement.offset), block)
+                target = self.values[statement.array]
+                self.vectors.store_bits(self.buffers[statement.local], self.values["n"], target, byte)
             case Feedback():
                 self.feedback.forward(self.buffers[statement.source], self.buffers[statement.target])
             case FeedbackGradient():

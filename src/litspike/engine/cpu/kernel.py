@@ -11,6 +11,7 @@ from litspike.engine.autograd import Launch, LayerKernel
 from litspike.engine.cpu.openmp import Function, run_blocks
 from litspike.engine.inputs import Real
 from litspike.engine.ir import schedule
+from litspike.engine.ir.cutoff import cutoff
 from litspike.engine.ir.nest import Leaf, Nest
 from litspike.engine.ir.trace import Program
 
@@ -37,14 +38,20 @@ class CpuKernel(LayerKernel):
 
     def __init__(self, program: Program, leaves: Sequence[Leaf]) -> None:
         super().__init__(program, leaves)
-        self.forward, self.pack_forward = compiled(schedule.forward_nest(program, leaves), program, self.block)
+        if self.learns:
+            self.cutoff = cutoff(program)
+        nest = schedule.forward_nest(program, leaves, marked=self.cutoff)
+        self.forward, self.pack_forward = compiled(nest, program, self.block)
         if self.learns:
             self.backward, self.pack_backward = compiled(schedule.backward_nest(program, leaves), program, self.block)
 
     def _launch(self, launch: Launch, output: Tensor, lasts: Sequence[Tensor]) -> None:
+        bits = None if launch.places is None else launch.places.bits
+        marks = [] if self.cutoff is None else [address(bits), 0 if bits is None else bits.stride(0)]
         arguments = self.pack_forward(
-            *first_arguments(launch), output.data_ptr(), *[last.data_ptr() for last in lasts], address(launch.saved)
-        )
+            *first_arguments(launch), output.data_ptr(), *[last.data_ptr() for last in lasts], address(launch.saved),
+            *marks,
+        )  # fmt: skip
         run_blocks(self.forward, arguments, self.blocks(launch), launch.steps * launch.neurons)
 
     def _launch_back(
@@ -59,9 +66,8 @@ class CpuKernel(LayerKernel):
 
 def first_arguments(launch: Launch) -> tuple[Real, ...]:
     """What every kernel begins with: T, M, the input and its stride, states and constants."""
-    current, steps, _, neurons, values, _ = launch
-    places = [value.data_ptr() if isinstance(value, Tensor) else value for value in values]
-    return steps, neurons, current.data_ptr(), launch.stride(current), *places
+    values = [value.data_ptr() if isinstance(value, Tensor) else value for value in launch.values]
+    return launch.steps, launch.neurons, launch.current.data_ptr(), launch.stride(launch.current), *values
 
 
 def address(tensor: Tensor | None) -> int:

@@ -38,7 +38,7 @@ def fresh(like: Tensor, *shape: int) -> Tensor:
     tensor = torch.from_numpy(view).view(like.dtype).view(*shape)
     if torch.are_deterministic_algorithms_enabled() and torch.utils.deterministic.fill_uninitialized_memory:  # type: ignore[attr-defined]  # set from afar
         tensor.fill_(torch.nan)
-    return tensor
+    return tensor.data  # which is no view: what a function returns as a view, nobody may change in place
 
 
 def _block(size: int) -> mmap.mmap:

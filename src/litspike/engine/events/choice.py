@@ -13,6 +13,9 @@ CROSSOVER = 0.35
 _SAMPLED = 64
 """Rows of which the density is taken."""
 
+SAMPLED_CROSSOVER = 0.5
+"""Share of the places of a gradient from which on all of it is worked out as fast."""
+
 
 def large_enough(rows: int, inputs: int, outputs: int) -> bool:
     """Whether a product of spikes [rows, inputs] with a weight [outputs, inputs] could be faster on events."""
@@ -31,3 +34,8 @@ def pays(spikes: Tensor, outputs: int) -> bool:
         return False
     some = spikes[:: max(rows // _SAMPLED, 1)]
     return float(some.count_nonzero()) < CROSSOVER * max(some.numel(), 1)
+
+
+def sampling_pays(density: float) -> bool:
+    """Whether a product with a weight is faster at a share of its places alone than everywhere."""
+    return density < SAMPLED_CROSSOVER

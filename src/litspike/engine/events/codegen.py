@@ -6,52 +6,22 @@ a slab stays in the second-level cache while the rows go by, and an event adds o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from llvmlite import ir
 
-from litspike.engine.cpu.builder import INTEGER, POINTER, Vectors, least, loop
-from litspike.engine.events.kernels import FIELDS, Form
+from litspike.engine.cpu.builder import INTEGER, least, loop
+from litspike.engine.events.writer import EventWriter
 
 _TILE = 16
 
 
-def module_text(name: str, form: Form) -> str:
-    """A module of LLVM's with the function ``NAME(arguments, first, last)``, which does units from first to last."""
-    writer = Writer(form)
-    writer.function(name, FIELDS[name], getattr(writer, name))
-    return str(writer.module)
-
-
-class Writer(Vectors):
+class Writer(EventWriter):
     """Writes one kernel. In all of them x [rows, inputs] is what the spikes are in, and the events of a row are the
     indices from its begin to its end.
     """
-
-    def __init__(self, form: Form) -> None:
-        super().__init__(ir.Module("events"), form.dtype)
-        self.form = form
-        self.index = ir.IntType(form.bits)
-        self.given: dict[str, Any] = {}
-
-    def function(self, name: str, fields: Sequence[str], write: Callable[[Any], None]) -> None:
-        """The function, whose ``write`` gets the number of a unit."""
-        kind = ir.FunctionType(ir.VoidType(), [POINTER, INTEGER, INTEGER])
-        function = ir.Function(self.module, kind, name)
-        function.attributes.add("nounwind")
-        packed, first, last = function.args
-        self.builder = builder = ir.IRBuilder(function.append_basic_block("entry"))
-        for number, field in enumerate(fields):
-            place = builder.gep(packed, [INTEGER(number)], source_etype=INTEGER)
-            whole = field in ("rows", "inputs", "outputs", "per_unit", "parts")
-            self.given[field] = builder.load(place, field, typ=INTEGER if whole else POINTER)
-        with loop(builder, first, last, "unit") as unit:
-            write(unit)
-        builder.ret_void()
-
-    # The kernels ------------------------------------------------------------------------------------------------
 
     def lists(self, unit: Any) -> None:
         """Write the indices of what is not zero, row after row; ``other[unit]`` counts values that are not 1."""
@@ -65,6 +35,17 @@ class Writer(Vectors):
             self.list_nonzero(given["x"], x, given["inputs"], (given["indices"], self.index), place, other)
             b.store(b.load(place, typ=INTEGER), self._at("ends", row, INTEGER))
         b.store(b.load(other, typ=INTEGER), self._at("other", unit, INTEGER))
+
+    def join(self, unit: Any) -> None:
+        """Copy the indices of some rows to where they begin when those of all rows lie one after another."""
+        b, given = self.builder, self.given
+        first = b.mul(unit, given["per_unit"])
+        last = b.sub(least(b, b.add(first, given["per_unit"]), given["rows"]), INTEGER(1))
+        source, target = (b.load(self._at(name, first, INTEGER), typ=INTEGER) for name in ("begins", "starts"))
+        many = b.sub(b.load(self._at("ends", last, INTEGER), typ=INTEGER), source)
+        with loop(b, INTEGER(0), many, "copy") as number:
+            index = b.load(self._at("indices", b.add(source, number), self.index), typ=self.index)
+            b.store(index, self._at("joined", b.add(target, number), self.index))
 
     def pack(self, unit: Any) -> None:
         """A slab of the weight [outputs, inputs], transposed; what is beyond the last output is 0."""
@@ -139,36 +120,6 @@ class Writer(Vectors):
                     old = self.load(given["packed"], b.add(place, offset))
                     self.store(b.fadd(old, piece), given["packed"], b.add(place, offset))
 
-    def sampled(self, unit: Any) -> None:
-        """dx = grad · weight where there is an event, 0 elsewhere; the weight is transposed, [inputs, outputs]."""
-        b, given, form = self.builder, self.given, self.form
-        step = INTEGER(form.width)
-        whole = b.mul(b.udiv(given["outputs"], step), step)
-        with self._rows(unit) as row:
-            dx, grad = b.mul(row, given["inputs"]), b.mul(row, given["outputs"])
-            with loop(b, INTEGER(0), given["inputs"], "clear") as j:
-                b.store(ir.Constant(self.real, 0.0), self._at("dx", b.add(dx, j), self.real))
-            with self._events(row) as j:
-                weight = b.mul(j, given["outputs"])
-                sums = [self.slot(self.vector, self.splat(0.0)) for _ in range(form.vectors)]
-                with loop(b, INTEGER(0), b.udiv(whole, step), "o") as number:
-                    o = b.mul(number, step)
-                    for offset, total in zip(self.offsets(form.vectors), sums, strict=True):
-                        g = self.load(given["grad"], b.add(b.add(grad, o), offset))
-                        w = self.load(given["weight"], b.add(b.add(weight, o), offset))
-                        b.store(self.fma(g, w, b.load(total, typ=self.vector)), total)
-                together = b.load(sums[0], typ=self.vector)
-                for total in sums[1:]:
-                    together = b.fadd(together, b.load(total, typ=self.vector))
-                one = self.slot(self.real, self.add_up(together))
-                with loop(b, whole, given["outputs"], "rest") as o:
-                    g = self.one(given["grad"], b.add(grad, o))
-                    w = self.one(given["weight"], b.add(weight, o))
-                    b.store(b.fadd(b.load(one, typ=self.real), b.fmul(g, w)), one)
-                b.store(b.load(one, typ=self.real), self._at("dx", b.add(dx, j), self.real))
-
-    # What they are made of --------------------------------------------------------------------------------------
-
     @contextmanager
     def _rows(self, unit: Any) -> Iterator[Any]:
         b, many = self.builder, self.given["per_unit"]
@@ -206,6 +157,3 @@ class Writer(Vectors):
 
         first, stop = (b.load(self._at(name, row, INTEGER), typ=INTEGER) for name in ("begins", "ends"))
         return self.accumulated(begin, first, stop, add)
-
-    def _at(self, name: str, place: Any, kind: Any) -> Any:
-        return self.pointer(self.given[name], place, kind)

@@ -41,13 +41,19 @@ class Form(NamedTuple):
 
 FIELDS = {
     "lists": ("x", "rows", "inputs", "per_unit", "indices", "begins", "ends", "other"),
+    "join": ("indices", "begins", "ends", "rows", "per_unit", "starts", "joined"),
     "pack": ("weight", "inputs", "outputs", "packed"),
     "unpack": ("weight", "inputs", "outputs", "packed"),
     "product": ("x", "rows", "inputs", "outputs", "per_unit", "indices", "begins", "ends", "packed", "bias", "y"),
     "outer": ("x", "rows", "inputs", "outputs", "per_unit", "indices", "begins", "ends", "packed", "grad", "parts"),
-    "sampled": ("rows", "inputs", "outputs", "per_unit", "indices", "begins", "ends", "weight", "grad", "dx"),
+    "sampled": (
+        *("places", "stride", "per_step", "rows", "inputs", "outputs", "per_unit"),
+        *("columns", "weight", "grad", "dx"),
+    ),
 }
 """The arguments of each kernel in order, of 8 bytes each; see :class:`~litspike.engine.events.codegen.Writer`."""
+WHOLE = frozenset({"rows", "inputs", "outputs", "per_unit", "parts", "stride", "per_step"})
+"""Those that are integers; the others are addresses."""
 _PACK = {name: Struct("q" * len(fields)).pack for name, fields in FIELDS.items()}
 
 
@@ -65,6 +71,8 @@ def run(name: str, form: Form, units: int, work: int, *arguments: int) -> None:
 @cache
 def _function(name: str, form: Form) -> Function:
     from litspike.engine.cpu.jit import load
-    from litspike.engine.events.codegen import module_text  # llvmlite takes a while to import
+    from litspike.engine.events.codegen import Writer  # llvmlite takes a while to import
+    from litspike.engine.events.sampled import SampledWriter
 
-    return Function.at(load(module_text(name, form), [name])[0])
+    writer = SampledWriter(form) if name == "sampled" else Writer(form)
+    return Function.at(load(writer.text(name), [name])[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -21,19 +22,20 @@ class Events(NamedTuple):
 
     Args:
         shape: rows and inputs.
-        indices: of the inputs, those of a row one after another, in ascending order; 16 or 32 bits each.
-        begins: where each row's begin, [rows].
-        ends: where each row's end, [rows].
+        indices: of the inputs, those of a row after those of the row before, in ascending order; 16 or 32 bits each.
+        starts: where each row's begin, and where the last row's end, [rows + 1].
         values: the spikes themselves where some of them have a value other than 1, else None.
-        total: number of events.
     """
 
     shape: tuple[int, int]
     indices: Tensor
-    begins: Tensor
-    ends: Tensor
+    starts: Tensor
     values: Tensor | None
-    total: int
+
+    @property
+    def total(self) -> int:
+        """Number of events."""
+        return len(self.indices)
 
     @property
     def density(self) -> float:
@@ -48,17 +50,20 @@ def events(spikes: Tensor) -> Events:
         spikes: contiguous, [rows, inputs], float32 or float64, on the CPU.
     """
     rows, inputs = spikes.shape
-    bits = 16 if inputs <= 1 << 16 else 32
-    # Untouched pages of it take no memory: each unit begins at its first row's place and writes what it needs.
-    indices = torch.empty(rows * inputs, dtype=torch.int16 if bits == 16 else torch.int32)
+    form = Form(spikes.dtype, bits=16 if inputs <= 1 << 16 else 32)
+    whole = torch.empty(0, dtype=torch.int16 if form.bits == 16 else torch.int32)
+    room = fresh(whole, rows * inputs)  # each unit begins at its first row's place and writes what it needs
     begins, ends = torch.empty(2, rows, dtype=torch.int64)
     units = -(-rows // ROWS)
     other = torch.empty(units, dtype=torch.int64)
-    form = Form(spikes.dtype, bits=bits)
-    places = [tensor.data_ptr() for tensor in (indices, begins, ends, other)]
-    run("lists", form, units, rows * inputs, spikes.data_ptr(), rows, inputs, ROWS, *places)
-    valued = bool(other.any())
-    return Events((rows, inputs), indices, begins, ends, spikes if valued else None, int((ends - begins).sum()))
+    places = [tensor.data_ptr() for tensor in (room, begins, ends)]
+    run("lists", form, units, rows * inputs, spikes.data_ptr(), rows, inputs, ROWS, *places, other.data_ptr())
+    starts = torch.zeros(rows + 1, dtype=torch.int64)
+    torch.cumsum(ends - begins, 0, out=starts[1:])
+    total = int(starts[-1])
+    joined = whole.new_empty(total)
+    run("join", form, units, total, *places, rows, ROWS, starts.data_ptr(), joined.data_ptr())
+    return Events((rows, inputs), joined, starts, spikes if bool(other.any()) else None)
 
 
 def packed(weight: Tensor, vectors: int | None = None) -> Tensor:
@@ -76,7 +81,9 @@ def packed(weight: Tensor, vectors: int | None = None) -> Tensor:
     return room
 
 
-def product(spikes: Events, weight: Tensor, outputs: int, bias: Tensor | None = None) -> Tensor:
+def product(
+    spikes: Events, weight: Tensor, outputs: int, bias: Tensor | None = None, before: Sequence[int] | None = None
+) -> Tensor:
     """spikes · weightᵀ + bias, [rows, outputs]: each output is the bias plus its events in the order of their index.
 
     Args:
@@ -84,13 +91,14 @@ def product(spikes: Events, weight: Tensor, outputs: int, bias: Tensor | None = 
         weight: as :func:`packed` makes it.
         outputs: of the weight before it was packed.
         bias: [outputs]; zeros where None.
+        before: the dimensions that stand for the rows in the result; [rows] where None.
     """
     rows, inputs = spikes.shape
     slabs, _, width = weight.shape
     start = weight.new_zeros(slabs * width)
     if bias is not None:
         start[:outputs] = bias
-    y = fresh(weight, rows, outputs)
+    y = fresh(weight, *([rows] if before is None else before), outputs)
     form = _form(weight.dtype, outputs)._replace(valued=spikes.values is not None, bits=_bits(spikes))
     places = (*_lists(spikes), weight.data_ptr(), start.data_ptr(), y.data_ptr())
     units = slabs * -(-rows // ROWS)
@@ -120,23 +128,6 @@ def weight_gradient(spikes: Events, grad: Tensor) -> Tensor:
     return result
 
 
-def sampled_input_gradient(wanted: Events, grad: Tensor, weight: Tensor) -> Tensor:
-    """grad · weight, [rows, inputs], where there is an event in ``wanted``, and 0 elsewhere.
-
-    Args:
-        wanted: events at the places that are asked for.
-        grad: contiguous, [rows, outputs].
-        weight: contiguous and transposed, [inputs, outputs].
-    """
-    rows, inputs = wanted.shape
-    outputs = grad.shape[1]
-    dx = fresh(grad, rows, inputs)
-    form = Form(grad.dtype, 4, bits=_bits(wanted))
-    places = (*_lists(wanted), weight.data_ptr(), grad.data_ptr(), dx.data_ptr())
-    run("sampled", form, -(-rows // ROWS), wanted.total * outputs, rows, inputs, outputs, ROWS, *places)
-    return dx
-
-
 def _form(dtype: torch.dtype, outputs: int) -> Form:
     """Slabs of four vectors, or of fewer where the outputs would make less than two."""
     form = Form(dtype)
@@ -150,7 +141,8 @@ def _bits(spikes: Events) -> int:
 
 
 def _lists(spikes: Events) -> tuple[int, int, int]:
-    return spikes.indices.data_ptr(), spikes.begins.data_ptr(), spikes.ends.data_ptr()
+    starts = spikes.starts.data_ptr()
+    return spikes.indices.data_ptr(), starts, starts + spikes.starts.element_size()
 
 
 def _values(spikes: Events) -> int:

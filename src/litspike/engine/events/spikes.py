@@ -8,11 +8,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import get_gradient_edge
 from torch.nn.functional import linear
 
-from litspike.engine.events.choice import large_enough, pays
+from litspike.engine.events.choice import large_enough, pays, sampling_pays
+from litspike.engine.events.gradient import PendingGradient
 from litspike.engine.events.kernels import available
-from litspike.engine.events.product import Events, events, packed, product, weight_gradient
+from litspike.engine.events.product import Events, events, weight_gradient
+from litspike.engine.events.recipe import Recipe
 from litspike.engine.modes import ordinary
 from litspike.settings import UserError
 
@@ -35,6 +38,8 @@ class Spikes(Tensor):
         cls, func: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Take the event product for ``linear``, and an ordinary tensor for all else."""
+        if func in _BACKWARD:  # which may call anything in turn, and so must not run with all this switched off
+            return _BACKWARD[func](*args, **(kwargs or {}))
         with torch._C.DisableTorchFunctionSubclass():
             if func is linear and isinstance(args[0], Spikes) and _at_once():
                 result = _product(*args, **(kwargs or {}))
@@ -78,6 +83,20 @@ def plain(tensor: Tensor) -> Tensor:
     return tensor.as_subclass(Tensor) if type(tensor) is Spikes else tensor
 
 
+def _backward(x: Tensor, gradient: Tensor | None = None, **settings: Any) -> None:
+    torch.autograd.backward(x, gradient, **settings)
+
+
+def _grad(outputs: Any, inputs: Any, *rest: Any, **settings: Any) -> Any:
+    of, to = ([each] if isinstance(each, Tensor) else each for each in (outputs, inputs))
+    edges: Any = [get_gradient_edge(each) if type(each) is Spikes else each for each in to]
+    return torch.autograd.grad([plain(each) for each in of], edges, *rest, **settings)
+
+
+_BACKWARD: dict[Any, Callable[..., Any]] = {Tensor.backward: _backward, torch.autograd.grad: _grad}
+"""What runs a backward pass, for spikes among what it starts from or ends with."""
+
+
 def _at_once() -> bool:
     """Whether operations run at once, on numbers, and as they are written."""
     return not torch.compiler.is_compiling() and not torch.is_autocast_enabled("cpu") and ordinary(())
@@ -97,6 +116,8 @@ def _product(x: Spikes, weight: Tensor, bias: Tensor | None = None) -> Tensor | 
     if not pays(flat, outputs):
         return None
     y: Tensor = _EventLinear.apply(x, weight, bias, _listed(x, flat))  # type: ignore[no-untyped-call]
+    if y.grad_fn is not None:
+        y.grad_fn.version = y._version  # type: ignore[attr-defined]  # what its recipe makes, until somebody changes it
     return y
 
 
@@ -110,18 +131,20 @@ def _listed(x: Spikes, flat: Tensor) -> Events:
 
 
 class _EventLinear(torch.autograd.Function):
-    """Linear on events. What it keeps for the way back is the events and the weight."""
+    """Linear on events. What it saves for the backward pass is the events and the weight."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, found: Events) -> Tensor:
-        ctx.events, ctx.shape = found._replace(values=None), x.shape
-        ctx.save_for_backward(weight, found.values)
-        return product(found, packed(weight.contiguous()), len(weight), bias).view(*x.shape[:-1], len(weight))
+        ctx.shape, ctx.size = x.shape, found.shape
+        ctx.save_for_backward(weight, *found[1:])
+        ctx.recipe = Recipe.of(found, x.shape[:-1], weight, bias)
+        current: Tensor = ctx.recipe.current()
+        return current
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        weight, values = ctx.saved_tensors
-        found: Events = ctx.events._replace(values=values)
+        weight, *rest = ctx.saved_tensors
+        found = Events(ctx.size, *rest)
         wants_x, wants_weight, wants_bias, _ = ctx.needs_input_grad
         flat = grad.reshape(-1, grad.shape[-1])
         if torch.is_grad_enabled():  # someone wants to differentiate these gradients in turn
@@ -129,13 +152,24 @@ class _EventLinear(torch.autograd.Function):
                 raise UserError("products of spikes have no second-order gradients; set engine: 'reference'")
             by_weight = flat.T @ _dense(found, flat) if wants_weight else None
         else:
-            by_weight = weight_gradient(found, flat.contiguous()) if wants_weight else None
+            flat = flat.contiguous()
+            by_weight = weight_gradient(found, flat) if wants_weight else None
         return (
-            (flat @ weight).view(ctx.shape) if wants_x else None,
+            _input_gradient(ctx, flat, weight) if wants_x else None,
             by_weight,
             flat.sum(0) if wants_bias else None,
             None,
         )
+
+
+def _input_gradient(ctx: Any, grad: Tensor, weight: Tensor) -> Tensor:
+    """The gradient of the spikes; where their neurons need few of its places, one that waits until it is read."""
+    neurons = ctx.next_functions[0][0]
+    if neurons is not None and neurons.name() == "AliasBackward0":  # that of Tensor.as_subclass
+        neurons = neurons.next_functions[0][0]
+    if sampling_pays(getattr(neurons, "density", 1.0)) and ordinary([grad, weight]):
+        return PendingGradient(grad, weight, ctx.shape)
+    return (grad @ weight).view(ctx.shape)
 
 
 def _dense(found: Events, like: Tensor) -> Tensor:
@@ -143,9 +177,7 @@ def _dense(found: Events, like: Tensor) -> Tensor:
     if found.values is not None:
         return found.values
     rows, inputs = found.shape
-    counts = found.ends - found.begins
-    places = torch.cat([found.indices[begin:end] for begin, end in zip(found.begins, found.ends, strict=True)])
-    indices = places.to(torch.int64) & ((1 << 8 * found.indices.element_size()) - 1)
+    indices = found.indices.to(torch.int64) & ((1 << 8 * found.indices.element_size()) - 1)
     result = like.new_zeros(rows, inputs)
-    result[torch.arange(rows).repeat_interleave(counts), indices] = 1
+    result[torch.arange(rows).repeat_interleave(found.starts.diff()), indices] = 1
     return result

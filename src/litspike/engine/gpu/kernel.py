@@ -58,12 +58,12 @@ class GpuKernel(LayerKernel):
         self._start("backward", launch, launch.saved, upstream, launch.stride(upstream), *lasts, *result)
 
     def _start(self, name: str, launch: Launch, *arguments: Any) -> None:
-        current, steps, _, neurons, values, _ = launch
+        current = launch.current
         if blocks := self.blocks(launch):  # a GPU takes no empty grid
             with torch.cuda.device_of(current):  # type: ignore[no-untyped-call]
                 # Without fusion of products into sums, as the reference rounds both.
                 self._functions[name][(blocks,)](
-                    steps, neurons, current, launch.stride(current), *values, *arguments,
+                    launch.steps, launch.neurons, current, launch.stride(current), *launch.values, *arguments,
                     BLOCK=BLOCK, num_warps=1, enable_fp_fusion=False,
                 )  # fmt: skip
 

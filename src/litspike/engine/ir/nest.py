@@ -196,6 +196,18 @@ class Total:
 
 
 @dataclass(frozen=True)
+class Bits:
+    """Write a bit for each neuron of the block, whether a local is not zero; the block's first bit begins a byte.
+
+    The array is of bytes, and ``offset`` is that of the byte of the first of all M neurons.
+    """
+
+    local: Local
+    array: str
+    offset: Whole
+
+
+@dataclass(frozen=True)
 class Feedback:
     """For each sample of a tile: the bias plus the weight times what the source holds, into the target."""
 
@@ -211,7 +223,7 @@ class FeedbackGradient:
     target: Local
 
 
-Statement = Lanes | Over | If | Given | Total | Feedback | FeedbackGradient
+Statement = Lanes | Over | If | Given | Total | Bits | Feedback | FeedbackGradient
 
 
 class Nest(NamedTuple):

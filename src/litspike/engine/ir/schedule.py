@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from litspike.engine.ir.nest import (
     ZERO,
     Argument,
+    Bits,
     Element,
     Evaluate,
     Given,
@@ -30,6 +31,7 @@ from litspike.engine.ir.nest import (
     Whole,
     whole,
 )
+from litspike.engine.ir.operations import Value
 from litspike.engine.ir.trace import Program
 
 SEGMENT = 16
@@ -38,16 +40,18 @@ SEGMENT = 16
 _TYPES = {Kind.NUMBER: "number", Kind.SHARED: "shared"}
 
 
-def forward_nest(program: Program, leaves: Sequence[Leaf], segment: int = SEGMENT) -> Nest:
+def forward_nest(program: Program, leaves: Sequence[Leaf], segment: int = SEGMENT, marked: Value | None = None) -> Nest:
     """The step over time.
 
     Its arguments: T, M, the input and its stride between steps, states, constants, output, last states, and the room
-    for the states before every segment but the first.
+    for the states before every segment but the first; where a value is marked, room for bits that say where it is not
+    zero, and their stride in bytes.
 
     Args:
         program: the step.
         leaves: the input, the states and the constants.
         segment: steps of a segment.
+        marked: a value of the program, made of input, states and constants alone.
     """
     names = range(program.states)
     now = [Local(f"u{index}") for index in names]
@@ -55,22 +59,27 @@ def forward_nest(program: Program, leaves: Sequence[Leaf], segment: int = SEGMEN
     number, j = whole("number"), whole("j")
     begin = number * segment
     keep = Lanes(tuple(Put(saved_state(program, number, index), Slot(now[index])) for index in names))
+    also, marks = ((), ()) if marked is None else ((marked,), (Local("marked"),))
     step = Evaluate(
-        program.outputs,
+        (*program.outputs, *also),
         (Element("x", (begin + j) * whole("xs")), *map(Slot, now), *constants),
-        (Element("out", (begin + j) * M), *map(Slot, now)),
+        (Element("out", (begin + j) * M), *map(Slot, now), *map(Slot, marks)),
     )
+    bits = tuple(Given("bits", (Bits(local, "bits", (begin + j) * whole("bytes")),)) for local in marks)
     over = (
         Given("saved", (If((number.differs(0),), (keep,)),)),
-        Over("j", (T - begin).least(segment), (Lanes((step,)),), most=segment),
+        Over("j", (T - begin).least(segment), (Lanes((step,)), *bits), most=segment),
     )
     body = (
         Lanes(tuple(Put(Slot(local), start) for local, start in zip(now, starts, strict=True))),
         Over("number", _segments(segment), over),
         Lanes(tuple(Put(Element(f"last{index}"), Slot(now[index])) for index in names)),
     )
-    results = (Argument("out"), *(Argument(f"last{index}") for index in names), Argument("saved", "may_miss"))
-    return Nest("forward", (*inputs_of(program, leaves), *results), tuple(now), body)
+    results = (
+        *(Argument("out"), *(Argument(f"last{index}") for index in names), Argument("saved", "may_miss")),
+        *([] if marked is None else [Argument("bits", "may_miss"), Argument("bytes", "integer")]),
+    )
+    return Nest("forward", (*inputs_of(program, leaves), *results), (*now, *marks), body)
 
 
 def backward_nest(program: Program, leaves: Sequence[Leaf], segment: int = SEGMENT) -> Nest:
