@@ -52,5 +52,5 @@ def test_a_folder_that_can_not_be_written_is_the_users_to_know(cli: Cli, home: P
 
 
 def test_help_names_the_subcommand_and_its_settings(cli: Cli):
-    assert "Draw pictures of a network" in cli("--help").out
-    assert "--pictures.format" in cli("picture --help").out
+    assert "Draws a network and its neurons" in cli("--help").out
+    assert "--pictures.format (here png)" in cli("picture --pictures.help").out

@@ -160,19 +160,6 @@ def test_pictures_and_console_change_no_weight(cli: Cli, home: Path):
     assert all(torch.equal(on[name], off[name]) for name in on)
 
 
-def test_help_explains_the_settings(cli: Cli):
-    result = cli("fit --help")
-    assert result.status == 0
-    for text in ("Folder of all runs", "Stop training once this number of epochs is reached", "--checkpoint.monitor"):
-        assert text in result.out
-    explained = result.out.split("--model litspike.tasks.Classification:")[1]
-    assert re.search(r"--model.network.neuron.decay \(here 0.9\)\n +share of the membrane potential", explained)
-    assert re.search(r"--data.train_points \(here 1000\)\n +number of training points", explained)
-    article = cli(f"fit -c {PROJECT}/configs/article.yaml --help").out
-    assert "--model litspike.tasks.CarriedClassification:" in article
-    assert "--model.encoder.steps (here 1)" in article
-
-
 def test_it_works_from_any_folder(tmp_path: Path):
     logs = tmp_path / "logs"
     command = [sys.executable, str(PROJECT / "main.py"), "fit", *QUICK.split(), "--logs", "logs"]

@@ -10,24 +10,20 @@ from typing import NoReturn
 from litspike.installation import program
 from litspike.settings import ParseError
 
-_COMMANDS = {
-    "compare": ("litspike.cli.compare:compare", "Shows runs side by side, and on a page with their curves."),
-    "new": (
-        "litspike.cli.new:new",
-        "Writes a starting point: a configuration, data, neuron and network of your own.",
-    ),
-    "doctor": ("litspike.cli.doctor:doctor", "Says what litspike finds on this machine, and what is missing."),
-    "configs": ("litspike.cli.configurations:configs", "Lists the configurations that come with litspike."),
+_PLACES = {
+    "compare": "litspike.cli.compare:compare",
+    "new": "litspike.cli.new:new",
+    "configs": "litspike.cli.configurations:configs",
+    "doctor": "litspike.cli.doctor:doctor",
 }
-"""Where each stands, and what it does."""
 
-ALONE = tuple(_COMMANDS)
-"""Their names."""
-
-
-def lines() -> str:
-    """Their lines in the help, below those of Lightning's own."""
-    return "".join(f"    {name:20}{about}\n" for name, (_, about) in _COMMANDS.items())
+COMMANDS = {
+    "compare": "Shows runs side by side, and on a page with their curves.",
+    "new": "Writes a starting point: a configuration, data, neuron and network of your own.",
+    "configs": "Lists the configurations that come with litspike.",
+    "doctor": "Says what litspike finds on this machine, and what is missing.",
+}
+"""Their names, and what each does."""
 
 
 def run(args: list[str], home: Path) -> int:
@@ -41,8 +37,7 @@ def run(args: list[str], home: Path) -> int:
         The exit status.
     """
     name, *rest = args
-    place, _ = _COMMANDS[name]
-    status: int = pkgutil.resolve_name(place)(rest, home)
+    status: int = pkgutil.resolve_name(_PLACES[name])(rest, home)
     return status
 
 
@@ -57,7 +52,7 @@ class OneLineParser(argparse.ArgumentParser):
     def __init__(self, name: str, form: str) -> None:
         self.name = name
         words = f"{program()} {name}"
-        super().__init__(words, f"{words} {form}".rstrip(), _COMMANDS[name][1], allow_abbrev=False)
+        super().__init__(words, f"{words} {form}".rstrip(), COMMANDS[name], allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         """Raise the message."""

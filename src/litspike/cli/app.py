@@ -18,8 +18,8 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from litspike.callbacks import Calibration, CheckUp, Console, Pictures, PredictionFile, Receipt, StepLog
-from litspike.cli import alone, configurations
+from litspike.callbacks import PredictionFile, Receipt, StepLog
+from litspike.cli import configurations
 from litspike.cli.arguments import SUBCOMMANDS, Call
 from litspike.cli.check.arguments import check_form
 from litspike.cli.check.monitors import MonitorCheck, check_monitors
@@ -27,7 +27,7 @@ from litspike.cli.check.sample import Suitable
 from litspike.cli.check.trainer import callbacks_of, check_switches, check_trial, into_file, keep_rows
 from litspike.cli.check.weights import check_weights
 from litspike.cli.foreign_errors import foreign_errors
-from litspike.cli.help import explain
+from litspike.cli.help import GROUPS
 from litspike.cli.parser import Parser, ParserExit
 from litspike.cli.parser_errors import parser_message, users_mistake
 from litspike.cli.schedules import take_chains
@@ -55,8 +55,6 @@ from litspike.seeding import seed_in_range
 from litspike.settings import LitspikeWarning, ParseError, UserError, named_settings, whole
 from litspike.tasks import Task
 
-DESCRIPTION = "Spiking neural networks, trained from one command line."
-FORM = "[-c FILE] [--SETTING VALUE ...]"
 MOST_THREADS = 1024
 
 _log = logging.getLogger("litspike")
@@ -77,11 +75,7 @@ class LitspikeCLI(LightningCLI):
         take_chains()
         self.home, self.call, self.first = home, Call(args, home), place().first
         self.default = configurations.default(home)
-        settings = {
-            name: {"default_config_files": [str(self.default)], "usage": f"{program()} {name} {FORM}"}
-            for name in self.subcommands()
-        }
-        usage = f"{program()} {{{','.join((*SUBCOMMANDS, *alone.ALONE))}}} {FORM}"
+        files = {name: {"default_config_files": [str(self.default)]} for name in self.subcommands()}
         with ExitStack() as self._limits:
             super().__init__(
                 LightningModule,
@@ -91,12 +85,7 @@ class LitspikeCLI(LightningCLI):
                 save_config_callback=None,
                 trainer_class=DrawingTrainer,
                 parser_class=Parser,
-                parser_kwargs={
-                    "description": DESCRIPTION,
-                    "usage": usage,
-                    "allow_abbrev": False,
-                    **settings,
-                },
+                parser_kwargs={"allow_abbrev": False, **files},
                 auto_configure_optimizers=False,
                 load_from_checkpoint_support=False,  # a checkpoint has its run's whole configuration
                 args=self.call.arguments,
@@ -113,28 +102,15 @@ class LitspikeCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: Any) -> None:
         """Add what every command has beside trainer, model and data."""
-        parser.add_argument(
-            "--logs",
-            type=str | None,
-            help="Folder of all runs; logs/ here, or beside main.py, where null.",
-        )
+        parser.add_argument("--logs", type=str | None)
         if self.call.subcommand in (None, "fit"):
-            parser.add_argument("--seeds", type=int | None, help="Fit and test from this many seeds, and compare them.")
-        parser.add_argument(
-            "--trust", action="append", help="Package whose classes a stranger's checkpoint may name; repeatable."
-        )
-        parser.add_argument("--threads", type=int | None, help="Threads of one CPU process; one a core where null.")
-        parser.add_lightning_class_args(Console, "console")
-        parser.add_lightning_class_args(Pictures, "pictures")
-        parser.add_lightning_class_args(CheckUp, "checkup")
-        parser.add_lightning_class_args(Calibration, "calibrate")
-        parser.add_lightning_class_args(Receipt, "receipt")
-        parser.add_argument(
-            "--checkpoint.monitor", type=str, default="val/loss", help="Figure that chooses the best checkpoint."
-        )
-        parser.add_argument(
-            "--checkpoint.mode", type=Literal["min", "max"], default="min", help="Whether the best figure is the least."
-        )
+            parser.add_argument("--seeds", type=int | None)
+        parser.add_argument("--trust", action="append")
+        parser.add_argument("--threads", type=int | None)
+        for name, group in GROUPS.items():
+            parser.add_lightning_class_args(group, name)
+        parser.add_argument("--checkpoint.monitor", type=str, default="val/loss")
+        parser.add_argument("--checkpoint.mode", type=Literal["min", "max"], default="min")
 
     def parse_arguments(self, parser: Any, args: Any) -> None:
         """Parse; where a checkpoint is used, its run's configuration comes before what the arguments say."""
@@ -156,11 +132,6 @@ class LitspikeCLI(LightningCLI):
             self.checkpoint = checkpoints.read(self.ckpt_path)
             self.run = Run.of(self.ckpt_path, checkpoints.config_text(self.checkpoint)) if self.first else None
             args = call.on_top_of(self._configuration(files), self.ckpt_path)
-        if call.subcommand is None:
-            parser.explanation = alone.lines()
-        elif call.asks_for_help:
-            asked: Any = self._parser(call.subcommand)
-            asked.explanation = explain(files)
         known = setting_names(self._parser(call.subcommand)) if call.subcommand else []
         check_form(call, files, known)
         try:

@@ -16,9 +16,17 @@ from litspike.runs import yaml_text
 from litspike.runs.folder import BEST, LAST
 from litspike.runs.resolve import Wanted
 
-SUBCOMMANDS = ("fit", "validate", "test", "predict", "picture")
+SUBCOMMANDS = {
+    "fit": "Trains a network, and keeps the checkpoint that is best on the validation data.",
+    "validate": "Measures a checkpoint on the validation data.",
+    "test": "Measures a checkpoint on the test data, and writes its receipt.",
+    "predict": "Writes a checkpoint's predictions for the test data into predictions.csv.",
+    "picture": "Draws a network and its neurons, on the validation data, into files.",
+}
+"""The subcommands that have a trainer, and what each does."""
 _CONFIG = "--config"
 _NO_CLASSES = ("--ckpt_path", _CONFIG, "--logs", "--trust")
+_CLASS = re.compile(r"(?:\w+\.)*[A-Z]\w*")
 _NUMBER = re.compile(r"-\.?\d")
 
 
@@ -35,6 +43,11 @@ class Word:
     def asks_for_help(self) -> bool:
         """Whether it is the option ``--help``, that of a class, as ``--model.help``, or ``--print_config``."""
         return self.name is not None and (self.name in ("--help", "--print_config") or self.name.endswith(".help"))
+
+    @property
+    def asks_for_help_text(self) -> bool:
+        """Whether it asks for a text that explains: all that :attr:`asks_for_help` says but ``--print_config``."""
+        return self.asks_for_help and self.name != "--print_config"
 
     @property
     def argument(self) -> str:
@@ -89,6 +102,20 @@ class Call:
             del found[at]
         self.words, self._home = found, home
         self.asks_for_help = any(word.asks_for_help for word in found)
+
+    @property
+    def typed_classes(self) -> dict[str, Any]:
+        """The classes that were given on the command line, as a configuration has them."""
+        config: dict[str, Any] = {}
+        for word in self.words:
+            if word.asks_for_help or not _CLASS.fullmatch(word.value or ""):
+                continue
+            *path, last = (word.name or "").removeprefix("--").removesuffix(".class_path").split(".")
+            place = config
+            for part in path:
+                place = place.setdefault(part, {}).setdefault("init_args", {})
+            place[last] = {"class_path": word.value}
+        return config
 
     def option(self, name: str) -> str | None:
         """The value of an option, the last where it is given several times; None where it is not given."""

@@ -7,12 +7,15 @@ from pathlib import Path
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import distributed
 
+from litspike.cli import class_changes, configurations
 from litspike.cli.app import LitspikeCLI
 from litspike.cli.arguments import Call
 from litspike.cli.errors import answered, say
+from litspike.cli.help import help_text
 from litspike.cli.process_state import one_voice, restored
 from litspike.cli.seeds import Command, run_seeds
 from litspike.installation import program
+from litspike.runs import yaml_text
 from litspike.runs.processes import loss_of_another, place, repeatable, to_say
 from litspike.runs.signals import Lost
 from litspike.settings import UserError
@@ -37,9 +40,12 @@ def train(args: list[str], home: Path, command: Command) -> int:
 def _run(args: list[str], home: Path, command: Command) -> int:
     try:
         call = Call(args, home)
+        if any(word.asks_for_help_text for word in call.words):
+            print(help_text(call, configurations.default(home)))
+            return 0
         if call.subcommand == "fit" and call.option("--seeds") is not None and not call.asks_for_help:
             return run_seeds(call, home, command)
-        LitspikeCLI(args, home)
+        _with_trainer(call, args, home)
     except MisconfigurationException as error:
         raise UserError(str(error)) from error
     except ValueError as error:
@@ -56,6 +62,22 @@ def _run(args: list[str], home: Path, command: Command) -> int:
     except Lost as lost:
         return _lost(lost.words, args)
     return 0
+
+
+def _with_trainer(call: Call, args: list[str], home: Path) -> None:
+    try:
+        LitspikeCLI(args, home)
+    except UserError as error:
+        if call.subcommand != "fit" or call.option("--ckpt_path") is not None:
+            raise  # the settings are the checkpoint's
+        try:
+            files = [yaml_text.read(path) for path in (str(configurations.default(home)), *call.configs)]
+        except UserError:  # it is what the error says
+            raise error from None
+        longer = class_changes.explained(error, call, files)
+        if longer is error:
+            raise
+        raise longer from error
 
 
 def _lost(words: str | None, args: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""The part of ``--help`` that jsonargparse leaves out: the settings of the classes that a configuration uses."""
+"""The help of the command line: what is set often, the settings of the classes in a configuration, one class alone."""
 
 from __future__ import annotations
 
@@ -6,23 +6,150 @@ import inspect
 import pkgutil
 import textwrap
 from collections.abc import Iterator
-from typing import Any
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from docstring_parser import parse
+from docstring_parser import Docstring, parse
+from lightning import Trainer
 
-SKIPPED = {"self", "params", "parameters", "kwargs", "args"}
+from litspike import callbacks
+from litspike.cli import alone
+from litspike.cli.arguments import SUBCOMMANDS, Call
+from litspike.installation import program
+from litspike.runs import yaml_text
+from litspike.settings import ParseError
+
+FORM = "[-c NAME] [--SETTING VALUE ...]"
+GROUPS = {
+    "console": callbacks.Console,
+    "pictures": callbacks.Pictures,
+    "checkup": callbacks.CheckUp,
+    "calibrate": callbacks.Calibration,
+    "receipt": callbacks.Receipt,
+}
+"""What every command has beside trainer, model and data: name of the settings, and their class."""
+
+COMMON = {
+    "config": "Configuration: a file, or a name that `configs` lists; of several the last holds.",
+    "trainer.max_epochs": "Epochs of training.",
+    "trainer.accelerator": "cpu, gpu or auto.",
+    "trainer.devices": "Number of processes, each on a device of its own.",
+    "ckpt_path": "Checkpoint: a file, a run's folder, best or last.",
+    "seed_everything": "Seed of the weights and of what is drawn in training.",
+    "seeds": "Number of seeds to fit and test from.",
+    "logs": "Folder of all runs; logs/ of the current folder, or beside main.py, where null.",
+    "threads": "Threads of one process on the CPU; one a core where null.",
+    "trust": "Package whose classes a checkpoint of somebody else's may name; repeatable.",
+    "checkpoint.monitor": "Metric that chooses the best checkpoint.",
+    "checkpoint.mode": "Whether its best value is the least (min) or the greatest (max).",
+}
+"""The settings that come first in the help."""
+
+_OF_A_FIT = {"trainer.max_epochs", "seeds", "checkpoint.monitor", "checkpoint.mode"}
+_DEFAULTS = {"trainer.devices": "auto", "checkpoint.monitor": "val/loss", "checkpoint.mode": "min"}
+_PLACES = (
+    *(f"litspike.{name}" for name in ("tasks", "networks", "neurons", "surrogates", "coding", "data")),
+    *("torch.optim", "torch.optim.lr_scheduler"),
+    *(f"lightning.pytorch.{name}" for name in ("callbacks", "loggers", "strategies", "profilers", "plugins")),
+)
+_SKIPPED = {"self", "params", "parameters", "kwargs", "args"}
+_WIDTH = 110
 
 
-def explain(configs: list[dict[str, Any]]) -> str:
-    """Explain every setting of each class under ``model`` and ``data``, by its full name.
+class Kind(NamedTuple):
+    """A class in a configuration, and the settings that it has there."""
+
+    made: Any
+    path: str
+    given: dict[str, Any]
+
+
+def help_text(call: Call, default: Path) -> str:
+    """What a command line asks for by ``--help`` or ``--SETTING.help``.
 
     Args:
-        configs: configurations as their files have them, a later one overriding the earlier.
+        call: the command line.
+        default: file of the default configuration.
+
+    Raises:
+        UserError: if a configuration can't be read, or it asks for what there isn't.
     """
+    asked = next(word for word in call.words if word.asks_for_help_text)
+    assert asked.name is not None
+    files = [yaml_text.read(path) for path in (str(default), *call.configs)]
+    if asked.name != "--help":
+        return of_class(asked.name.removeprefix("--").removesuffix(".help"), asked.value, [*files, call.typed_classes])
+    return of_command(call.subcommand, files) if call.subcommand else overview()
+
+
+def overview() -> str:
+    """What there is: a line for each subcommand."""
+    names = {**SUBCOMMANDS, **alone.COMMANDS}
+    return "\n".join(
+        [
+            f"usage: {program()} COMMAND {FORM}",
+            "\nSpiking neural networks, trained from one command line.\n",
+            *(f"  {name:10}{about}" for name, about in names.items()),
+            f"\n{program()} COMMAND --help explains one; {program()} --version prints the version.",
+        ]
+    )
+
+
+def of_command(name: str, files: list[dict[str, Any]]) -> str:
+    """A subcommand's common settings, and the classes of model and data with theirs.
+
+    Args:
+        name: the subcommand.
+        files: configurations as their files have them, a later one overriding the earlier.
+    """
+    config = merged(files)
+    lines = [f"usage: {program()} {name} {FORM}", f"\n{SUBCOMMANDS[name]}\n"]
+    lines.append("Set often" + (", with what is set here:" if name == "fit" else ":"))
+    for setting, text in COMMON.items():
+        if name == "fit" or setting not in _OF_A_FIT:
+            value = _value_at(config, setting) if name == "fit" and setting not in ("config", "trust") else ""
+            lines.append(f"  --{f'{setting} {value}'.strip():32}{text}")
+    if name == "fit":
+        lines.append("\nModel and data, the classes that are set here, and their settings:")
+        lines += [line for group in ("model", "data") for line in _summary(config.get(group), group)]
+        lines.append("\n--model.help explains the class that is set there, --model.network.neuron.help CLASS another")
+        lines.append("one, by its full name, or by the last part of it for litspike's own, torch's and Lightning's.")
+    else:
+        lines.append("\nEvery other setting is the checkpoint's, and what is named holds: `fit --help` lists them.")
+    lines.append(f"In the same way: {', '.join(f'--{group}.help' for group in ('trainer', 'data', *GROUPS))}.")
+    return "\n".join([*lines, "--print_config prints the whole configuration as it would be used."])
+
+
+def of_class(setting: str, name: str | None, files: list[dict[str, Any]]) -> str:
+    """What a class is, and each of its settings.
+
+    Args:
+        setting: where it stands in a configuration, such as ``model.network.neuron``.
+        name: its full name, or the last part of one that is known; the class that is set there where None.
+        files: configurations as their files have them, a later one overriding the earlier.
+
+    Raises:
+        ParseError: if there is no such class, or none is set.
+    """
+    if setting.split(".")[0] not in ("trainer", "model", "data", *GROUPS):
+        raise ParseError(f"{setting}: there is no such setting")
+    here = _here(setting, merged(files))
+    if name is None and here is None:
+        raise ParseError(f"{setting}: no class is set there: name one, as --{setting}.help CLASS")
+    kind = here if name is None else _named(setting, name, here)
+    assert kind is not None
+    documented = parse(kind.made.__doc__ or "")
+    about = (documented.short_description, documented.long_description)
+    return "\n".join([kind.path, *(f"\n{text}" for text in about if text), "", *_explained(kind, setting, documented)])
+
+
+def merged(files: list[dict[str, Any]]) -> dict[str, Any]:
+    """One configuration out of several, a later one overriding the earlier."""
     config: dict[str, Any] = {}
-    for later in configs:
+    for later in files:
         config = _merged(config, later)
-    return "\n".join([*(line for key in ("model", "data") for line in _explained(config.get(key), key)), ""])
+    return config
 
 
 def _merged(earlier: Any, later: Any) -> Any:
@@ -33,30 +160,82 @@ def _merged(earlier: Any, later: Any) -> Any:
     return {**earlier, **{key: _merged(earlier.get(key), value) for key, value in later.items()}}
 
 
-def _explained(settings: Any, name: str) -> Iterator[str]:
-    path = settings.get("class_path") if isinstance(settings, dict) else settings
-    if not isinstance(path, str) or "." not in path:
-        return
+def _here(setting: str, config: dict[str, Any]) -> Kind | None:
+    """The class that a configuration has in a place; None where it has none."""
+    if setting in ("trainer", *GROUPS):
+        made = Trainer if setting == "trainer" else GROUPS[setting]
+        return Kind(made, f"{made.__module__}.{made.__qualname__}", config.get(setting, {}))
+    settings: Any = config
+    for part in setting.split("."):
+        inner = settings.get("init_args", settings) if isinstance(settings, dict) else {}
+        settings = inner.get(part) if isinstance(inner, dict) else None
+    return _kind(settings)
+
+
+def _kind(settings: Any) -> Kind | None:
+    name = settings.get("class_path") if isinstance(settings, dict) else settings
+    if not isinstance(name, str) or not ("." in name or name[:1].isupper()):
+        return None
+    places = [] if "." in name else [place for place in _PLACES if hasattr(import_module(place), name)]
+    path = f"{places[0]}.{name}" if places else name
     try:
-        kind = pkgutil.resolve_name(path)
-        parameters = inspect.signature(kind).parameters
+        made = pkgutil.resolve_name(path)
+        inspect.signature(made)
     except (ImportError, AttributeError, ValueError, TypeError):
+        return None
+    return Kind(made, path, settings.get("init_args", {}) if isinstance(settings, dict) else {})
+
+
+def _named(setting: str, name: str, here: Kind | None) -> Kind:
+    """A class by its name, with the settings that are made here where it is the one that is set here."""
+    kind = _kind(name)
+    if kind is None:
+        raise ParseError(f"{setting}: {name!r} is no class that is known here, give its full path")
+    return here if here is not None and here.made is kind.made else kind
+
+
+def _value_at(config: dict[str, Any], setting: str) -> str:
+    value: Any = config
+    for part in setting.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return _shown(_DEFAULTS.get(setting) if value is None else value)
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _settings(kind: Kind) -> Iterator[tuple[str, Any]]:
+    """Name and value of each setting of a class; the value is ``Parameter.empty`` where it must be set."""
+    for parameter in inspect.signature(kind.made).parameters.values():
+        of_a_schedule = parameter.name == "optimizer" and parameter.default is inspect.Parameter.empty
+        if not of_a_schedule and parameter.name not in _SKIPPED and parameter.kind is not inspect.Parameter.VAR_KEYWORD:
+            yield parameter.name, kind.given.get(parameter.name, parameter.default)
+
+
+def _plain(value: Any) -> bool:
+    return value is None or isinstance(value, (bool, int, float, str, list, tuple))
+
+
+def _summary(settings: Any, name: str) -> Iterator[str]:
+    """A class and its settings in few lines, then the classes inside it."""
+    kind = _kind(settings)
+    if kind is None:
         return
-    texts = {entry.arg_name: entry.description or "" for text in (kind, kind.__init__) for entry in _documented(text)}
-    given = settings.get("init_args", {}) if isinstance(settings, dict) else {}
-    yield f"\n--{name} {path}:"
-    for parameter in parameters.values():
-        if parameter.name in SKIPPED or parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            continue
-        value = given.get(parameter.name, parameter.default)
-        plain = value is None or isinstance(value, (bool, int, float, str, list, tuple))
-        shown = f" (here {value})" if plain and value is not inspect.Parameter.empty else ""
-        text = " ".join(texts.get(parameter.name, "").split())
-        yield f"  --{name}.{parameter.name}{shown}"
-        yield from textwrap.wrap(text, 110, initial_indent=" " * 8, subsequent_indent=" " * 8)
-    for parameter in parameters.values():
-        yield from _explained(given.get(parameter.name), f"{name}.{parameter.name}")
+    inner = {key: value for key, value in kind.given.items() if _kind(value)}
+    values = [f"{key} {_shown(value)}" for key, value in _settings(kind) if key not in inner and _plain(value)]
+    yield f"  --{name} {kind.path}"
+    if values:
+        yield from textwrap.wrap(", ".join(values), _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    for key, value in inner.items():
+        yield from _summary(value, f"{name}.{key}")
 
 
-def _documented(thing: Any) -> list[Any]:
-    return list(parse(thing.__doc__ or "").params)
+def _explained(kind: Kind, setting: str, documented: Docstring) -> Iterator[str]:
+    entries = [*documented.params, *parse(kind.made.__init__.__doc__ or "").params]
+    texts = {entry.arg_name: entry.description or "" for entry in entries}
+    for name, value in _settings(kind):
+        said = f" (here {_shown(value)})" if _plain(value) else ""
+        yield f"  --{setting}.{name}{' (must be set)' if value is inspect.Parameter.empty else said}"
+        text = " ".join(texts.get(name, "").split())
+        yield from textwrap.wrap(text, _WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 8)

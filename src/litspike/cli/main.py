@@ -63,7 +63,7 @@ def _run(args: list[str], home: Path | None) -> int:
 
 
 def _needs_no_trainer(args: list[str]) -> bool:
-    return bool(args) and args[0] in (VERSION, *alone.ALONE)
+    return bool(args) and args[0] in (VERSION, *alone.COMMANDS)
 
 
 @contextmanager

@@ -17,13 +17,6 @@ class Parser(LightningArgumentParser):
     An exit, since jsonargparse tries several types for a value and takes any other exception for a try that failed.
     """
 
-    explanation = ""
-    """What the help says after the list of options."""
-
-    def format_help(self, *args: Any, **kwargs: Any) -> str:
-        """The help, with :attr:`explanation` at its end."""
-        return f"{super().format_help(*args, **kwargs)}{self.explanation}"
-
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         raise ParserExit(message) from ex
 

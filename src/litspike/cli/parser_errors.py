@@ -83,7 +83,7 @@ def parser_message(message: str, mentioned: Iterable[str], known: Iterable[str])
         return f"{found[1].split('.', 1)[-1] if found[1].startswith(_COMMANDS) else found[1]}: it must be set"
     if found := _UNKNOWN.search(message):
         name = _full_name(found[1].lstrip("-"), mentioned)
-        near = difflib.get_close_matches(name, known, n=1)
+        near = difflib.get_close_matches(name, set(known) - {name}, n=1)  # that of another class is called so too
         return f"{name}: there is no such setting" + (f"; did you mean {near[0]}?" if near else "")
     cause = message
     keys = _KEY.findall(message)
