@@ -82,7 +82,7 @@ def test_receipts_stand_side_by_side(tmp_path: Path):
         find(str(make_run(tmp_path / "mine" / name, said=receipt(accuracy, acs))))
         for name, accuracy, acs in (("a", 0.9, 40.5), ("b", 0.95, 1234.0))
     ]
-    figures = rows(tables.figures(subjects))
+    figures = rows(tables.metrics(subjects))
     assert list(figures) == ["test/accuracy", "test/loss", "val/loss"]
     assert figures["test/accuracy"] == ["0.9000 (0.8800 to 0.9100)", "0.9500 (0.9300 to 0.9600)"]
     assert figures["val/loss"] == ["0.3000", "0.3000"]
@@ -136,7 +136,7 @@ def test_an_experiment_stands_for_its_newest_finished_run(tmp_path: Path):
 def test_a_group_of_seeds_shows_its_means(tmp_path: Path):
     group = find(str(make_seeds(tmp_path / "mine.seeds-0123")))
     single = find(str(make_run(tmp_path / "a", said=receipt(0.9, 40.5))))
-    assert rows(tables.figures([group, single]))["test/accuracy"][0] == "0.9200 (0.6700 to 1.1700)"
+    assert rows(tables.metrics([group, single]))["test/accuracy"][0] == "0.9200 (0.6700 to 1.1700)"
     assert rows(tables.costs([group, single]))["accumulates a sample"] == ["50", "40.5"]
     assert rows(tables.differences([group, single])) == {"seed_everything": ["0, 1", "0"]}
     (panel,) = curves.training([group])
@@ -267,7 +267,7 @@ def test_the_metrics_are_those_of_the_checkpoint_that_is_tested(cli: Cli, home: 
         last.append(f"{values[-1]:.4f}")
     assert found != last  # the best epoch of one isn't its last
     subjects = [find(str(folder)) for folder in sorted((home / "logs" / "default").iterdir())]
-    shown = rows(tables.figures(subjects))
+    shown = rows(tables.metrics(subjects))
     assert shown["val/loss of the best checkpoint"] == found
     assert "train/loss of the last epoch" in shown
     assert not {"val/loss", "train/loss"} & shown.keys()

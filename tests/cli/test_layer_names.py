@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from litspike import LIF, ConstantCurrent, MeanOverTime
 from litspike.networks import SpikingNetwork
 from litspike.networks.sequence import Pass
-from litspike.reports.pictures.collect import activities, trace_sample
+from litspike.reports.pictures.summarise import activities, trace_sample
 from litspike.tasks import Classification
 from tests.conftest import Cli, runs
 

@@ -9,14 +9,15 @@ from itertools import pairwise
 import pytest
 
 from litspike.reports.anytime import Curve, evaluated_steps
-from litspike.reports.pictures import style as plots
+from litspike.reports.pictures import style
+from litspike.reports.receipt.curve import anytime_curve
 
 CURVE = Curve(
     "accuracy", True, [1, 2, 3, 4], [0.5, 0.98, 0.995, 1.0], [(0.4, 0.6)] * 4, [20.0] * 4, [0.0, 5.0, 8.0, 9.0]
 )
 
 
-def test_every_step_of_a_short_sequence_is_looked_at_and_fifty_of_a_long_one():
+def test_every_step_of_a_short_sequence_is_evaluated_and_fifty_of_a_long_one():
     assert evaluated_steps(1) == [1]
     assert evaluated_steps(16) == list(range(1, 17))
     long = evaluated_steps(1000)
@@ -46,20 +47,20 @@ def test_the_file_has_score_interval_operations_and_energy_of_each_step():
 
 
 def test_the_picture_shows_the_score_over_steps_and_over_operations():
-    figure = plots.anytime_curve(CURVE)
+    figure = anytime_curve(CURVE)
     by_step, by_operations = figure.axes
     assert by_step.get_lines()[0].get_xydata().tolist() == [[1, 0.5], [2, 0.98], [3, 0.995], [4, 1]]
     assert by_operations.get_lines()[0].get_xdata().tolist() == [20, 25, 28, 29]
     assert by_step.get_lines()[1].get_xdata()[0] == 3
     assert by_operations.get_lines()[1].get_xdata()[0] == 28
     assert (by_step.get_xlabel(), by_operations.get_xlabel()) == ("time step", "synaptic operations a sample")
-    assert by_step.get_ylabel() == "accuracy of the answer until then"
-    height, width, _ = plots.pixels(figure).shape
+    assert by_step.get_ylabel() == "accuracy after the steps until then"
+    height, width, _ = style.pixels(figure).shape
     assert (width >= 600, height >= 400) == (True, True)
-    assert len(plots.anytime_curve(CURVE._replace(macs=[], acs=[])).axes) == 1
+    assert len(anytime_curve(CURVE._replace(macs=[], acs=[])).axes) == 1
 
 
 @pytest.mark.parametrize("intervals", [[], [(0.4, 0.6)] * 4])
 def test_a_band_is_drawn_where_there_are_intervals(intervals: list[tuple[float, float]]):
-    axes = plots.anytime_curve(CURVE._replace(intervals=intervals)).axes[0]
+    axes = anytime_curve(CURVE._replace(intervals=intervals)).axes[0]
     assert len(axes.collections) == (1 if intervals else 0)

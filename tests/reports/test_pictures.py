@@ -12,16 +12,18 @@ import torch
 from lightning import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.trainer.states import TrainerFn
+from PIL import Image
 from torch import Tensor, nn
 
 from litspike import LIF, ConstantCurrent, MeanOverTime, Perceptron, SettingError
-from litspike.callbacks import PictureFiles, Pictures
+from litspike.callbacks import AnimationFile, PictureFiles, Pictures
 from litspike.coding import EveryStep, PoissonRate, TimeFirst
 from litspike.data import Digits, HalfPlane, MackeyGlass
 from litspike.networks import ConvNet, RecurrentNetwork
 from litspike.reports.pictures import draw
 from litspike.reports.pictures import style as plots
-from litspike.reports.pictures.collect import ValidationSamples, activities, evaluation_mode, trace_sample
+from litspike.reports.pictures.collect import ValidationSamples, evaluation_mode
+from litspike.reports.pictures.summarise import activities, trace_sample
 from litspike.tasks import BinaryCrossEntropy, Classification, CrossEntropy, MeanSquaredError, Regression
 from tests.conftest import Cli
 
@@ -117,7 +119,7 @@ def test_of_many_layers_some_are_shown_under_their_own_numbers():
     assert [layer.name.split(" (")[0] for layer in shown] == ["layer 1", "layer 5", "layer 9"]
 
 
-def test_the_way_of_a_sample_is_the_networks_own():
+def test_the_trace_of_a_sample_is_the_networks_own():
     task, x = binary(), torch.randn(1, 2)
     with evaluation_mode(task):
         value, outputs, _ = task.respond(x)
@@ -166,7 +168,7 @@ def test_the_weights_are_the_same_bit_for_bit_with_pictures_and_without(encoder:
     assert sizes[0] > sizes[1] + 50_000  # pictures were drawn
 
 
-def test_looking_leaves_modes_and_draws_as_they_were():
+def test_tracing_leaves_modes_and_draws_as_they_were():
     task = binary(PoissonRate(4))
     task.network.layers[0].eval()
     modes = [module.training for module in task.modules()]
@@ -177,7 +179,7 @@ def test_looking_leaves_modes_and_draws_as_they_were():
     assert int(task.encoder.get_extra_state()) == 0
 
 
-def test_looking_leaves_modes_and_draws_as_they_were_where_it_fails():
+def test_tracing_leaves_modes_and_draws_as_they_were_where_it_fails():
     task = binary(PoissonRate(4))
     before = torch.get_rng_state()
 
@@ -190,6 +192,14 @@ def test_looking_leaves_modes_and_draws_as_they_were_where_it_fails():
         fail()
     assert torch.equal(torch.get_rng_state(), before)
     assert all(module.training for module in task.modules())
+
+
+def test_an_animation_is_a_gif_of_one_sample_with_a_frame_for_each_step(tmp_path: Path):
+    file = AnimationFile(tmp_path, 4, 7)
+    Trainer(callbacks=[file], logger=False, **QUIET).validate(binary(ConstantCurrent(5)), HalfPlane(), verbose=False)
+    assert file.paths == [tmp_path / "one-sample.gif"]
+    with Image.open(tmp_path / "one-sample.gif") as image:
+        assert (image.format, getattr(image, "n_frames", 1), image.info["loop"]) == ("GIF", 5, 0)
 
 
 def test_nothing_listens_once_a_validation_is_over(tmp_path: Path):
@@ -232,7 +242,11 @@ def test_a_picture_that_fails_leaves_the_others(monkeypatch: pytest.MonkeyPatch,
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"every": -1}, "every: -1"), ({"samples": 0}, "samples: 0"), ({"format": "pdf"}, "format: 'pdf'")],
+    [
+        ({"every": -1}, "every: -1"),
+        ({"samples": 0}, "samples: 0"),
+        ({"format": "pdf"}, "format: 'pdf'"),
+    ],
 )
 def test_settings_out_of_range_are_refused(settings: dict[str, Any], message: str):
     with pytest.raises(SettingError, match=message):

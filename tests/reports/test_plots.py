@@ -17,9 +17,8 @@ from PIL import Image
 from litspike.reports.pictures import activity as plots_activity
 from litspike.reports.pictures import results as plots_results
 from litspike.reports.pictures import style as plots
-from litspike.reports.pictures.activity import LayerTrace, OneSample
-from litspike.reports.pictures.collect import Activity, most_active_sample
 from litspike.reports.pictures.results import Learned
+from litspike.reports.pictures.summarise import Activity, LayerTrace, most_active_sample
 
 
 def ticks(axes: Axes) -> list[tuple[float, float]]:
@@ -112,11 +111,32 @@ def three_neurons(steps: int = 6) -> LayerTrace:
     return LayerTrace("layer 1", spikes, distance)
 
 
-def test_a_trace_shows_potential_threshold_and_spikes_of_liveliest_middle_and_quietest_neuron():
+def test_traces_are_of_the_most_active_the_middle_and_the_silent_neuron_that_comes_nearest_to_firing():
+    spikes, distance = np.zeros((8, 6)), np.full((8, 6), -1.0)
+    spikes[::2, 4], spikes[0, 0], spikes[:, 2] = 1, 1, 1
+    distance[3, 5] = -0.1
+    figure = plots_activity.membrane_traces([LayerTrace("layer 1", spikes, distance)], "membranes")
+    assert figure is not None
+    assert [axes.get_title().splitlines()[-1] for axes in figure.axes] == [
+        "neuron 4, most active: 4 spikes", "neuron 0, median of the active: 1 spike",
+        "neuron 5, nearest to firing: 0 spikes",
+    ]  # fmt: skip
+
+
+def test_traces_of_a_silent_layer_are_those_that_come_nearest_to_firing():
+    distance = np.array([[-5.0, -1.0, -3.0, -2.0, np.nan]])
+    figure = plots_activity.membrane_traces([LayerTrace("layer 1", np.zeros((1, 5)), distance)], "membranes")
+    assert figure is not None
+    assert [axes.get_title().split(",")[0].split()[-1] for axes in figure.axes] == ["1", "3", "2"]
+
+
+def test_a_trace_shows_potential_threshold_and_spikes():
     figure = plots_activity.membrane_traces([three_neurons()], "membranes")
     assert figure is not None
     titles = [axes.get_title().splitlines()[-1] for axes in figure.axes]
-    assert titles == ["neuron 0, 1 spike", "neuron 2, 6 spikes", "neuron 1, 0 spikes"]
+    assert titles == [
+        "neuron 0, most active: 1 spike", "neuron 1, nearest to firing: 0 spikes", "neuron 2, least active: 6 spikes",
+    ]  # fmt: skip
     middle = lines(figure.axes[0])
     assert middle["membrane potential"].tolist() == [[1, 0.5], *([step, -0.25] for step in range(2, 7))]
     assert set(middle["threshold"][:, 1]) == {0}
@@ -152,42 +172,6 @@ def test_a_trace_of_nothing_finite_or_of_one_step_can_be_drawn(distance: np.ndar
     assert all(np.isfinite(axes.get_ylim()).all() for axes in figure.axes)
 
 
-LONG = "layer 12 (Recurrent AdaptiveExponential, 128×16×16), epoch 12345, validation accuracy 0.123, and " * 2
-
-
-@pytest.mark.parametrize("title", ["short", LONG], ids=["short", "long"])
-def test_no_text_leaves_its_figure(title: str):
-    trace = replace(three_neurons(), name=title[:60])
-    sample = OneSample(np.ones((6, 60)), [trace], np.ones((6, 1)), ["output 0"])
-    learned = [Learned(title[:60], "decay", np.linspace(0.1, 0.9, 30), 0.8)] * 3
-    many = replace(trace, spikes=np.ones((6, 20_000)), distance=np.linspace(-4e5, 1e5, 120_000).reshape(6, -1))
-    large = OneSample(np.ones((6, 2)) * 1e-7, [many], np.full((6, 1), -123456.7), ["output 0"])
-    figures = [
-        plots_activity.membrane_traces([many, many], title),
-        plots_activity.one_sample(large, title),
-        raster(np.ones((4, 2, 100)), [0, 1], size=20_000),
-        plots_results.decision_boundary(np.eye(9), 12345.0, np.zeros((2, 2)), np.array([0, 1]), title),
-        plots_activity.membrane_traces([trace, trace], title),
-        plots_activity.one_sample(sample, title),
-        plots_results.learned_parameters(learned, title),
-        plots_results.decision_boundary(np.eye(9), 1.0, np.zeros((2, 2)), np.array([0, 1]), title),
-        plots_results.confusion_matrix(np.eye(3, dtype=int), title),
-        raster(np.ones((4, 2, 3)), [0, 1]),
-    ]
-    for figure in figures:
-        assert figure is not None
-        plots.pixels(figure)
-        width, height = figure.canvas.get_width_height()
-        outside = {label for axes in figure.axes for label in axes.get_xticklabels() + axes.get_yticklabels()}
-        for text in figure.findobj(Text):
-            if text.get_text() and text not in outside:  # a tick beyond the axis isn't drawn
-                box = text.get_window_extent()
-                assert box.x0 >= 0, text
-                assert box.x1 <= width, text
-                assert box.y0 >= 0, text
-                assert box.y1 <= height, text
-
-
 def test_a_legend_covers_no_point_of_the_plane():
     figure = plots_results.decision_boundary(np.eye(9), 1.0, np.zeros((2, 2)), np.array([0, 1]), "epoch 3")
     plots.pixels(figure)
@@ -208,46 +192,6 @@ def test_the_sample_in_which_most_happens_is_the_one_that_is_shown():
     assert most_active_sample([layer]) == 1
     assert most_active_sample([]) == 0
     assert most_active_sample([replace(layer, spikes=spikes[:1])]) == 0
-
-
-def test_a_sample_goes_from_input_through_hidden_spikes_to_output():
-    outputs = np.arange(12.0).reshape(6, 2)
-    sample = OneSample(np.ones((6, 2)), [three_neurons()], outputs, ["class 0", "class 1"])
-    figure = plots_activity.one_sample(sample, "one sample")
-    current, hidden, output = figure.axes
-    assert set(lines(current)) == {"input 0", "input 1"}
-    assert len(ticks(hidden)) == 7
-    assert lines(output)["class 1"].tolist() == [[step, 2 * step - 1] for step in range(1, 7)]
-    assert output.get_xlabel() == "time step"
-    assert (hidden.get_ylabel(), "layer 1" in hidden.get_title(loc="left")) == ("neuron", True)
-
-
-def test_many_inputs_are_a_map_with_its_scale_and_many_outputs_the_highest():
-    sample = OneSample(np.linspace(0, 3, 600).reshape(6, 100), [], np.eye(6, 12), [f"class {i}" for i in range(12)])
-    figure = plots_activity.one_sample(sample, "one sample")
-    assert len(figure.axes[0].images) == 1
-    assert "white 0\nblack 3" in words(figure)
-    assert "40 of 100 inputs" in words(figure)
-    assert set(lines(figure.axes[1])) == {f"class {i}" for i in range(5)}
-    assert "the highest 5 of 12" in words(figure)
-
-
-def test_targets_are_drawn_at_every_step_or_after_the_last():
-    ones = np.ones((6, 1))
-    each = plots_activity.one_sample(OneSample(ones, [], ones, ["output 0"], target=2 * ones), "one sample")
-    assert lines(each.axes[1])["target"].tolist() == [[step, 2] for step in range(1, 7)]
-    last = plots_activity.one_sample(
-        OneSample(ones, [], ones, ["output 0"], target=np.array([[3.0]]), answer=np.array([[2.5]])), "one sample"
-    )
-    assert lines(last.axes[1])["target"].tolist() == [[6, 3]]
-    assert lines(last.axes[1])["answer"].tolist() == [[6, 2.5]]
-
-
-@pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
-@pytest.mark.parametrize("inputs", [1, 50])
-def test_a_sample_of_one_step_and_of_anything_can_be_drawn(value: float, inputs: int):
-    sample = OneSample(np.full((1, inputs), value), [three_neurons(1)], np.full((1, 1), value), ["output 0"])
-    assert plots.pixels(plots_activity.one_sample(sample, "one sample")).std() > 5
 
 
 def test_the_boundary_is_drawn_where_the_probability_is_one_half():

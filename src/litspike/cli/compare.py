@@ -46,7 +46,7 @@ def compare(args: list[str], home: Path) -> int:
     _distinct(subjects)
     names = [f"{letter(place)}  {subject.name}" for place, subject in enumerate(subjects)]
     costs = tables.costs(subjects)
-    shown = {"figures": tables.figures(subjects), **({"costs": costs} if costs else {})}
+    shown = {"metrics": tables.metrics(subjects), **({"costs": costs} if costs else {})}
     shown["settings that differ"] = tables.differences(subjects)
     notes = _notes(subjects)
     print(*(f"{letter(place)}  {subject.folder}" for place, subject in enumerate(subjects)), sep="\n")

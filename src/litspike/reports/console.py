@@ -15,11 +15,11 @@ STAGES = ("train", "val", "test")
 
 
 class Console(Callback):
-    """Prints the figures of every epoch, and a table of those of a validation or test.
+    """Prints the metrics of every epoch, and a table of those of a validation or test.
 
     Args:
         epochs: print a line with loss and accuracy for each epoch of a fit.
-        table: print a table of the figures at the end of validate and test.
+        table: print a table of the metrics at the end of validate and test.
     """
 
     def __init__(self, epochs: bool = True, table: bool = True) -> None:
@@ -70,10 +70,10 @@ class Console(Callback):
         if not self.table or not trainer.is_global_zero:
             return
         samples = getattr(pl_module, "samples", {}).get(stage)
-        figures = logged(trainer, stage)
+        metrics = logged(trainer, stage)
         title = f"{stage}, {samples} samples" if samples else stage
-        table = Table("figure", "value", "95% interval (Wilson)", title=title)
-        for name, value in figures.items():
+        table = Table("metric", "value", "95% interval (Wilson)", title=title)
+        for name, value in metrics.items():
             about = ""
             if name == "accuracy" and samples:
                 about = interval(*wilson_interval(round(value * samples), samples))

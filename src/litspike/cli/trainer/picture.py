@@ -7,7 +7,7 @@ from typing import Any
 
 from lightning import Trainer
 
-from litspike.callbacks import PictureFiles, Pictures
+from litspike.callbacks import AnimationFile, PictureFiles, Pictures
 
 
 class DrawingTrainer(Trainer):
@@ -26,4 +26,6 @@ def picture_files(settings: Pictures, folder: Path, epochs: int) -> PictureFiles
         folder: the run's, or that of a checkpoint without one.
         epochs: how many the checkpoint was trained for.
     """
+    if settings.format == "gif":
+        return AnimationFile(folder / "pictures", settings.samples, epochs)
     return PictureFiles(folder / "pictures", settings.format, settings.samples, epochs)

@@ -14,13 +14,6 @@ from litspike.settings import UserError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-STYLES = ("-", "--", "-.", ":")
-"""A line is known by its colour, and in grey by its style."""
-
-PALE = "#F0E442"
-"""Yellow, which a thin line on white can't be seen in."""
-
-
 EPOCH, STEP = "epoch", "optimizer step"
 """What the axis of a run's metrics counts."""
 
@@ -102,33 +95,23 @@ def draw(panels: Sequence[Panel], names: Sequence[str]) -> Figure:
         panels: one or more.
         names: of the subjects.
     """
-    from matplotlib import style
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
+    from litspike.reports.pictures.style import LABEL, band, curve, panel, sheet, whole_ticks  # matplotlib is slow
 
-    # Okabe and Ito's colours, which the colour-blind tell apart
-    colours = [entry["color"] for entry in style.library["seaborn-v0_8-colorblind"]["axes.prop_cycle"]]
-    colours.remove(PALE)
-    rows = -(-len(panels) // 2)
-    height = 0.6 + 0.25 * len(names) + 3.0 * rows
-    figure = Figure(figsize=(10.0, height), dpi=130)
-    top = 1 - (0.2 + 0.25 * len(names)) / height
-    figure.subplots_adjust(0.08, 0.5 / height, 0.98, top, wspace=0.22, hspace=0.3)
-    for place, panel in enumerate(panels, start=1):
-        axes = figure.add_subplot(rows, 2, place)
-        for number, curves in enumerate(panel.lines):
-            style_of_line = {"color": colours[number % len(colours)], "linestyle": STYLES[number % len(STYLES)]}
+    wide, each, row = 10.0, 4.9, 3.0
+    head = 0.3 + 0.25 * len(names)
+    figure = sheet(wide, head + row * -(-len(panels) // 2), "")
+    for place, shown in enumerate(panels):
+        left, below = 0.85 + each * (place % 2), row * (-(-len(panels) // 2) - 1 - place // 2)
+        axes = panel(figure, left, below + 0.55, wide - left - each + 0.95, head + row * (place // 2) + 0.1)
+        for number, curves in enumerate(shown.lines):
             for x, low, mean, high in _together(curves):
-                marker = "o" if len(x) == 1 else ""
-                axes.plot(x, mean, linewidth=1.8, marker=marker, label=names[number], **style_of_line)
-                axes.fill_between(x, low, high, color=style_of_line["color"], alpha=0.15, linewidth=0)
-        axes.set_xlabel(panel.x, fontsize=12)
-        axes.set_ylabel(panel.y, fontsize=12)
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        axes.grid(alpha=0.3)
-    shown = {label: line for axes in figure.axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    in_order = [name for name in names if name in shown]
-    figure.legend([shown[name] for name in in_order], in_order, loc="upper center", fontsize=11, frameon=False)
+                band(axes, x, low, high, curve(axes, x, mean, number, names[number]))
+        axes.set_xlabel(shown.x, fontsize=LABEL)
+        axes.set_ylabel(shown.y, fontsize=LABEL)
+        whole_ticks(axes, y=False, most=6)
+    lines = {label: line for axes in figure.axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    in_order = [name for name in names if name in lines]
+    figure.legend([lines[name] for name in in_order], in_order, loc="upper center", fontsize=LABEL, frameon=False)
     return figure
 
 

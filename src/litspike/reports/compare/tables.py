@@ -34,12 +34,12 @@ class Row(NamedTuple):
     values: list[str]
 
 
-def figures(subjects: Sequence[Subject]) -> list[Row]:
-    """The figures of test, validation and training; the test's with their 95% intervals, where these are known.
+def metrics(subjects: Sequence[Subject]) -> list[Row]:
+    """The metrics of test, validation and training; the test's with their 95% intervals, where these are known.
 
     Of several seeds it is their mean, with the interval of that mean.
     """
-    found = [_figures(subject) for subject in subjects]
+    found = [_metrics(subject) for subject in subjects]
     names = sorted({name for of_one in found for name in of_one}, key=_order)
     return [Row(name, [of_one.get(name, MISSING) for of_one in found]) for name in names]
 
@@ -50,7 +50,7 @@ def _order(name: str) -> tuple[int, str]:
     return stages.index(stage) if stage in stages else len(stages), name
 
 
-def _figures(subject: Subject) -> dict[str, str]:
+def _metrics(subject: Subject) -> dict[str, str]:
     records = [run.record() for run in subject.runs]
     names = _labels(records)
     if subject.figures:

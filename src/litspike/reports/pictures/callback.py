@@ -21,8 +21,6 @@ from litspike.settings import LitspikeWarning, UserError, whole
 from litspike.tasks.task import Task
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from litspike.reports.pictures.draw import Named
 
 MOST_LAYERS = 6
@@ -30,8 +28,8 @@ MOST_LAYERS = 6
 
 
 class Drawing(Callback):
-    """Base of what draws a validation: the spikes of each layer, membrane potentials, one sample on its way through
-    the network, the confusion matrix, the decision boundary of a plane, and learned parameters of the neurons.
+    """Base of what draws a validation: the spikes of each layer, membrane potentials, one sample through the network,
+    the confusion matrix, the decision boundary of a plane, and learned parameters of the neurons.
 
     Each picture shows the network from rest, on validation samples. What is needed beyond the validation itself is
     two passes of a few samples, in evaluation mode and without touching any random state. A picture that can't be
@@ -61,8 +59,8 @@ class Drawing(Callback):
         """Epochs that the network has been trained for."""
 
     @abstractmethod
-    def keep(self, trainer: Trainer, name: str, figure: Figure) -> None:
-        """Put a picture where it belongs."""
+    def put(self, trainer: Trainer, name: str, figure: Any) -> None:
+        """Show a picture, or write it."""
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._end()
@@ -99,7 +97,7 @@ class Drawing(Callback):
             for name, draw in self._pictures(trainer, pl_module, collected, epoch):
                 try:
                     if (figure := draw()) is not None:
-                        self.keep(trainer, name, figure)
+                        self.put(trainer, name, figure)
                 except UserError:
                     raise
                 except Exception as error:  # nor is the next one
@@ -110,11 +108,15 @@ class Drawing(Callback):
 
     def _pictures(self, trainer: Trainer, module: Any, collected: ValidationSamples, epoch: int) -> Iterator[Named]:
         try:
-            from litspike.reports.pictures.draw import pictures_of  # matplotlib is slow to import
-
-            yield from pictures_of(module, collected, self.most_layers, f"epoch {epoch}{_figure(trainer)}")
+            yield from self.drawings(module, collected, f"epoch {epoch}{_score(trainer)}")
         except Exception as error:
             warnings.warn(f"no picture of epoch {epoch}: {error}", LitspikeWarning, stacklevel=2)
+
+    def drawings(self, module: Any, collected: ValidationSamples, about: str) -> Iterator[Named]:
+        """Name of each picture, and what draws it."""
+        from litspike.reports.pictures.draw import pictures_of  # matplotlib is slow to import
+
+        return pictures_of(module, collected, self.most_layers, about)
 
     def _listen(self, readout: Any, inputs: Any, value: Any) -> None:
         self._value = value.detach()
@@ -132,14 +134,14 @@ class Pictures(Drawing):
         every: epochs from one drawing to the next; the last epoch is drawn too, in place of one less than half as many
             before it. 0 draws none.
         samples: the most validation samples whose spikes are shown, as many of each class as of another.
-        format: kind of the files that ``main.py picture`` writes.
+        format: kind of the files that ``main.py picture`` writes; ``gif`` draws one sample alone, step by step.
 
     Raises:
         SettingError: if every is below 0, samples below 1 or the format unknown.
     """
 
     @typed
-    def __init__(self, every: int = 100, samples: int = 10, format: Literal["png", "svg"] = "png") -> None:
+    def __init__(self, every: int = 100, samples: int = 10, format: Literal["png", "svg", "gif"] = "png") -> None:
         super().__init__(samples, MOST_LAYERS)
         self.every, self.format = whole("every", every, 0), format
 
@@ -157,7 +159,7 @@ class Pictures(Drawing):
         """The epoch that is being trained, from 1."""
         return trainer.current_epoch + 1
 
-    def keep(self, trainer: Trainer, name: str, figure: Figure) -> None:
+    def put(self, trainer: Trainer, name: str, figure: Any) -> None:
         """Show a picture in TensorBoard."""
         from litspike.reports.pictures.style import pixels
 
@@ -170,7 +172,7 @@ class PictureFiles(Drawing):
 
     Args:
         folder: made where it isn't there; a file of the same name is replaced.
-        format: ``png`` or ``svg``.
+        format: ``png``, ``svg`` or ``gif``.
         samples: as in :class:`Pictures`.
         epoch: epochs that the network was trained for.
 
@@ -178,7 +180,7 @@ class PictureFiles(Drawing):
         UserError: if a file can't be written.
     """
 
-    def __init__(self, folder: Path, format: Literal["png", "svg"], samples: int, epoch: int) -> None:
+    def __init__(self, folder: Path, format: Literal["png", "svg", "gif"], samples: int, epoch: int) -> None:
         super().__init__(samples, None)
         self.folder, self.format, self._epoch = folder, format, epoch
         self.paths: list[Path] = []
@@ -192,18 +194,48 @@ class PictureFiles(Drawing):
         """What was given."""
         return self._epoch
 
-    def keep(self, trainer: Trainer, name: str, figure: Figure) -> None:
+    def put(self, trainer: Trainer, name: str, figure: Any) -> None:
         """Write a picture into its file."""
-        from litspike.reports.pictures.style import save
-
         path = self.folder / f"{name.replace('/', ' ').replace(' ', '-')}.{self.format}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with replacing(path) as draft:
-                save(figure, draft, self.format)
+                self.save(figure, draft)
         except OSError as error:
             raise UserError(f"{path} can't be written ({error.strerror})") from error
         self.paths.append(path)
+
+    def save(self, figure: Any, path: Path) -> None:
+        """Write a figure."""
+        from litspike.reports.pictures.style import save
+
+        save(figure, path, self.format)
+
+
+class AnimationFile(PictureFiles):
+    """Draws one sample of every validation, time step by time step, into ``one-sample.gif`` of a folder.
+
+    Args:
+        folder: as in :class:`PictureFiles`.
+        samples: as in :class:`Pictures`; the sample is the one of these in which most happens.
+        epoch: epochs that the network was trained for.
+
+    Raises:
+        UserError: if the file can't be written.
+    """
+
+    def __init__(self, folder: Path, samples: int, epoch: int) -> None:
+        super().__init__(folder, "gif", samples, epoch)
+
+    def drawings(self, module: Any, collected: ValidationSamples, about: str) -> Iterator[Named]:
+        from litspike.reports.pictures.draw import ONE_SAMPLE, animation_of
+
+        yield ONE_SAMPLE, lambda: animation_of(module, collected, about)
+
+    def save(self, figure: Any, path: Path) -> None:
+        from litspike.reports.pictures.style import save_frames
+
+        save_frames(figure, path)
 
 
 @contextmanager
@@ -218,8 +250,8 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _figure(trainer: Trainer) -> str:
-    """The figure of the validation that says most."""
+def _score(trainer: Trainer) -> str:
+    """The metric of the validation that says most."""
     for name in ("accuracy", "rmse", "loss"):
         if f"val/{name}" in trainer.callback_metrics:
             return f", validation {name} {float(trainer.callback_metrics[f'val/{name}']):.3g}"

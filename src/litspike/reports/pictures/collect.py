@@ -1,32 +1,21 @@
-"""What the pictures of a validation show: its samples, and what the network does with them, as arrays."""
+"""What is kept of a validation for its pictures: a few samples, and how many of each class were taken for which."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from litspike.networks.watch import Seen, watched
-from litspike.neurons import NeuronLayer
-from litspike.reports.anytime import evaluated_steps
 from litspike.seeding import isolated
 from litspike.tasks.losses import ClassificationLoss, Loss
 
-if TYPE_CHECKING:
-    from litspike.reports.pictures.activity import LayerTrace
-
 POINTS = 300
 """Points drawn on a plane at most."""
-MOST_STEPS = 2000
-"""The most time steps, of all samples together, that a raster of one layer shows."""
-Spikes = NDArray[np.floating]
 
 
 class ValidationSamples:
@@ -73,7 +62,7 @@ class ValidationSamples:
         return self.confusion is not None
 
     def batch(self) -> tuple[Tensor, Tensor]:
-        """The samples [B, *] and targets [B, *] that were collected, one of each class first, then one more of each."""
+        """The samples [B, *] and their targets [B, *], one of each class first, then one more of each."""
         order = sorted(
             self._collected, key=lambda collected: (collected[0], float(collected[2]) if self.grouped else 0.0)
         )[: self.samples]
@@ -89,7 +78,7 @@ class ValidationSamples:
 
 @contextmanager
 def evaluation_mode(module: nn.Module) -> Iterator[None]:
-    """Look at a module in evaluation mode; afterwards its modes and every random state are as they were before."""
+    """Run a module in evaluation mode; afterwards its modes and every random state are as they were before."""
     modes = {part: part.training for part in module.modules()}
     with isolated(), torch.no_grad():
         module.eval()
@@ -98,115 +87,3 @@ def evaluation_mode(module: nn.Module) -> Iterator[None]:
         finally:
             for part, mode in modes.items():
                 part.training = mode
-
-
-@dataclass(frozen=True)
-class Activity:
-    """Spikes of one layer."""
-
-    key: str
-    """Its number, as in ``layer 2``, and which of its calls it is where there are several."""
-    name: str
-    spikes: Spikes
-    """0 or 1, [T, B, N], of the neurons shown."""
-    neurons: NDArray[np.intp]
-    """Their numbers in the layer, [N]."""
-    size: int
-    """Number of neurons of the layer."""
-    rate: float
-    """Spikes per neuron and step, of the whole layer."""
-
-
-def activities(module: Any, x: Tensor, most_layers: int | None) -> list[Activity]:
-    """The spikes of each layer on samples [B, *]; of ``most_layers`` evenly spaced ones where there are more."""
-    from litspike.reports.pictures.activity import ROWS
-    from litspike.reports.pictures.style import spread
-
-    seen: list[Activity] = []
-    calls: Counter[int] = Counter()
-
-    def see(call: Seen) -> None:
-        calls[call.number] += 1
-        which = f", call {calls[call.number]}" if calls[call.number] > 1 else ""
-        spikes = call.output.flatten(2)
-        if is_spikes(spikes):
-            size = spikes.shape[2]
-            neurons = spread(size, ROWS)
-            shown = array(spikes[:, :, torch.as_tensor(neurons, device=spikes.device)])
-            key, rate = f"layer {call.number}{which}", float(spikes.detach().mean())
-            seen.append(Activity(key, f"{call.label}{which}", shown, neurons, size, rate))
-
-    with watched(module.network, see):
-        module.respond(x)
-    return seen if most_layers is None else [seen[index] for index in spread(len(seen), most_layers)]
-
-
-@dataclass(frozen=True)
-class SampleTrace:
-    """One sample through the network: arrays of every step."""
-
-    current: Spikes
-    layers: list[LayerTrace]
-    order: list[tuple[NeuronLayer, str]]
-    """All layers of neurons, in the order of their use, and what each is called."""
-    outputs: Spikes
-    value: Tensor
-    """What the readout made of it, [1, *]."""
-    answers: Spikes
-    """What the readout makes of the steps until some of them, or of each, [K, D]."""
-    places: list[int]
-    """These steps, from 1."""
-    what: str
-    """What the answers are, in words."""
-
-
-def trace_sample(module: Any, x: Tensor) -> SampleTrace:
-    """What a task does with one sample [1, *]."""
-    from litspike.reports.pictures.activity import LayerTrace
-
-    layers: list[LayerTrace] = []
-    order: list[tuple[NeuronLayer, str]] = []
-
-    def see(call: Seen) -> None:
-        order.append((call.layer, call.label))
-        spikes = call.output.flatten(2)
-        if is_spikes(spikes):
-            distance = call.layer.distance(*call.arguments)
-            over = None if distance is None else array(distance.flatten(2)[:, 0])
-            layers.append(LayerTrace(call.label, array(spikes[:, 0]), over))
-
-    current = module.encoder(x)
-    with watched(module.network, see):
-        outputs, _ = module.network(current, None)
-    value, own = module.read(outputs), array(outputs[:, 0].flatten(1))
-    return SampleTrace(array(current[:, 0].flatten(1)), layers, order, own, value, *_answers(module, outputs, value))
-
-
-def _answers(module: Any, outputs: Tensor, value: Tensor) -> tuple[Spikes, list[int], str]:
-    """What the readout makes of the outputs [T, 1, *] of one sample step by step; ``value`` is that of all of them."""
-    steps = len(outputs)
-    if value.dim() == 3 and value.shape[1] == steps:
-        return array(value[0]), [*range(1, steps + 1)], "answer at each step"
-    places = evaluated_steps(steps)
-    try:
-        answers = torch.stack([module.read(outputs[:place]).reshape(-1) for place in places])
-    except Exception:  # a readout for sequences of one length
-        return array(outputs[:, 0].flatten(1)), [*range(1, steps + 1)], "output of the network"
-    return array(answers), places, "answer of the readout after each step"
-
-
-def most_active_sample(layers: Sequence[Activity]) -> int:
-    """The sample whose neurons begin and end firing most often; the first where none does."""
-    fired = [np.nan_to_num(layer.spikes) > 0 for layer in layers]
-    changes = [(spikes[1:] != spikes[:-1]).sum(0).mean(-1) for spikes in fired]
-    return int(np.sum(changes, axis=0).argmax()) if changes else 0
-
-
-def is_spikes(output: Tensor) -> bool:
-    """Whether an output is 0 or 1 throughout; NaN passes, for a sick network is to be seen."""
-    return bool(((output == 0) | (output == 1) | output.isnan()).all())
-
-
-def array(values: Tensor) -> Any:
-    """The values for NumPy, which knows no bfloat16."""
-    return values.detach().float().cpu().numpy()

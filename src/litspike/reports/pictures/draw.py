@@ -1,27 +1,19 @@
-"""Which pictures there are of a task, and how each is drawn from what was collected of a validation."""
+"""Which pictures there are of a task, and how each is drawn from the samples of a validation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from litspike.neurons import Neuron, NeuronLayer
-from litspike.reports.pictures import collect
-from litspike.reports.pictures.activity import OneSample, membrane_traces, one_sample, spike_raster
-from litspike.reports.pictures.collect import (
-    MOST_STEPS,
-    Activity,
-    SampleTrace,
-    ValidationSamples,
-    array,
-    evaluation_mode,
-)
+from litspike.reports.pictures.activity import membrane_traces, spike_raster
+from litspike.reports.pictures.collect import ValidationSamples, evaluation_mode
 from litspike.reports.pictures.results import (
     Learned,
     confusion_matrix,
@@ -29,47 +21,65 @@ from litspike.reports.pictures.results import (
     decision_regions,
     learned_parameters,
 )
+from litspike.reports.pictures.sample import OneSample, animated, one_sample
+from litspike.reports.pictures.summarise import (
+    MOST_STEPS,
+    Activity,
+    SampleTrace,
+    activities,
+    array,
+    most_active_sample,
+    trace_sample,
+)
 
 GRID = 80
 """Points along each side of the plane that the decision boundary is computed on."""
+ONE_SAMPLE = "one sample"
 
-Named = tuple[str, Callable[[], Figure | None]]
+Named = tuple[str, Callable[[], Figure | Iterator[Figure] | None]]
+Chosen = tuple[list[Activity], list[int] | None, SampleTrace, Tensor]
 
 
-def pictures_of(module: Any, collected: ValidationSamples, most_layers: int | None, about: str) -> Iterator[Named]:
+def pictures_of(module: Any, samples: ValidationSamples, most_layers: int | None, about: str) -> Iterator[Named]:
     """Name of each picture, and what draws it, or finds that there is nothing to draw.
 
     Args:
         module: a :class:`~litspike.tasks.task.Task`.
-        collected: what was collected of the validation.
+        samples: those of the validation.
         most_layers: the most layers whose spikes are drawn; all where None.
-        about: epoch and figure, for the titles.
+        about: epoch and metric, for the titles.
     """
-    x, y = collected.batch()
-    with evaluation_mode(module):
-        count = min(max(MOST_STEPS // len(module.encoder(x[:1])), 1), len(x))
-        chosen = y[:count].argsort(stable=True) if collected.grouped else torch.arange(count)
-        layers = collect.activities(module, x[chosen], most_layers)
-        one = int(chosen[collect.most_active_sample(layers)])
-        way = collect.trace_sample(module, x[one : one + 1])
-    classes = [int(label) for label in y[chosen]] if collected.grouped else None
+    layers, classes, trace, y = _chosen(module, samples, most_layers)
     for layer in layers:
         yield f"spikes/{layer.key}", partial(_raster, layer, classes, about)
-    of_one, names = _of_one(module, collected, way, y[one])
-    yield "membrane potential", lambda: membrane_traces(way.layers, f"membrane potentials, {of_one}\n{about}")
-    sample = OneSample(way.current, way.layers, way.answers, names, places=way.places, what=way.what)
-    if not collected.grouped:
-        answer = _each_step(way, array(way.value))
-        last = answer if answer is not None and len(answer) == 1 else None
-        sample = replace(sample, target=_each_step(way, array(y[one])), answer=last)
-    yield "one sample", lambda: one_sample(sample, f"{of_one}\n{about}")
-    if collected.confusion is not None:
-        counts = collected.confusion
+    which = _which(module, samples, trace, y)
+    yield "membrane potential", lambda: membrane_traces(trace.layers, f"membrane potentials, {which}\n{about}")
+    yield ONE_SAMPLE, lambda: one_sample(_one_sample(module, samples, trace, y), f"{which}\n{about}")
+    if samples.confusion is not None:
+        counts = samples.confusion
         yield "confusion matrix", lambda: confusion_matrix(counts, f"confusion matrix, {about}")
-    if (points := collected.points()) is not None:
+    if (points := samples.points()) is not None:
         yield "decision boundary", lambda: _boundary(module, *points, f"decision boundary, {about}")
-    if learned := _learned(module, way.order):
+    if learned := _learned(module, trace.order):
         yield "learned parameters", lambda: learned_parameters(learned, f"learned parameters of the neurons, {about}")
+
+
+def animation_of(module: Any, samples: ValidationSamples, about: str) -> Iterator[Figure]:
+    """The pictures of one sample, time step by time step."""
+    _, _, trace, y = _chosen(module, samples, None)
+    yield from animated(_one_sample(module, samples, trace, y), f"{_which(module, samples, trace, y)}\n{about}")
+
+
+def _chosen(module: Any, samples: ValidationSamples, most_layers: int | None) -> Chosen:
+    """The layers' spikes on the samples that fit into a raster, the classes of these, and the most active of them."""
+    x, y = samples.batch()
+    with evaluation_mode(module):
+        count = min(max(MOST_STEPS // len(module.encoder(x[:1])), 1), len(x))
+        chosen = y[:count].argsort(stable=True) if samples.grouped else torch.arange(count)
+        layers = activities(module, x[chosen], most_layers)
+        one = int(chosen[most_active_sample(layers)])
+        trace = trace_sample(module, x[one : one + 1])
+    return layers, [int(label) for label in y[chosen]] if samples.grouped else None, trace, y[one]
 
 
 def _raster(layer: Activity, classes: list[int] | None, about: str) -> Figure:
@@ -77,21 +87,42 @@ def _raster(layer: Activity, classes: list[int] | None, about: str) -> Figure:
     return spike_raster(layer.spikes, layer.neurons, layer.size, layer.rate, classes, title)
 
 
-def _of_one(module: Any, collected: ValidationSamples, way: SampleTrace, y: Tensor) -> tuple[str, list[str]]:
-    """What the sample is that is shown by itself, and what each output of the network stands for."""
-    outputs = way.answers.shape[1]
-    if not collected.grouped:
-        return "a validation sample", [f"output {index}" for index in range(outputs)]
-    predicted = int(module.loss.predictions(way.value)[0])
-    names = [f"class {index}" for index in range(outputs)] if outputs > 1 else ["logit of class 1"]
-    return f"a validation sample of class {int(y)}, taken for class {predicted}", names
+def _which(module: Any, samples: ValidationSamples, trace: SampleTrace, y: Tensor) -> str:
+    """Which sample it is that is shown by itself."""
+    if not samples.grouped:
+        return "a validation sample"
+    return f"a validation sample of class {int(y)}, classified as {int(module.loss.predictions(trace.value)[0])}"
 
 
-def _each_step(way: SampleTrace, values: Any) -> Any:
+def _one_sample(module: Any, samples: ValidationSamples, trace: SampleTrace, y: Tensor) -> OneSample:
+    same = trace.outputs.shape == trace.answers.shape and np.allclose(trace.outputs, trace.answers, equal_nan=True)
+    fits = trace.outputs.shape[1] == trace.answers.shape[1]
+    shared: dict[str, Any] = {
+        "outputs": trace.outputs if fits and not same else None,
+        "places": trace.places,
+        "reading": trace.reading,
+        "image": trace.image,
+        "sequence": trace.sequence,
+    }
+    count = trace.answers.shape[1]
+    if samples.grouped:
+        names = [f"class {index}" for index in range(count)] if count > 1 else ["logit of class 1"]
+        found = array(module.loss.probabilities(torch.as_tensor(trace.answers)))
+        probabilities = found if found.ndim == 2 else np.stack([1 - found, found], 1)
+        shared |= {"probabilities": probabilities, "true": int(y)}
+    else:
+        names = [f"output {index}" for index in range(count)] if count > 1 else ["output"]
+        answer = _each_step(trace, array(trace.value))
+        last = answer if answer is not None and len(answer) == 1 else None
+        shared |= {"target": _each_step(trace, array(y)), "answer": last}
+    return OneSample(trace.current, trace.layers, trace.answers, names, **shared)
+
+
+def _each_step(trace: SampleTrace, values: Any) -> Any:
     """Targets or answers of every step [T, D], or after the last one [1, D]; None where they don't fit the outputs."""
-    steps, outputs = way.answers.shape
+    outputs = trace.answers.shape[1]
     flat = values.reshape(-1, outputs) if values.size % outputs == 0 else []
-    return flat if len(flat) in (1, steps) else None
+    return flat if len(flat) in (1, len(trace.current)) else None
 
 
 def _boundary(module: Any, x: Tensor, y: Tensor, title: str) -> Figure:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -13,8 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 from numpy.typing import NDArray
-
-from litspike.reports.anytime import Curve
+from PIL import Image
 
 Array = NDArray[np.floating]
 Numbers = NDArray[np.floating] | NDArray[np.integer]
@@ -24,11 +23,15 @@ PALETTE = (BLUE, "#e69f00", "#009e73", "#56b4e9", BLACK, ORANGE, "#f0e442", "#cc
 """Colours that the colour-blind tell apart (Okabe and Ito 2008), neighbours of different lightness. Where one stands
 for a thing, a marker or a dash does so too, so that nothing is lost in grey.
 """
+COLOURS_OF_LINES = tuple(colour for colour in PALETTE if colour != "#f0e442")
+"""Without yellow, in which a thin line on white can't be seen."""
 MARKERS = "o^sDvPX*<>"
 DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = ("-", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1)), (0, (8, 3)))
 
 DPI, DPI_OF_FILES = 100, 130
 """Dots per inch of the images, which a fit waits for, and of the files."""
+SECONDS_OF_ANIMATION, LAST_FRAME, COLOURS = 6.0, 3.0, 64
+"""How long an animation takes, how long its last frame stays, in seconds, and the most colours of a frame."""
 TITLE, LABEL, TICK = 12, 11, 9
 """Sizes of type, in points."""
 
@@ -46,6 +49,8 @@ def panel(figure: Figure, left: float, bottom: float, right: float, top: float, 
     box = (left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height)
     axes: Axes = figure.add_axes(box, sharex=sharex)
     axes.ticklabel_format(scilimits=(-3, 4))  # longer numbers would push the axis's name out of the figure
+    axes.yaxis.OFFSETTEXTPAD = -2  # the power of ten stands inside the panel: above it is the heading
+    axes.yaxis.get_offset_text().set(va="top", x=0.01, fontsize=TICK)
     return axes
 
 
@@ -79,7 +84,9 @@ def of_all(shown: int, count: int, what: str) -> str:
     return f"{count} {what}" if shown == count else f"{shown} of {count} {what}, evenly spaced"
 
 
-def marks(axes: Axes, times: Numbers, rows: Numbers, columns: float, gap: float, height: float) -> float:
+def marks(
+    axes: Axes, times: Numbers, rows: Numbers, columns: float, gap: float, height: float, silent: bool | None = None
+) -> float:
     """A tick for each spike, at ``times`` and in ``rows``; returns their height in points.
 
     Args:
@@ -89,12 +96,13 @@ def marks(axes: Axes, times: Numbers, rows: Numbers, columns: float, gap: float,
         columns: number of ticks that stand beside each other at most.
         gap: distance from one row to the next.
         height: extent of y.
+        silent: whether to say that there are no spikes; where None, if there are none.
     """
     box = axes.get_window_extent()  # in pixels; a point is 1/72 inch
     size = min(max(0.85 * float(box.height) * 72 / DPI * gap / height, 1.0), 14.0)
-    weight = min(max(0.6 * float(box.width) * 72 / DPI / columns, 0.5), 2.2)
+    weight = min(max(0.6 * float(box.width) * 72 / DPI / columns, 0.5), 12.0)
     axes.plot(times, rows, linestyle="none", marker="|", markersize=size, markeredgewidth=weight, color=BLUE)
-    if len(times) == 0:
+    if len(times) == 0 if silent is None else silent:
         axes.text(0.5, 0.5, "no spikes", transform=axes.transAxes, ha="center", va="center", fontsize=LABEL)
     return size
 
@@ -113,32 +121,18 @@ def legend(axes: Axes, where: Sequence[float]) -> None:
     axes.legend(loc="upper left", bbox_to_anchor=tuple(where), fontsize=TICK, frameon=False, borderaxespad=0.0)
 
 
-def anytime_curve(curve: Curve) -> Figure:
-    """A score over the time steps, and over the synaptic operations a sample that were spent until then.
+def curve(axes: Axes, x: Sequence[float], y: Sequence[float], number: int, label: str | None = None) -> str:
+    """A curve in the colour and dash of its number, one point of it as a dot; returns its colour."""
+    colour, dash = COLOURS_OF_LINES[number % len(COLOURS_OF_LINES)], DASHES[number % len(DASHES)]
+    marker = "o" if len(x) == 1 else ""
+    axes.plot(x, y, color=colour, linestyle=dash, linewidth=1.8, marker=marker, markersize=4, label=label)
+    axes.grid(alpha=0.3)
+    return colour
 
-    Args:
-        curve: of two steps or more; without operations there is one panel.
-    """
-    panels = [("time step", [float(step) for step in curve.steps])]
-    if curve.macs:
-        panels.append(("synaptic operations a sample", curve.operations))
-    figure = Figure(figsize=(1.0 + 4.2 * len(panels), 4.0), dpi=DPI)
-    figure.subplots_adjust(0.4 * 2 / figure.get_figwidth(), 0.15, 0.98, 0.84, wspace=0.08)
-    earliest = curve.earliest()
-    for axes, (label, x) in zip(figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True):
-        if curve.intervals:
-            low, high = zip(*curve.intervals, strict=True)
-            axes.fill_between(x, low, high, color=BLUE, alpha=0.18, linewidth=0, label="95% interval")
-        axes.plot(x, curve.values, color=BLUE, marker="o", markersize=4, label=curve.score)
-        place = x[curve.steps.index(earliest)]
-        axes.axvline(place, color=ORANGE, linestyle="--", label=f"99% of the final {curve.score}: step {earliest}")
-        axes.set_xlabel(label, fontsize=12)
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        axes.grid(alpha=0.3)
-    figure.axes[0].set_ylabel(f"{curve.score} of the answer until then", fontsize=12)
-    figure.axes[0].legend(fontsize=9, loc="lower right" if curve.rises else "upper right")
-    figure.suptitle(f"anytime curve, {curve.steps[-1]} time steps", fontsize=12)
-    return figure
+
+def band(axes: Axes, x: Sequence[float], low: Sequence[float], high: Sequence[float], colour: str) -> None:
+    """What lies between two curves, pale."""
+    axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
 
 
 def pixels(figure: Figure) -> NDArray[np.uint8]:
@@ -156,3 +150,16 @@ def save(figure: Figure, path: Path, kind: str) -> None:
         OSError: if the file can't be written.
     """
     figure.savefig(path, format=kind, dpi=DPI_OF_FILES, metadata={"Date": None} if kind == "svg" else None)
+
+
+def save_frames(figures: Iterable[Figure], path: Path) -> None:
+    """Write the figures into a GIF that begins anew when it ends.
+
+    Raises:
+        OSError: if the file can't be written.
+    """
+    frames = [Image.fromarray(pixels(figure)).quantize(COLOURS) for figure in figures]
+    waits = [SECONDS_OF_ANIMATION / len(frames)] * (len(frames) - 1) + [LAST_FRAME]
+    frames[0].save(
+        path, "gif", save_all=True, append_images=frames[1:], duration=[int(1000 * wait) for wait in waits], loop=0
+    )

@@ -136,7 +136,7 @@ class Receipt(Callback):
         (bar.print if bar is not None else print)(f"receipt: {folder / 'receipt.md'}")
 
     def _draw(self, trainer: Trainer, curve: Curve, epoch: int) -> None:
-        from litspike.reports.pictures.style import anytime_curve  # matplotlib is slow to import
+        from litspike.reports.receipt.curve import anytime_curve  # matplotlib is slow to import
 
         folder, figure = self._origin.folder, anytime_curve(curve)
         replace_text(folder / "anytime.csv", curve.csv())

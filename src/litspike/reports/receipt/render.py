@@ -34,7 +34,7 @@ def _figures(receipt: dict[str, Any]) -> Iterator[str]:
         low, high = figure.get("interval", (None, None))
         about = f"none: {figure.get('no_interval')}" if low is None else f"{interval(low, high)} ({figure['of']})"
         rows.append((name, written(figure["value"]), about))
-    yield from _table(("figure", "value", "95% interval"), rows)
+    yield from _table(("metric", "value", "95% interval"), rows)
 
 
 def _anytime(receipt: dict[str, Any]) -> Iterator[str]:
