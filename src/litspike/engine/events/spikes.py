@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.autograd.graph import get_gradient_edge
 from torch.nn.functional import linear
 
+from litspike.engine.cpu.memory import fresh
 from litspike.engine.events.choice import large_enough, pays, sampling_pays
 from litspike.engine.events.gradient import PendingGradient
 from litspike.engine.events.kernels import available
@@ -169,7 +170,7 @@ def _input_gradient(ctx: Any, grad: Tensor, weight: Tensor) -> Tensor:
         neurons = neurons.next_functions[0][0]
     if sampling_pays(getattr(neurons, "density", 1.0)) and ordinary([grad, weight]):
         return PendingGradient(grad, weight, ctx.shape)
-    return (grad @ weight).view(ctx.shape)
+    return torch.mm(grad, weight, out=fresh(grad, len(grad), weight.shape[1])).view(ctx.shape)
 
 
 def _dense(found: Events, like: Tensor) -> Tensor:
