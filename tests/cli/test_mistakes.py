@@ -111,9 +111,38 @@ def test_a_scheduler_that_follows_a_metric_that_is_not_there_gets_one_line(cli: 
 def test_early_stopping_by_a_figure_that_is_not_there_gets_one_line(cli: Cli, home: Path):
     (home / "mine.yaml").write_text("trainer: {callbacks: {class_path: EarlyStopping, init_args: {monitor: val/los}}}")
     line = cli(f"fit {QUICK} -c {home}/mine.yaml").error_line
-    assert line.startswith("trainer.callbacks: ")
-    assert "`val/los`" in line
-    assert "`val/loss`" in line
+    assert line.startswith("trainer.callbacks.monitor: 'val/los' is no metric of this fit")
+    assert " val/loss," in line
+    assert runs(home, "mine") == []
+
+
+@pytest.mark.parametrize("setting", ["checkpoint.monitor", "model.scheduler_monitor"])
+def test_a_metric_that_no_task_of_ours_logs_is_refused_before_training(cli: Cli, home: Path, setting: str):
+    result = cli(f"fit {QUICK} --{setting} train/acuracy")
+    assert result.error_line.startswith(f"{setting}: 'train/acuracy' is no metric of this fit, Classification logs")
+    assert "epoch" not in result.out
+    assert runs(home) == []
+
+
+def test_an_entry_of_a_metric_that_gives_a_row_can_be_followed(cli: Cli, home: Path):
+    recall = "{class_path: torchmetrics.Recall, init_args: {task: multiclass, num_classes: 2, average: none}}"
+    (home / "mine.yaml").write_text(f"model: {{init_args: {{metrics: {{recall: {recall}}}}}}}")
+    result = cli(f"fit {QUICK} -c {home}/mine.yaml --checkpoint.monitor val/recall_1 --checkpoint.mode max")
+    assert (result.status, result.err) == (0, "")
+
+
+def test_a_class_of_a_checkpoint_that_is_gone_is_named_with_its_setting(cli: Cli, home: Path, monkeypatch):
+    text = "from litspike import LIF, Perceptron\nclass Net(Perceptron): ...\nclass N(LIF): ...\n"
+    (home / "mynet.py").write_text(text)
+        "from litspike import LIF, Perceptron\nclass Net(Perceptron): ...\nclass N(LIF): ..."
+    )
+    monkeypatch.syspath_prepend(home)
+    own = "--model.network mynet.Net --model.network.sizes [2,5,1] --model.network.neuron mynet.N"
+    assert cli(f"fit {QUICK} {own}").status == 0
+    monkeypatch.delattr("mynet.N")
+    assert cli("test").error_line == "model.network.neuron: module 'mynet' has no attribute 'N'"
+    monkeypatch.delattr("mynet.Net")
+    assert cli("test").error_line == "model.network: module 'mynet' has no attribute 'Net'"
 
 
 @pytest.mark.parametrize("text", ["modell: 3\n", "model: [\n", "", "model:\n  init_args:\n    netwrk: 3\n"])
@@ -267,7 +296,15 @@ def test_a_warning_of_litspikes_is_one_line(cli: Cli, home: Path, monkeypatch: p
         ("--model.network litspike.nothing.X", "model.network: module 'litspike' has no attribute 'nothing'"),
         ("--data nowhere.X", "data: No module named 'nowhere'"),
         ("--model.optimizer.lr last", "model.optimizer.lr: 'last' is not a number"),
-        ("--model.scheduler StepLR", "step_size: it must be set"),
+        ("--model.scheduler StepLR", "model.scheduler.step_size: it must be set"),
+        ("--trainer.callbacks EarlyStopping", "trainer.callbacks.monitor: it must be set"),
+        ("--trainer.logger CSVLogger", "trainer.logger.save_dir: it must be set"),
+        ("--data Arrays", "data.path: it must be set"),
+        ("--model.network.neuron litspike.Recurrent", "model.network.neuron.neuron: it must be set"),
+        (
+            "--model.network litspike.networks.SEWResNet",
+            "model.network.input_shape, model.network.channels, model.network.blocks, model.network.outputs: they must",
+        ),
     ],
 )
 def test_the_name_of_a_class_that_is_none(cli: Cli, home: Path, arguments: str, line: str):
@@ -283,6 +320,11 @@ def test_the_name_of_a_class_that_is_none(cli: Cli, home: Path, arguments: str, 
         ("model: {init_args: {network: {init_args: 3}}}", "model.network: init_args: 3 is no group of settings"),
         ("modell: {x: 3}", "modell.x: there is no such setting; did you mean model?"),
         ("datta: 3", "datta: there is no such setting; did you mean data?"),
+        ("trainer: {callbacks: [ModelSummary, EarlyStopping]}", "trainer.callbacks[1].monitor: it must be set"),
+        (
+            "trainer: {logger: [{class_path: lightning.pytorch.loggers.CSVLogger, init_args: {name: x}}]}",
+            "trainer.logger[0].save_dir: it must be set",
+        ),
     ],
 )
 def test_a_configuration_of_the_wrong_form(cli: Cli, home: Path, text: str, line: str):

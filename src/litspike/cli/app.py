@@ -22,7 +22,7 @@ from litspike.callbacks import PredictionFile, Receipt, StepLog
 from litspike.cli import configurations
 from litspike.cli.arguments import SUBCOMMANDS, Call
 from litspike.cli.check.arguments import check_form
-from litspike.cli.check.monitors import MonitorCheck, check_monitors
+from litspike.cli.check.monitors import MonitorCheck, check_monitors, monitors
 from litspike.cli.check.sample import Suitable
 from litspike.cli.check.trainer import callbacks_of, check_switches, check_trial, into_file, keep_rows
 from litspike.cli.check.weights import check_weights
@@ -139,9 +139,11 @@ class LitspikeCLI(LightningCLI):
         except ParserExit as error:
             own = len(files) - len(call.configs)
             known += [name for settings in files[:own] for name, _ in named_settings(settings)]
-            mentioned = [name for settings in files[own:] for name, _ in named_settings(settings)]
-            said = parser_message(str(error), [*call.options, *mentioned], known)
-            raise ParseError(said) from error
+            filed = [setting for settings in reversed(files[own:]) for setting in named_settings(settings)]
+            kept = checkpoints.configuration(self.checkpoint) if self.ckpt_path is not None else {}
+            raise ParseError(
+                parser_message(str(error), [*call.settings, *filed, *named_settings(kept)], known)
+            ) from error
         if call.subcommand:
             self.config[call.subcommand].pop("trust", None)  # of this call, not of the run
 
@@ -268,7 +270,8 @@ class LitspikeCLI(LightningCLI):
         return [
             empty,
             *(self._get(self.config_init, name) for name in ("calibrate", "checkup", "pictures")),
-            *([MonitorCheck(chosen.monitor), best, last] if settings["enable_checkpointing"] is not False else []),
+            MonitorCheck(monitors(self.config[self.subcommand])),
+            *([best, last] if settings["enable_checkpointing"] is not False else []),
             self._record,
             Resumption(*(config.get("model", {}).get("init_args", {}) for config in (before, self.config_dump))),
         ]

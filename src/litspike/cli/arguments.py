@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from litspike.cli import configurations
+from litspike.cli.missing import plain
 from litspike.installation import program
 from litspike.runs import yaml_text
 from litspike.runs.folder import BEST, LAST
@@ -145,6 +146,12 @@ class Call:
     def options(self) -> list[str]:
         """Names of the settings that were given, without dashes."""
         return [word.name.lstrip("-").removesuffix("+") for word in self.words if word.name]
+
+    @property
+    def settings(self) -> list[tuple[str, Any]]:
+        """The same with their values, the last first."""
+        named = [(word.name.lstrip("-").removesuffix("+"), word.value) for word in self.words if word.name]
+        return [(name, plain(value)) for name, value in reversed(named)]
 
     @property
     def class_values(self) -> list[str]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import pkgutil
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from jsonargparse import Namespace
 
 from litspike.cli.errors import being_made, chain, expected, raised_by_a_library
+from litspike.cli.missing import full_name
 from litspike.runs.trust import not_trusted
 from litspike.settings import SettingError, UserError, setting_name
 
@@ -65,14 +66,15 @@ _NOISE = (
 )
 
 
-def parser_message(message: str, mentioned: Iterable[str], known: Iterable[str]) -> str:
+def parser_message(message: str, given: Sequence[tuple[str, Any]], known: Iterable[str]) -> str:
     """The one line that matters in an error of the parser.
 
     Args:
         message: what jsonargparse says: the innermost part of a setting's name, and the cause, over several lines.
-        mentioned: full names of the settings that the user gave.
+        given: full names and values of the settings that the user or a checkpoint gave, those that hold first.
         known: full names of the settings there are, to suggest one for a misspelling.
     """
+    mentioned = [name for name, _ in given]
     if found := _DENIED.search(message):
         return not_trusted(found[1])
     if 'expected "subcommand"' in message:
@@ -80,7 +82,10 @@ def parser_message(message: str, mentioned: Iterable[str], known: Iterable[str])
     if "Unexpected config" in message or "Problems parsing config" in message:
         return f"the configuration file is empty or no YAML: {' '.join(message.split())}"
     if found := _REQUIRED.search(message):
-        return f"{found[1].split('.', 1)[-1] if found[1].startswith(_COMMANDS) else found[1]}: it must be set"
+        if found[1].startswith(_COMMANDS):
+            return f"{found[1].split('.', 1)[-1]}: it must be set"
+        names = [full_name(name, given) for name in found[1].split(", ")]
+        return f"{', '.join(names)}: {'it' if len(names) == 1 else 'they'} must be set"
     if found := _UNKNOWN.search(message):
         name = _full_name(found[1].lstrip("-"), mentioned)
         near = difflib.get_close_matches(name, set(known) - {name}, n=1)  # that of another class is called so too
@@ -90,12 +95,12 @@ def parser_message(message: str, mentioned: Iterable[str], known: Iterable[str])
     if keys:
         cause = message[message.rindex(f'"{keys[-1]}"') + len(keys[-1]) + 2 :].lstrip(": \n")
     value = _VALUE.search(cause)
-    given = value[1].strip() if value else ""
-    nested = _NESTED.match(given)
+    got = value[1].strip() if value else ""
+    nested = _NESTED.match(got)
     if nested:  # a setting inside another, whose class can't be had or has none of that name
-        given = nested[2]
+        got = nested[2]
         keys[-1] = f"{keys[-1]}.{nested[1]}"
-    problem = _not_imported(cause, given) or ("there is no such setting" if nested else _mismatch(cause, given))
+    problem = _not_imported(cause, got) or ("there is no such setting" if nested else _mismatch(cause, got))
     return f"{_full_name(keys[-1], mentioned)}: {problem}" if keys else " ".join(problem.split())
 
 

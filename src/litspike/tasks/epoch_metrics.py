@@ -89,6 +89,10 @@ class EpochMetrics(nn.Module):
         another.reset()
         return another
 
+    def logged(self) -> list[str]:
+        """Names of all that :meth:`close` gives."""
+        return ["loss", *(score.name for score in self.scores), *self.names]
+
     def named(self) -> Iterator[tuple[str, Metric]]:
         """The user's own metrics by name."""
         for name, metric in zip(self.names, self.metrics, strict=True):

@@ -245,6 +245,10 @@ class Task(LightningModule):
             self._stop(stage, error)
         return loss
 
+    def logged(self) -> list[str]:
+        """Names of the metrics that training and validation log."""
+        return [f"{stage}/{name}" for stage in ("train", "val") for name in self._metrics(stage).logged()]
+
     def _log_metrics(self, stage: str, **more: float) -> None:
         metrics, self.samples[stage] = self._closing(stage, self._metrics(stage).close)
         if not self.trainer.sanity_checking:

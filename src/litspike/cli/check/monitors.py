@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from jsonargparse import Namespace
 from lightning import Callback, LightningModule, Trainer
 
 from litspike.cli.parser_errors import namespaces
 from litspike.settings import SettingError, setting_name
+from litspike.tasks import Task
 
 
 def check_monitors(config: Namespace) -> None:
@@ -21,39 +24,62 @@ def check_monitors(config: Namespace) -> None:
         SettingError: with the setting's full name, if it names no figure of training or validation.
     """
     ours = str(config.get("model.class_path")).startswith("litspike.")
-    for path, settings in namespaces(config, ""):
-        monitor = settings.get("monitor")
-        if not isinstance(monitor, str):
-            continue
+    for name, monitor in monitors(config):
         if monitor.startswith("test") or (ours and not monitor.startswith(("train/", "val/"))):
-            raise SettingError(setting_name(f"{path}.monitor"), monitor, "is no figure of training or validation")
+            raise SettingError(name, monitor, "is no figure of training or validation")
+
+
+def monitors(config: Namespace) -> list[tuple[str, str]]:
+    """Full name and value of every setting that names a metric to decide by."""
+    return [
+        (setting_name(f"{path}.{name}"), settings[name])
+        for path, settings in namespaces(config, "")
+        for name in ("monitor", "scheduler_monitor")
+        if isinstance(settings.get(name), str) and settings.get("strict") is not False  # which may go without
+    ]
 
 
 class MonitorCheck(Callback):
-    """Ends a fit at its first validation where this logged other metrics than the one that chooses the best checkpoint.
+    """Refuses a fit that would decide by a metric that isn't logged, as soon as this can be known.
+
+    That is before training where litspike's own tasks and callbacks log, else after the sanity check, or at the first
+    validation.
 
     Args:
-        monitor: the value of ``checkpoint.monitor``.
+        monitors: as :func:`monitors` gives them.
 
     Raises:
-        SettingError: at the end of a validation, with the names of the metrics that there are.
+        SettingError: with the names of the metrics that there are.
     """
 
-    def __init__(self, monitor: str) -> None:
-        self.monitor = monitor
+    def __init__(self, monitors: list[tuple[str, str]]) -> None:
+        self.monitors = monitors
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compare with what a task of litspike's says that it logs."""
+        logging = [pl_module, *trainer.callbacks]  # type: ignore[attr-defined]  # Lightning sets it from afar
+        known = all(type(one).__module__.startswith(("litspike.", "lightning.")) for one in logging)
+        if known and isinstance(pl_module, Task):
+            self._check(pl_module.logged(), pl_module, ("train", "val"), pl_module.val_metrics.names)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look for the metric; one of training is logged later."""
+        """Look for the metrics of validation; those of training are logged later."""
         known = [name for name in trainer.callback_metrics if name not in ("epoch", "step")]
-        if trainer.state.fn != "fit" or trainer.sanity_checking or self.monitor in known:
-            return
-        if self.monitor.startswith("val"):
-            raise SettingError(
-                "checkpoint.monitor", self.monitor, f"is no metric of this fit, {_remedy(known, pl_module)}"
-            )
+        if trainer.state.fn == "fit" and (known or not trainer.sanity_checking):
+            self._check(known, pl_module, ("val",))
+
+    def _check(
+        self, known: list[str], module: LightningModule, stages: tuple[str, ...], rows: Sequence[str] = ()
+    ) -> None:
+        """Refuse a monitor of these stages that isn't known, nor an entry of a metric that may be a row of them."""
+        entries = tuple(f"{stage}/{name}_" for stage in stages for name in rows)
+        for name, monitor in self.monitors:
+            if monitor.startswith(stages) and monitor not in known and not monitor.startswith(entries):
+                raise SettingError(name, monitor, f"is no metric of this fit, {_remedy(name, known, module)}")
 
 
-def _remedy(known: list[str], module: LightningModule) -> str:
+def _remedy(setting: str, known: list[str], module: LightningModule) -> str:
     if not known:
         return f"for {type(module).__name__} logs none: give it one by self.log in its validation_step"
-    return f"{type(module).__name__} logs {', '.join(known)}: set --checkpoint.monitor to one of them"
+    option = setting if "[" in setting else f"--{setting}"
+    return f"{type(module).__name__} logs {', '.join(known)}: set {option} to one of them"

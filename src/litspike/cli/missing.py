@@ -1,0 +1,82 @@
+"""The full name of an argument that a class needs and doesn't get, of which jsonargparse says the last part.
+
+It is a file of its own, as :mod:`litspike.cli.parser_errors` reads texts and this looks at classes.
+"""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import yaml
+
+
+def full_name(argument: str, given: Iterable[tuple[str, Any]]) -> str:
+    """Where a class that needs an argument is named without it; the argument alone where that can't be said.
+
+    Args:
+        argument: the argument's name.
+        given: names and values of settings, those that hold first.
+    """
+    settings: dict[str, Any] = {}
+    for name, value in given:
+        for part, inner in _parts(name, value):
+            settings.setdefault(part, inner)
+    for place, value in settings.items():
+        if f"{place}.{argument}" not in settings and any(_needs(kind, argument) for kind in _classes(value)):
+            return f"{place}.{argument}"
+    return argument
+
+
+def plain(text: str | None) -> Any:
+    """The value of an option, as a configuration file would hold it."""
+    try:
+        return yaml.safe_load(text or "")
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return text
+
+
+def _parts(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """A setting and those inside it; of a class the setting's value is its path."""
+    if isinstance(value, dict):
+        yield name, value.get("class_path")
+        for key, inner in value.items():
+            if key != "class_path":
+                yield from _parts(name if key == "init_args" else f"{name}.{key}", inner)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _parts(f"{name}[{index}]", inner)
+    else:
+        yield name.removesuffix(".class_path"), value
+
+
+def _classes(path: Any) -> list[type]:
+    """The class of a full path, or those that are called so."""
+    if not isinstance(path, str):
+        return []
+    if "." in path:
+        try:
+            found = pkgutil.resolve_name(path)
+        except (ValueError, ImportError, AttributeError):
+            return []
+        return [found] if inspect.isclass(found) else []
+    return [kind for kind in _all_below(object, set()) if kind.__name__ == path]
+
+
+def _all_below(kind: type, seen: set[type]) -> set[type]:
+    below: type
+    for below in type.__subclasses__(kind):
+        if below not in seen:
+            seen.add(below)
+            _all_below(below, seen)
+    return seen
+
+
+def _needs(kind: type, argument: str) -> bool:
+    try:
+        parameter = inspect.signature(kind).parameters.get(argument)
+    except (TypeError, ValueError):  # one of C's
+        return False
+    return parameter is not None and parameter.default is parameter.empty
