@@ -67,7 +67,9 @@ def main() -> None:
         return
     print(f"{datetime.date.today()}, {processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}\n")
     few, many = options.layers
-    print(f"| surrogate | fire | {few} layers, MB | {many} layers, MB | bytes a neuron and step for each further layer |")
+    print(
+        f"| surrogate | fire | {few} layers, MB | {many} layers, MB | bytes a neuron and step for each further layer |"
+    )
     print("|---|---|---|---|---|")
     for surrogate in SURROGATES:
         found = []

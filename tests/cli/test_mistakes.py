@@ -134,8 +134,6 @@ def test_an_entry_of_a_metric_that_gives_a_row_can_be_followed(cli: Cli, home: P
 def test_a_class_of_a_checkpoint_that_is_gone_is_named_with_its_setting(cli: Cli, home: Path, monkeypatch):
     text = "from litspike import LIF, Perceptron\nclass Net(Perceptron): ...\nclass N(LIF): ...\n"
     (home / "mynet.py").write_text(text)
-        "from litspike import LIF, Perceptron\nclass Net(Perceptron): ...\nclass N(LIF): ..."
-    )
     monkeypatch.syspath_prepend(home)
     own = "--model.network mynet.Net --model.network.sizes [2,5,1] --model.network.neuron mynet.N"
     assert cli(f"fit {QUICK} {own}").status == 0
