@@ -138,7 +138,7 @@ def _is(value: Any, hint: Any) -> bool:
     if hint is str:
         return isinstance(value, (str, os.PathLike))
     kind = origin or hint
-    return not isinstance(kind, type) or kind in (int, float) or isinstance(value, kind)
+    return not isinstance(kind, type) or kind in (Any, int, float) or isinstance(value, kind)
 
 
 def _words(hint: Any) -> str:

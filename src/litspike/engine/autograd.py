@@ -19,8 +19,8 @@ from litspike.engine.events.recipe import Recipe
 from litspike.engine.inputs import Real
 from litspike.engine.ir.nest import Kind, Leaf
 from litspike.engine.ir.operations import Value
+from litspike.engine.ir.program import Program
 from litspike.engine.ir.schedule import SEGMENT
-from litspike.engine.ir.trace import Program
 from litspike.settings import UserError
 
 

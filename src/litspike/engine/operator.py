@@ -19,9 +19,9 @@ from litspike.engine.gpu.kernel import GpuKernel
 from litspike.engine.inputs import Inputs, Real
 from litspike.engine.ir.nest import Kind, Leaf
 from litspike.engine.ir.numbers import trace_with_numbers
+from litspike.engine.ir.program import Program
 from litspike.engine.ir.surroundings import Surroundings
 from litspike.engine.ir.text import from_text, to_text
-from litspike.engine.ir.trace import Program
 from litspike.engine.rule import Rule
 from litspike.settings import UserError
 

@@ -34,7 +34,7 @@ from litspike.engine.ir.nest import (
     Whole,
 )
 from litspike.engine.ir.operations import Value
-from litspike.engine.ir.trace import Program
+from litspike.engine.ir.program import Program
 
 _INTEGER, _TRUTH, _POINTER, _DOUBLE = ir.IntType(64), ir.IntType(1), ir.PointerType(), ir.DoubleType()
 _TYPES = {"integer": _INTEGER, "number": _DOUBLE}

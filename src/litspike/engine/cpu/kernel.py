@@ -13,7 +13,7 @@ from litspike.engine.inputs import Real
 from litspike.engine.ir import schedule
 from litspike.engine.ir.cutoff import cutoff
 from litspike.engine.ir.nest import Leaf, Nest
-from litspike.engine.ir.trace import Program
+from litspike.engine.ir.program import Program
 
 
 def compiled(nest: Nest, program: Program, block: int) -> tuple[Function, Callable[..., bytes]]:

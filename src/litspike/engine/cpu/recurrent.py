@@ -17,8 +17,8 @@ from litspike.engine.events.choice import pays
 from litspike.engine.events.product import events, packed, weight_gradient
 from litspike.engine.inputs import Feedback, Real
 from litspike.engine.ir.nest import Leaf, Nest
+from litspike.engine.ir.program import Program
 from litspike.engine.ir.recurrence import recurrent_backward_nest, recurrent_forward_nest
-from litspike.engine.ir.trace import Program
 
 _TILE = 8
 """Samples of a tile at most: together they read the weight once on the way back."""

@@ -31,7 +31,7 @@ from litspike.engine.ir.nest import (
     Whole,
 )
 from litspike.engine.ir.operations import Value
-from litspike.engine.ir.trace import Program
+from litspike.engine.ir.program import Program
 
 # Triton's default float32 division is approximate.
 _TYPES = {

@@ -17,8 +17,8 @@ from litspike.engine.gpu.codegen import module_text
 from litspike.engine.inputs import Real
 from litspike.engine.ir import schedule
 from litspike.engine.ir.nest import Kind, Leaf
+from litspike.engine.ir.program import Program
 from litspike.engine.ir.schedule import SEGMENT
-from litspike.engine.ir.trace import Program
 
 BLOCK = 32
 """Neurons to a program instance: one warp, so that a small layer too spreads over the whole GPU."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from litspike.engine.ir.operations import Value
-from litspike.engine.ir.trace import Program
+from litspike.engine.ir.program import Program
 
 
 def cutoff(program: Program) -> Value | None:

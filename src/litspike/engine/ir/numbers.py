@@ -16,7 +16,8 @@ from typing import Any
 import torch
 
 from litspike.engine.ir.nest import Leaf
-from litspike.engine.ir.trace import Program, record, trace
+from litspike.engine.ir.program import Program
+from litspike.engine.ir.trace import record, trace
 
 _FACTORS = (1.0137254901960784, 1.0273809523809523)
 _APART = 1 / 3571  # a factor of its own for each number, so that two equal ones are told apart

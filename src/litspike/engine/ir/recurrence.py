@@ -28,8 +28,8 @@ from litspike.engine.ir.nest import (
     Whole,
     whole,
 )
+from litspike.engine.ir.program import Program
 from litspike.engine.ir.schedule import SEGMENT, backward_around, inputs_of, saved_state, sources_of
-from litspike.engine.ir.trace import Program
 
 _TILE = (Argument("size", "integer"), Argument("N", "integer"), Argument("room"), Argument("weight"))
 

@@ -32,7 +32,7 @@ from litspike.engine.ir.nest import (
     whole,
 )
 from litspike.engine.ir.operations import Value
-from litspike.engine.ir.trace import Program
+from litspike.engine.ir.program import Program
 
 SEGMENT = 16
 """Steps after which the states are saved for the backward pass, which computes those between again."""

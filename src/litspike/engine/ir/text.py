@@ -10,7 +10,7 @@ import torch
 
 from litspike.engine.ir.nest import Kind, Leaf
 from litspike.engine.ir.operations import OPERATIONS
-from litspike.engine.ir.trace import Node, Program
+from litspike.engine.ir.program import Node, Program
 from litspike.settings import UserError
 
 _DTYPES = {str(dtype): dtype for dtype in (torch.float32, torch.float64)}

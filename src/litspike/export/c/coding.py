@@ -22,7 +22,7 @@ from litspike.coding import (
 )
 from litspike.engine import exp
 from litspike.engine.ir.nest import Kind
-from litspike.engine.ir.trace import Program
+from litspike.engine.ir.program import Program
 from litspike.export.artefact import Refused, Subject, forward_of
 from litspike.export.c.lower import FORMAT, neurons_of, traced
 from litspike.export.c.operations import Neurons

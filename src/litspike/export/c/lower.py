@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from litspike.engine import Untraceable
 from litspike.engine.ir.nest import Kind, Leaf
+from litspike.engine.ir.program import Program
 from litspike.engine.ir.surroundings import Surroundings
-from litspike.engine.ir.trace import Program, trace
+from litspike.engine.ir.trace import trace
 from litspike.export.artefact import Refused, Subject, forward_of
 from litspike.export.c.operations import (
     Convolution,

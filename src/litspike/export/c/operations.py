@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from litspike.engine.ir.trace import Program
+from litspike.engine.ir.program import Program
 from litspike.neurons import Neuron
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from litspike.engine.ir.operations import OPERATIONS, Value
-from litspike.engine.ir.trace import Program
+from litspike.engine.ir.program import Program
 
 _PRINTED = {
     **{"add": "{0} + {1}", "sub": "{0} - {1}", "mul": "{0} * {1}", "div": "{0} / {1}", "neg": "-{0}"},

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from litspike.engine.ir.trace import Program
+from litspike.engine.ir.program import Program
 from litspike.export.c import helpers
 from litspike.export.c.coding import Encoder, Readout
 from litspike.export.c.operations import Convolution, Neurons, Operation, Pooling, Product
