@@ -51,15 +51,18 @@ def ragged() -> np.ndarray:
         ({**GOOD, "test_x": GOOD["x"]}, "bad.npz has x beside test_x: which is training?"),
         (
             {**GOOD, "x": ragged()},
-            "bad.npz, key x holds Python objects, which are not opened (ragged rows are saved so): save numbers in "
-            "rows of one length",
+            "bad.npz, key x holds Python objects, which are not opened: save numbers in rows of one length, or arrays "
+            "[T, F] of numbers",
         ),
         ({**GOOD, "x": np.array([["a", "b"]] * 20)}, "bad.npz, key x holds text (<U1); it must hold numbers"),
         (
             {**GOOD, "x": np.zeros((20, 2), complex)},
             "bad.npz, key x holds complex numbers (complex128); it must hold numbers",
         ),
-        ({**GOOD, "x": np.zeros(20)}, "bad.npz, key x: the shape [20] is neither [N, F] nor [N, T, F]"),
+        (
+            {**GOOD, "x": np.zeros(20)},
+            "bad.npz, key x: the shape [20] is none of [N, F], [N, T, F], [N, C, H, W] and [N, T, C, H, W]",
+        ),
         ({**GOOD, "x": np.zeros((20, 0))}, "bad.npz, key x: the shape [20, 0] holds no number"),
         ({"x": np.zeros((0, 2)), "y": np.zeros(0)}, "bad.npz, key x: the shape [0, 2] holds no number"),
         ({**GOOD, "y": np.zeros(19)}, "bad.npz: 20 samples in x, but 19 labels in y"),

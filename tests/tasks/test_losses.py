@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from litspike.settings import SettingError, UserError
-from litspike.tasks import BinaryCrossEntropy, CrossEntropy, MeanSquaredError, TemporalCrossEntropy
+from litspike.tasks import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    MeanSquaredError,
+    MultiLabelCrossEntropy,
+    TemporalCrossEntropy,
+)
 
 CLASS_LOSSES = [BinaryCrossEntropy(), CrossEntropy(), TemporalCrossEntropy()]
 
@@ -179,3 +186,40 @@ def test_an_empty_batch_has_no_loss(loss):
 def test_a_setting_out_of_range_is_refused_by_name(settings: dict[str, float], setting: str):
     with pytest.raises(SettingError, match=f"^{setting}: "):
         TemporalCrossEntropy(**settings)
+
+
+@pytest.mark.parametrize("weights", [[1.0, 3.0, 0.5], "balanced"])
+def test_a_weight_multiplies_the_loss_of_each_sample_of_its_class(weights: Any):
+    loss = CrossEntropy(class_weights=weights)
+    logits, labels = torch.randn(40, 3, generator=torch.Generator().manual_seed(0)), torch.arange(40) ** 2 % 3
+    if weights == "balanced":
+        counts = labels.bincount(minlength=3)
+        with pytest.raises(UserError, match="class 2 has no training sample"):
+            loss.balance(counts)
+        counts = torch.tensor([10, 70, 20])
+        loss.balance(counts)
+        weights = [100 / 30, 100 / 210, 100 / 60]
+    each = [weights[y] * -z.log_softmax(0)[y] for z, y in zip(logits, labels, strict=True)]
+    torch.testing.assert_close(loss(logits, logits[None], labels), torch.stack(each).mean())
+    with pytest.raises(UserError, match="there are 3 weights for 4 classes"):
+        loss.check(torch.Size([40, 4]), labels)
+
+
+def test_the_weights_of_two_classes_are_those_of_one_logit():
+    one, two = (kind(class_weights=[0.5, 4.0]) for kind in (BinaryCrossEntropy, CrossEntropy))
+    logit, labels = torch.randn(20, 1), torch.arange(20) % 2
+    both = torch.cat([torch.zeros(20, 1), logit], 1)
+    torch.testing.assert_close(one(logit, logit[None], labels.float()), two(both, both[None], labels))
+
+
+def test_several_labels_have_a_logit_each():
+    loss, value = MultiLabelCrossEntropy(), torch.randn(6, 3)
+    target = torch.randint(2, (6, 3)).float()
+    p = value.sigmoid()
+    expected = -(target * p.log() + (1 - target) * (1 - p).log()).mean()
+    torch.testing.assert_close(loss(value, value[None], target), expected)
+    assert torch.equal(loss.predictions(value), (p > 0.5).long())
+    with pytest.raises(UserError, match=r"gives \[2\] outputs a sample; the labels are \[3\]"):
+        loss.check(torch.Size([6, 2]), target)
+    with pytest.raises(UserError, match="neither 0 nor 1"):
+        loss.check(torch.Size([6, 3]), target + 0.5)

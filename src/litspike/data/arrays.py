@@ -1,4 +1,4 @@
-"""The user's own data: features or sequences with labels, from an ``.npz``, ``.csv`` or ``.parquet`` file."""
+"""The user's own data: features, sequences or images with labels, from a file or a folder of images."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import TensorDataset
 
 from litspike.arguments import typed
+from litspike.data import scaling as scales
 from litspike.data.file_part import FilePart, check_classes, check_whole
-from litspike.data.labels import Values, of_classes
+from litspike.data.image_folder import read_images
+from litspike.data.labels import Several, Values, of_classes
 from litspike.data.npz import read_npz
 from litspike.data.splits import carve
 from litspike.data.tables import read_table
-from litspike.data.tensors import TensorDataModule
+from litspike.data.tensors import Batches, TensorDataModule
 from litspike.installation import file_of
 from litspike.seeding import generator
 from litspike.settings import SettingError, UserError, number, whole
@@ -27,35 +29,45 @@ _READABLE = (".npz", ".csv", ".parquet")
 
 
 class Arrays(TensorDataModule):
-    """Samples of the user's own, standardised by their training part.
+    r"""Samples of the user's own, scaled by their training part.
 
     The parts are the user's where the file says so: by the keys ``train_x``, ``train_y``, ``val_x`` … of an ``.npz``
-    file, by the column ``split`` of a table, or by files of their own. A part that is not there is carved from the
-    training samples, each class in its share: the test part by a rule that no seed changes, the validation part by
-    the seed.
+    file, by the column ``split`` of a table, by folders ``train``, ``val`` and ``test``, or by files of their own. A
+    part that is not there is carved from the training samples, each class in its share: the test part by a rule that no
+    seed changes, the validation part by the seed.
 
-        x ← (x − mean) / std      over the training samples (and steps), for each feature
+        standard    x ← (x − mean) / std        over the training samples (their steps, their pixels), for each feature
+        unit        x ← (x − min) / (max − min), clipped to [0, 1]: for encoders into rates and latencies
 
-    Mean and standard deviation travel in the checkpoint; validation, test and prediction with a checkpoint use those.
-    A feature that is constant in training becomes 0 there.
+    What is learned from the training part travels in the checkpoint; validation, test and prediction with a checkpoint
+    use that. A feature that is constant in training becomes 0 there.
 
-    Batches: x float32 [B, F] or [B, T, F]; y for classification int64 [B], or 0 or 1 in float32 [B] where there are
-    two classes; for regression float32 [B, D], or [B, T, D] where there is a target for each step, as in the file.
+    Batches: x float32 [B, F], [B, T, F], [B, C, H, W] or [B, T, C, H, W]; y for classification int64 [B], or 0 or 1 in
+    float32 [B] where there are two classes; for regression float32 [B, D], or [B, T, D] where there is a target for
+    each step, in its own unit; for several labels 0 or 1 in float32 [B, L]; for rows without labels [B, 0]. Where
+    sequences have different lengths, a third tensor says them, int64 [B], and x is 0 after the end.
 
     Args:
-        path: the file. An ``.npz`` file has the arrays ``x`` [N, F] or [N, T, F] and ``y`` [N], [N, D] or [N, T, D]
-            (or those of each part); a table has a row for each sample and names in its first line. The example that
-            comes with litspike is ``litspike:wine.csv``.
-        task: ``classification``, where labels are 0..C−1, or ``regression``.
-        label: the column of a table that is the label, or the columns that are targets.
+        path: the file, or a folder of images with a folder for each class. An ``.npz`` file has the arrays ``x`` [N,
+            F], [N, T, F], [N, C, H, W] or [N, T, C, H, W] and ``y`` [N], [N, D] or [N, T, D] (or those of each part),
+            and ``lengths`` [N] where sequences in x end before T; x may be an array of arrays [T, F]. A table has a row
+            for each sample and names in its first line. The example that comes with litspike is ``litspike:wine.csv``.
+        task: ``classification``, where labels are 0..C−1 or names, ``regression``, or ``multilabel``, where each of
+            several labels is 0 or 1.
+        label: the column of a table that is the label, or the columns that are targets or labels.
         split: the column of a table that says ``train``, ``val`` or ``test``, if there is one.
         ignore: columns of a table that are neither label nor feature, such as a number of the row.
-        val_path: a file of its own with the validation part.
-        test_path: a file of its own with the test part.
+        val_path: a file or folder of its own with the validation part.
+        test_path: a file or folder of its own with the test part; to predict, one without labels does.
         val_fraction: share of the samples outside the test part that are for validation, if that is carved.
         test_fraction: share of the samples that are for test, if that is carved.
         steps: cut the features of a row, in their order, into this many steps: [N, T · F] → [N, T, F].
-        standardize: whether x is standardised; not for spikes, say.
+        standardize: false is the same as a scaling of null.
+        scaling: ``standard``, ``unit``, or null: x as it is, for spikes, say.
+        missing: what an empty or NaN feature becomes: ``mean`` or ``median`` of the training samples; ``refuse``
+            refuses it by its row.
+        length: the column of a table that says how many of its ``steps`` a row has.
+        image_size: height and width that images of a folder are brought to; null where they have one size.
         batch_size: samples in a training batch.
         eval_batch_size: samples in a batch of validation, test and prediction.
         seed: seed of the validation part and of the order of the training batches, from 0 to 2³² − 1.
@@ -63,15 +75,15 @@ class Arrays(TensorDataModule):
     Raises:
         SettingError: if a setting is outside what is said above.
         UserError: once the data are asked for, with the file and the line, row or key: if they can't be read, are not
-            finite numbers in rows of one length, have labels that are not the whole numbers 0..C−1 of at least two
-            classes, or leave a part empty.
+            finite numbers in rows of one length, have labels that are neither names nor the integers 0..C−1 of at least
+            two classes, or leave a part empty.
     """
 
     @typed
     def __init__(
         self,
         path: str,
-        task: Literal["classification", "regression"] = "classification",
+        task: Literal["classification", "regression", "multilabel"] = "classification",
         label: str | list[str] = "label",
         split: str | None = None,
         ignore: list[str] | None = None,
@@ -81,6 +93,10 @@ class Arrays(TensorDataModule):
         test_fraction: float = 0.15,
         steps: int | None = None,
         standardize: bool = True,
+        scaling: scales.Rule | None = "standard",
+        missing: scales.Filling = "refuse",
+        length: str | None = None,
+        image_size: list[int] | None = None,
         batch_size: int = 32,
         eval_batch_size: int = 1000,
         seed: int = 0,
@@ -102,12 +118,18 @@ class Arrays(TensorDataModule):
         self.label = [label] if isinstance(label, str) else list(label)
         if not self.label or (task == "classification" and len(self.label) > 1):
             raise SettingError("label", label, "must be one column" if self.label else "names no column")
-        self.split = split
+        self.split, self.length = split, length
         self.ignore = [] if ignore is None else list(ignore)
         self.val_fraction = number("val_fraction", val_fraction, "(0, 1)")
         self.test_fraction = number("test_fraction", test_fraction, "(0, 1)")
         self.steps = None if steps is None else whole("steps", steps)
-        self.standardize = standardize
+        if length is not None and steps is None:
+            raise SettingError("length", length, "needs steps, into which a row is cut")
+        self.scaling = scaling if standardize else None
+        self.missing = missing
+        self.image_size = None if image_size is None else [whole("image_size", size) for size in image_size]
+        if self.image_size is not None and len(self.image_size) != 2:
+            raise SettingError("image_size", image_size, "must be height and width")
         self._file_parts: dict[str, FilePart] = {}
         self._learned: dict[str, Any] = {}
 
@@ -115,24 +137,54 @@ class Arrays(TensorDataModule):
         """Read what ``stage`` needs; a checkpoint's statistics come after this, and are waited for."""
         if stage == "fit":
             train, held = self._file_part("train"), self._file_part("val")
-            if np.array_equal(train.x, held.x) and np.array_equal(train.y, held.y):
+            if np.array_equal(train.x, held.x) and np.array_equal(train.labels, held.labels):
                 raise UserError(f"{held.name}: the samples for validation are those of training, {train.name}")
             super().setup(stage)
-        else:
+        elif stage != "predict":
             self._file_part("val" if stage == "validate" else "test")
 
     def part(self, name: str) -> tuple[Tensor, Tensor]:
-        """Samples [N, *], standardised, float32, and labels [N] or targets [N, *]."""
+        """Samples [N, *], scaled, float32, and labels [N] or [N, L], or targets [N, *]."""
         samples, learned = self._file_part(name), self._statistics()
         _compare(samples, learned)
-        x = ((torch.from_numpy(samples.x) - learned["mean"]) / learned["std"]).float()
-        y = torch.from_numpy(samples.y)
+        x = scales.apply(samples, learned)
         if self.task == "regression":
             self.labels = Values()
-            return x, y
-        check_whole(samples, learned["classes"])
+            return x, torch.from_numpy(samples.labels)
+        if self.task == "multilabel":
+            self.labels = Several()
+            return x, torch.from_numpy(samples.labels)
         self.labels = of_classes(learned["classes"])
-        return x, y[:, 0]
+        return x, torch.from_numpy(_numbered(samples, learned)[:, 0])
+
+    def dataset(self, name: str) -> TensorDataset:
+        """The part ``train``, ``val``, ``test`` or ``predict``, with the lengths of sequences where they differ.
+
+        What is predicted is the test part, whose samples may have no labels.
+        """
+        if name not in self._parts:
+            samples = self._file_part(name)
+            if samples.y is None and name == "predict":
+                _compare(samples, self._statistics())
+                self._parts[name] = TensorDataset(scales.apply(samples, self._learned), torch.empty(len(samples), 0))
+            else:
+                super().dataset(name)
+            if samples.lengths is not None:
+                raise UserError(f"{samples.name} has sequences of different lengths; they must have one length")
+        return self._parts[name]
+
+    def predict_dataloader(self) -> Batches:
+        """The test part, in order, with or without labels."""
+        return self._in_order("predict")
+
+    def given_columns(self) -> dict[str, list[Any]]:
+        """What the file says of each sample that is predicted, as it stands there, by name."""
+        return {name: cells.tolist() for name, cells in self._file_part("predict").columns.items()}
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes, by number; none where they are numbers."""
+        return list(self._statistics().get("names", []))
 
     def state_dict(self) -> dict[str, Any]:
         """What was learned from the training part: tensors and plain values, for the checkpoint."""
@@ -142,29 +194,38 @@ class Arrays(TensorDataModule):
         """Go on with what the checkpoint learned."""
         self._learned = dict(state_dict)
         self._parts.clear()
+        self._file_parts.pop("predict", None)
 
     def _statistics(self) -> dict[str, Any]:
-        """Mean and standard deviation [F] and what else the other parts must agree with, learned where not loaded."""
+        """What the other parts are scaled by and must agree with, learned where not loaded."""
         if not self._learned:
             train = self._file_part("train")
-            mean, std = _measure(train) if self.standardize else (0.0, 1.0)
+            names = sorted(set(train.labels[:, 0])) if train.named and self.task == "classification" else []
+            classes = 0
+            if self.task == "classification":
+                classes = len(names) or int(train.labels.max()) + 1
             self._learned = {
-                "mean": torch.as_tensor(mean).expand(train.x.shape[-1]).clone(),
-                "std": torch.as_tensor(std).expand(train.x.shape[-1]).clone(),
+                **scales.learn(train, self.scaling, self.missing),
                 "features": list(train.features),
-                "targets": train.y.shape[-1],
-                "classes": 0 if self.task == "regression" else int(train.y.max()) + 1,
+                "targets": train.labels.shape[-1],
+                "classes": classes,
+                "names": [str(name) for name in names],
             }
         return self._learned
 
     def _file_part(self, name: str) -> FilePart:
         """A part as its file has it."""
         if name not in self._file_parts:
-            if name in self.own:
-                parts = self._read(self.own[name], None)
+            source = "test" if name == "predict" else name
+            if source in self.own:
+                parts = self._read(self.own[source], None, labelled=name != "predict")
                 if len(parts) > 1:
-                    raise UserError(f"{name}_path: {self.own[name]} has parts of its own; it needs the keys x and y")
+                    raise UserError(
+                        f"{source}_path: {self.own[source]} has parts of its own; it needs the keys x and y"
+                    )
                 (self._file_parts[name],) = parts.values()
+            elif name == "predict":
+                self._file_parts[name] = self._file_part("test")
             else:
                 self._file_parts |= self._carve(self._read(self.path, self.split))
         return self._file_parts[name]
@@ -183,7 +244,9 @@ class Arrays(TensorDataModule):
             if part in self.own or part in parts:
                 continue
             train = parts["train"]
-            label = torch.from_numpy(train.y[:, 0]) if self.task == "classification" else torch.zeros(len(train))
+            label = torch.zeros(len(train))
+            if self.task == "classification":
+                label = torch.from_numpy(np.unique(train.labels[:, 0].astype(str), return_inverse=True)[1])
             stay, held = carve(label, fraction, randomness)
             if len(stay) == 0 or len(held) == 0:
                 empty = part if len(held) == 0 else "train"
@@ -191,44 +254,69 @@ class Arrays(TensorDataModule):
             parts["train"], parts[part] = train.take(stay.numpy()), train.take(held.numpy())
         return parts
 
-    def _read(self, path: Path, split: str | None) -> dict[str, FilePart]:
-        """The parts that a file has, by its keys or its column ``split``; ``train`` alone where there are none."""
+    def _read(self, path: Path, split: str | None, labelled: bool = True) -> dict[str, FilePart]:
+        """The parts that a file has, by its keys or its column ``split``; ``train`` alone where there are none.
+
+        Args:
+            path: the file.
+            split: the column.
+            labelled: whether samples need labels; of those that don't, columns that training didn't have are left.
+        """
+        missing = self.missing != "refuse"
+        if path.is_dir():
+            return read_images(path, self.image_size)
         if path.suffix.lower() == ".npz":
-            parts = read_npz(path)
+            parts = read_npz(path, missing, labelled)
         else:
             table = read_table(path)
-            table.check_names([*self.ignore, *([split] if split else [])])
-            samples = table.samples(self.label, [*self.ignore, *([self.split] if self.split else [])])
+            ignore = [*self.ignore, *([self.split] if self.split else [])]
+            features = None if labelled else self._statistics()["features"]
+            if labelled:
+                table.check_names([*self.ignore, *([split] if split else [])])
+            samples = table.samples(self.label, ignore, self.length, features, missing)
             parts = table.parts(samples, split) if split else {"train": samples}
         if self.steps is not None:
             parts = {part: samples.in_steps(self.steps) for part, samples in parts.items()}
+        for samples in parts.values() if not missing else ():
+            samples.check_complete()
         return parts
 
 
+def _numbered(samples: FilePart, learned: dict[str, Any]) -> Any:
+    """Labels as numbers of classes, float64 [N, 1]; raises :class:`UserError` of a class that training didn't have."""
+    names = learned.get("names", [])
+    if not samples.named and not names:
+        check_whole(samples, learned["classes"])
+        return samples.labels
+    number = {name: index for index, name in enumerate(names)}
+    for index, label in enumerate(samples.labels[:, 0]):
+        if label not in number:
+            known = ", ".join(map(repr, names[:10])) or f"0 to {learned['classes'] - 1}"
+            raise UserError(f"{samples.place(index)}: the label {label!s:.40} is none of training's, {known}")
+    return np.array([[number[label]] for label in samples.labels[:, 0]], float)
+
+
 def _file(setting: str, path: str) -> Path:
-    if Path(path).suffix.lower() not in _READABLE:
-        raise SettingError(setting, path, f"is none of {', '.join(_READABLE)}")
     file = file_of(path)
+    if Path(path).suffix.lower() not in _READABLE:
+        if file.is_dir():
+            return file
+        raise SettingError(setting, path, f"is none of {', '.join(_READABLE)}, and no folder of images")
     if file.exists() and not file.is_file():
         raise SettingError(setting, path, "is no file")
     return file
 
 
-def _measure(train: FilePart) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Mean and standard deviation of each feature; 1 for one that is constant but for rounding."""
-    axes = tuple(range(train.x.ndim - 1))
-    mean, std = train.x.mean(axes), train.x.std(axes)
-    return mean, np.where(std <= 1e-12 * np.abs(train.x).max(axes), 1.0, std)
-
-
 def _compare(samples: FilePart, learned: dict[str, Any]) -> None:
     """Refuse a part with other features or targets than the training part's."""
-    ours, theirs = samples.x.shape[-1], len(learned["mean"])
+    ours, theirs = samples.x.shape[samples.axis], len(learned["mean"])
     if ours != theirs:
         raise UserError(f"{samples.name} has {ours} features, but the training part has {theirs}")
     for our, their in zip(samples.features, learned["features"], strict=False):
         if our != their:
             raise UserError(f"{samples.name} has the feature {our!r} where the training part has {their!r}")
+    if samples.y is None:
+        return
     if samples.y.ndim == 3 and samples.x.shape[:2] != samples.y.shape[:2]:
         steps = samples.x.shape[1] if samples.x.ndim == 3 else "no"
         raise UserError(f"{samples.name} has targets of {samples.y.shape[1]} steps, but samples of {steps} steps")

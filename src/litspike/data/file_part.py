@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,18 +19,53 @@ class FilePart:
     """Samples and labels of one part of a file.
 
     Args:
-        x: features, float64 [N, F] or [N, T, F].
-        y: labels or targets, float64 [N, D] or [N, T, D].
+        x: features, float64 [N, F] or [N, T, F]; images [N, C, H, W] or [N, T, C, H, W]. NaN where a value is missing.
+        y: labels or targets, float64 [N, D] or [N, T, D], or names of classes [N, 1]; None where there are none.
         name: what a message calls the part, such as ``digits.npz``.
         place: from the index of a sample to where it is, such as ``digits.csv, line 7``.
         features: names of the features, where the file has names.
+        lengths: number of steps of each sequence, [N]; None where all have T.
+        columns: what the file says of each sample, as it stands there, by name.
     """
 
     x: NDArray[Any]
-    y: NDArray[Any]
+    y: NDArray[Any] | None
     name: str
     place: Callable[[int], str]
     features: tuple[str, ...] = ()
+    lengths: NDArray[np.int64] | None = None
+    columns: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+    @property
+    def axis(self) -> int:
+        """The dimension of x that has the features, or an image's channels."""
+        return -1 if self.x.ndim < 4 else -3
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """y. Raises :class:`UserError` where there is none."""
+        if self.y is None:
+            raise UserError(f"{self.name} has no labels")
+        return self.y
+
+    @property
+    def named(self) -> bool:
+        """Whether the labels are names of classes."""
+        return self.y is not None and self.y.dtype.kind in "OU"
+
+    def valid(self) -> NDArray[np.bool_]:
+        """Which steps belong to a sequence, [N, T]."""
+        lengths = np.full(len(self), self.x.shape[1]) if self.lengths is None else self.lengths
+        return np.arange(self.x.shape[1]) < lengths[:, None]
+
+    def rows(self) -> NDArray[Any]:
+        """All values of each feature, of every sample, step and pixel: [M, F]."""
+        x = self.x if self.lengths is None else self.x[self.valid()]
+        return np.moveaxis(x, self.axis, -1).reshape(-1, x.shape[self.axis])
+
+    def feature(self, index: int) -> str:
+        """What to call a feature."""
+        return f"the feature {self.features[index]!r}" if self.features else f"feature {index}"
 
     def __len__(self) -> int:
         return len(self.x)
@@ -38,27 +73,48 @@ class FilePart:
     def take(self, indices: NDArray[Any]) -> FilePart:
         """Some of the samples, which keep their places."""
         origin = self.place
-        return replace(self, x=self.x[indices], y=self.y[indices], place=lambda index: origin(int(indices[index])))
+        return replace(
+            self,
+            x=self.x[indices],
+            y=None if self.y is None else self.y[indices],
+            place=lambda index: origin(int(indices[index])),
+            lengths=None if self.lengths is None else self.lengths[indices],
+            columns={name: cells[indices] for name, cells in self.columns.items()},
+        )
+
+    def check_complete(self) -> None:
+        """Refuse a missing value. Raises :class:`UserError`."""
+        if (missing := np.isnan(self.x)).any():
+            index = tuple(int(i) for i in np.argwhere(missing)[0])
+            step = f", step {index[1]}" if self.x.ndim == 3 else ""
+            raise UserError(f"{self.place(index[0])}{step} has a value that is missing")
 
     def in_steps(self, steps: int) -> FilePart:
         """Rows [N, T · F] cut into sequences [N, T, F]. Raises :class:`UserError` where they can't be."""
         if self.x.ndim != 2 or self.x.shape[1] % steps:
             raise UserError(f"{self.name}: {self.x[:1].size} values a sample can't be cut into {steps} steps")
-        return replace(self, x=self.x.reshape(len(self), steps, -1))
+        x = self.x.reshape(len(self), steps, -1)
+        if self.lengths is not None:
+            if (wrong := (self.lengths < 1) | (self.lengths > steps)).any():
+                index = int(np.flatnonzero(wrong)[0])
+                raise UserError(f"{self.place(index)}: the length {self.lengths[index]} is not from 1 to {steps}")
+            x[np.arange(steps) >= self.lengths[:, None]] = 0
+        return replace(self, x=x)
 
 
-def check_numbers(values: NDArray[Any], place: Callable[[tuple[int, ...]], str]) -> None:
+def check_numbers(values: NDArray[Any], place: Callable[[tuple[int, ...]], str], missing: bool = False) -> None:
     """Refuse NaN, infinity and numbers that float32 can't hold.
 
     Args:
         values: any shape.
         place: from the index of a value to where it is.
+        missing: whether NaN stands for a value that is missing, and is left.
 
     Raises:
         UserError: that names the first such value's place.
     """
     with np.errstate(invalid="ignore"):
-        wrong = ~(np.abs(values) <= _LARGEST)
+        wrong = ~(np.abs(values) <= _LARGEST) & ~(missing & np.isnan(values))
     if wrong.any():
         index = tuple(int(i) for i in np.argwhere(wrong)[0])
         value = float(values[index])
@@ -70,17 +126,20 @@ def check_classes(samples: FilePart) -> int:
     """Check that labels are the class numbers of a training part, and count the classes.
 
     Returns:
-        The number of classes C, at least 2; the labels are whole, and each of 0 … C − 1 is there.
+        The number of classes C, at least 2; the labels are names, or whole and each of 0 … C − 1 is there.
 
     Raises:
         UserError: if a label is not whole, there is one class only, labels don't start at 0, there are fewer samples
             than classes, or a class has no sample.
     """
     check_whole(samples)
-    label = samples.y[:, 0]
+    label = samples.labels[:, 0]
     found = np.unique(label)
     if len(found) == 1:
-        raise UserError(f"{samples.name}: all {len(label)} samples have the label {found[0]:g}: one class only")
+        shown = repr(str(found[0])) if samples.named else f"{found[0]:g}"
+        raise UserError(f"{samples.name}: all {len(label)} samples have the label {shown}: one class only")
+    if samples.named:
+        return len(found)
     low, high = found[0], found[-1]
     if low != 0:
         remedy = f": {'subtract' if low > 0 else 'add'} {abs(low):g}"
@@ -95,9 +154,11 @@ def check_classes(samples: FilePart) -> int:
 
 def check_whole(samples: FilePart, classes: int | None = None) -> None:
     """Refuse a label that is not whole, or, where the number of classes is known, is outside of 0 … C − 1."""
-    if samples.y.shape[1:] != (1,):
-        raise UserError(f"{samples.name}: a sample has labels of shape {list(samples.y.shape[1:])}, not one label")
-    label = samples.y[:, 0]
+    if samples.labels.shape[1:] != (1,):
+        raise UserError(f"{samples.name}: a sample has labels of shape {list(samples.labels.shape[1:])}, not one label")
+    if samples.named:
+        return
+    label = samples.labels[:, 0]
     wrong = label != np.round(label)
     allowed = "a whole number"
     if classes is not None:

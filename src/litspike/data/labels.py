@@ -50,6 +50,21 @@ class Classes:
         return y.long()
 
 
+class Several:
+    """Several labels of a sample, each 0 or 1: float32 [N, L]."""
+
+    def check(self, part: str, y: Tensor) -> None:
+        """Refuse any label but 0 and 1, and labels that are not [N, L]."""
+        if y.dim() != 2:
+            raise UserError(f"the {part} data have labels of shape {list(y.shape)}; they must be [N, L]")
+        wrong = (y != 0) & (y != 1)
+        _refuse_first(part, y.where(wrong, torch.nan).nanmean(1), wrong.any(1), "0 or 1")
+
+    def form(self, y: Tensor) -> Tensor:
+        """Float32."""
+        return y.float()
+
+
 class Values:
     """Numbers to be met by regression: float32 [N, D], or [N, T, D] where there is a target for each step."""
 

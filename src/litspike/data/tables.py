@@ -19,6 +19,8 @@ from litspike.data.file_part import FilePart, check_numbers
 from litspike.settings import UserError
 
 _PARTS = ("train", "val", "test")
+_MISSING = ("", "nan", "na", "n/a", "null", "none", "?", "-")
+"""What a cell says whose value is missing, whatever its case."""
 
 
 @dataclass(frozen=True)
@@ -42,22 +44,57 @@ class Table:
                 has = ", ".join(map(repr, list(self.columns)[:10]))
                 raise UserError(f"{self.path} has no column {name!r}; it has {has}")
 
-    def samples(self, label: Sequence[str], ignore: Sequence[str]) -> FilePart:
-        """All rows as samples [N, F] and labels [N, D].
+    def samples(
+        self,
+        label: Sequence[str],
+        ignore: Sequence[str],
+        length: str | None = None,
+        features: Sequence[str] | None = None,
+        missing: bool = False,
+    ) -> FilePart:
+        """All rows as samples [N, F] and labels [N, D], or names of classes [N, 1].
 
         Args:
-            label: the columns that are labels or targets.
+            label: the columns that are labels or targets; where ``features`` are named they may be missing.
             ignore: columns that are neither label nor feature, where they are there.
+            length: the column that says how many steps a row has; cells after them may be empty.
+            features: the columns that are features; None: all others.
+            missing: whether an empty cell, or one that says so, is a value that is missing.
 
         Raises:
-            UserError: if a label's column is missing, no feature is left or a cell is no finite number.
+            UserError: if a column is missing, no feature is left or a cell is no finite number.
         """
-        self.check_names(label)
-        features = [name for name in self.columns if name not in label and name not in ignore]
-        if not features:
+        there = [name for name in label if name in self.columns]
+        if features is None or there:
+            self.check_names(label)
+        names = features or [name for name in self.columns if name not in (*label, *ignore, length)]
+        if not names:
             raise UserError(f"{self.path} has no column of features beside {', '.join(map(repr, label))}")
-        x, y = (_numbers(names, self.columns, self.place) for names in (features, label))
-        return FilePart(x, y, str(self.path), self.place, tuple(features))
+        self.check_names(names if length is None else [*names, length])
+        lengths = None if length is None else self._lengths(length)
+        x = _numbers(names, self.columns, self.place, missing or lengths is not None)
+        y = None
+        if there:
+            y = self._names(label[0]) if len(label) == 1 else None
+            y = _numbers(label, self.columns, self.place) if y is None else y
+        shown = {name: np.asarray(column, object) for name, column in self.columns.items()}
+        return FilePart(x, y, str(self.path), self.place, tuple(names), lengths, shown)
+
+    def _names(self, label: str) -> NDArray[Any] | None:
+        """Names of classes [N, 1]; None of a column with a number in it, or an empty cell."""
+        cells = [str(cell).strip() for cell in self.columns[label]]
+        text = all(isinstance(cell, str) for cell in self.columns[label])
+        if not text or any(cell.lower() in _MISSING or _is_number(cell) for cell in cells):
+            return None
+        return np.array(cells, object)[:, None]
+
+    def _lengths(self, column: str) -> NDArray[np.int64]:
+        values = _numbers([column], self.columns, self.place)[:, 0]
+        wrong = (values < 1) | (values != np.round(values))
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            raise UserError(f"{self.place(row)}, column {column!r}: {values[row]:g} is no number of steps")
+        return values.astype(np.int64)
 
     def parts(self, samples: FilePart, split: str) -> dict[str, FilePart]:
         """The samples by what the column ``split`` says: ``train``, ``val`` or ``test``.
@@ -140,10 +177,14 @@ def _read_parquet(path: Path) -> Table:
     return Table(path, columns, lambda index: f"{path}, row {index}")
 
 
-def _numbers(names: Sequence[str], columns: dict[str, Any], place: Callable[[int], str]) -> NDArray[Any]:
+def _numbers(
+    names: Sequence[str], columns: dict[str, Any], place: Callable[[int], str], missing: bool = False
+) -> NDArray[Any]:
     values = np.empty((len(columns[names[0]]), len(names)))
     for index, name in enumerate(names):
         column = columns[name]
+        if missing and isinstance(column, tuple):
+            column = tuple("nan" if str(cell).strip().lower() in _MISSING else cell for cell in column)
         try:
             # a nullable column of pandas says what its missing values become; a column of text is a tuple
             numeric = column.to_numpy(dtype=np.float64, na_value=np.nan) if hasattr(column, "to_numpy") else column
@@ -156,7 +197,7 @@ def _numbers(names: Sequence[str], columns: dict[str, Any], place: Callable[[int
             row, cell = next((row, cell) for row, cell in enumerate(column) if not _is_number(cell))
             shown = "is empty" if str(cell).strip() == "" else f"has {str(cell)[:40]!r}, which is no number"
             raise UserError(f"{place(row)}, column {name!r} {shown}") from None
-    check_numbers(values, lambda at: f"{place(at[0])}, column {names[at[1]]!r}")
+    check_numbers(values, lambda at: f"{place(at[0])}, column {names[at[1]]!r}", missing)
     return values
 
 

@@ -6,11 +6,13 @@ from litspike.metrics.firing import Firing
 from litspike.metrics.jackknife import Jackknife
 from litspike.metrics.mean import mean_interval, most_of, student_quantile
 from litspike.metrics.operations import Operations
+from litspike.metrics.recall import ClassRecall
 from litspike.metrics.sample_mean import SampleMean
 from litspike.metrics.spread import Spread
 from litspike.metrics.wilson import wilson_interval
 
 __all__ = [
+    "ClassRecall",
     "Firing",
     "Jackknife",
     "Operations",

@@ -37,18 +37,37 @@ class PredictionFile(BasePredictionWriter):
         rows = rows_of_all(trainer, [row for batch in columns for row in zip(*batch.values(), strict=True)])
         if not trainer.is_global_zero:
             return
+        table = _beside_the_data(dict(zip(columns[0], zip(*rows, strict=True), strict=True)), trainer)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(self.path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)
-                writer.writerow(columns[0])
-                writer.writerows(rows)
+                writer.writerow(table)
+                writer.writerows(zip(*table.values(), strict=True))
         except OSError as error:
             raise UserError(f"{self.path} can't be written ({error.strerror})") from error
 
 
 GIVEN = ("x", "label", "target")
 """Columns that come from the data and not from the network."""
+
+
+def _beside_the_data(table: dict[str, Sequence[Any]], trainer: Trainer) -> dict[str, Sequence[Any]]:
+    """The columns with names of classes for their numbers, and after those of the data's own file where it has some.
+
+    A data module says them in ``class_names`` and ``given_columns()``, of all samples that are predicted.
+    """
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it from afar
+    names: list[str] = getattr(data, "class_names", [])
+    if names:
+        table |= {key: [names[index] for index in table[key]] for key in ("label", "class") if key in table}
+    given: dict[str, list[Any]] = data.given_columns() if hasattr(data, "given_columns") else {}
+    if not given:
+        return table
+    rows = len(next(iter(table.values()), ()))
+    answers = {key: value for key, value in table.items() if key.rstrip("0123456789") not in GIVEN}
+    shown: dict[str, Sequence[Any]] = {key: cells[:rows] for key, cells in given.items()}
+    return {**shown, **{f"predicted_{key}" if key in given else key: value for key, value in answers.items()}}
 
 
 def _checked(batch: Any, module: LightningModule) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ from litspike.tasks.losses import (
     CrossEntropy,
     Loss,
     MeanSquaredError,
+    MultiLabelCrossEntropy,
     TemporalCrossEntropy,
 )
 from litspike.tasks.regression import Regression
@@ -22,6 +23,7 @@ __all__ = [
     "CrossEntropy",
     "Loss",
     "MeanSquaredError",
+    "MultiLabelCrossEntropy",
     "RateBand",
     "Regression",
     "Task",

@@ -13,9 +13,11 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import Metric
 
 from litspike.arguments import typed
+from litspike.seeding import isolated
 from litspike.tasks.epoch_metrics import EpochMetrics, Score
 from litspike.tasks.losses import BinaryCrossEntropy, ClassificationLoss
 from litspike.tasks.regularisers import RateBand
+from litspike.tasks.targets import class_counts, training_batches
 from litspike.tasks.task import Batch, Task, adam, pair
 
 MOST_INPUTS = 16
@@ -79,13 +81,33 @@ class Classification(Task):
         scores = [Score("accuracy", partial(_hits, self.loss))]
         return EpochMetrics(scores, metrics, partial(_probabilities, self.loss))
 
+    def on_train_start(self) -> None:
+        """Count the classes where they are to be balanced, unless the weights come with what they were trained by."""
+        super().on_train_start()
+        if self.loss.class_weights == "balanced" and self.loss.weights is None:
+            with isolated():
+                counts = class_counts(batch[1] for batch in training_batches(self.trainer))
+            self.loss.balance(counts)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the weights of the classes."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["class_weights"] = self.loss.weights
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up weights that were measured."""
+        super().on_load_checkpoint(checkpoint)
+        if self.loss.class_weights == "balanced":
+            self.loss.weights = checkpoint.get("class_weights")
+
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Sample (where it is small), label, predicted class and probabilities, each with first dimension B."""
+        """Sample (where it is small), label (where there is one), predicted class and probabilities, each [B, *]."""
         x, y = pair(batch)
         logits = self(x)
-        sample = {"x": x} if x[0].numel() <= MOST_INPUTS else {}
+        given = {"x": x} if x[0].numel() <= MOST_INPUTS else {}
+        given |= {"label": y.int()} if y.numel() else {}
         classes = {"class": self.loss.predictions(logits).int()}
-        return {**sample, "label": y.int(), "probability": self.loss.probabilities(logits), **classes}
+        return {**given, "probability": self.loss.probabilities(logits), **classes}
 
 
 def _probabilities(loss: ClassificationLoss, metric: Metric, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -97,5 +119,6 @@ def _probabilities(loss: ClassificationLoss, metric: Metric, logits: Tensor, lab
 
 
 def _hits(loss: ClassificationLoss, logits: Tensor, labels: Tensor) -> Tensor:
-    """Which samples are classified right."""
-    return loss.predictions(logits) == labels
+    """Which samples are classified right; of several labels, all of them."""
+    right = loss.predictions(logits) == labels
+    return right if right.dim() == 1 else right.all(1)

@@ -106,9 +106,9 @@ class Regression(Task):
         return EpochMetrics([Score("mae", _absolute), Score("rmse", _squared, torch.sqrt)], metrics, _rows)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Target and predicted value, each with first dimension B."""
+        """Target (where there is one) and predicted value, each with first dimension B."""
         x, y = pair(batch)
-        return {"target": y, "value": self(x)}
+        return {**({"target": y} if y.numel() else {}), "value": self(x)}
 
 
 def _rows(metric: Metric, values: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

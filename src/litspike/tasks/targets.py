@@ -106,6 +106,20 @@ def training_batches(trainer: Trainer) -> Iterator[Any]:
         yield trainer.strategy.batch_to_device(batch)
 
 
+def class_counts(labels: Iterable[Tensor]) -> Tensor:
+    """How often each class is there in batches of labels [B], of all processes: int64 [C], two at least."""
+    here = torch.zeros(2, dtype=torch.int64)
+    for batch in labels:
+        found = torch.bincount(batch.detach().long().cpu().flatten(), minlength=len(here))
+        here = torch.nn.functional.pad(here, (0, len(found) - len(here))) + found
+    if distributed.is_available() and distributed.is_initialized():
+        parts: list[Any] = [None] * distributed.get_world_size()
+        distributed.all_gather_object(parts, here)
+        most = max(map(len, parts))
+        here = torch.stack([torch.nn.functional.pad(part, (0, most - len(part))) for part in parts]).sum(0)
+    return here
+
+
 Moments = tuple[int, Tensor, Tensor]
 """Number of values, their mean and the sum of their squared distances from it, each of the latter [D]."""
 

@@ -20,7 +20,7 @@ from litspike.reports.receipt.collect import Measurements
 from litspike.reports.receipt.latency import latency
 from litspike.reports.receipt.provenance import Origin, file_hash, machine, text_hash, versions
 from litspike.reports.receipt.render import markdown
-from litspike.reports.receipt.summarise import anytime, connections, energies, figures, layers, parameters
+from litspike.reports.receipt.summarise import anytime, classes, connections, energies, figures, layers, parameters
 from litspike.settings import LitspikeWarning
 from litspike.tasks.task import Task
 
@@ -112,6 +112,9 @@ class Receipt(Callback):
         else:
             left_out |= measurements.left_out
             content |= {"time_steps": measurements.steps, "layers": layers(measurements)}
+            if measurements.recall is not None and "classes" not in left_out:
+                data: Any = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it from afar
+                content["classes"] = classes(measurements.recall, getattr(data, "class_names", []))
             if "operations" not in left_out:
                 content["operations"] = connections(measurements)
                 content["energy"] = energies(content["operations"])

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
-from litspike.metrics import Firing, Jackknife, Operations, SampleMean, exact, exact_device
+from litspike.metrics import ClassRecall, Firing, Jackknife, Operations, SampleMean, exact, exact_device
 from litspike.networks.sequence import neuron_layers
 from litspike.networks.watch import Seen, layer_label, model, watched
 from litspike.reports.anytime import evaluated_steps
 from litspike.settings import UserError
+from litspike.tasks.losses import ClassificationLoss
 from litspike.tasks.task import Task
 
 
@@ -44,6 +45,8 @@ class Measurements:
         self.losses = SampleMean().to(exact_device(task.device))
         self.metrics = {name: Jackknife(metric).to(task.device) for name, metric in task.test_metrics.named()}
         """Each of the user's own metrics, for its interval."""
+        self.recall: ClassRecall | None = None
+        """Samples of each class, and those that are found; None of a task without classes."""
         self.computed: dict[str, list[Tensor]] = {}
         """What these came to, once they are summed up."""
         self.sample: Tensor | None = None
@@ -75,6 +78,8 @@ class Measurements:
         """
         there: dict[str, object] = {"operations": self.operations, "anytime": self.answers}
         there |= dict.fromkeys(("score", "loss", *map(_part, self.metrics)), self.sample)
+        if isinstance(self.task.loss, ClassificationLoss):
+            there["classes"] = self.recall
         there |= {label: self.firing.get(name) for name, label in self.layers.items()}
         for part, found in there.items():
             if found is None:
@@ -86,7 +91,7 @@ class Measurements:
         """Add up over all processes what was not given up; later no part asks another process for anything."""
         parts: dict[str, Metric | None] = {"loss": self.losses, "score": self.scores}
         parts |= {label: self.firing[name][-1] for name, label in self.layers.items() if name in self.firing}
-        parts |= {"operations": self.operations, "anytime": self.answers}
+        parts |= {"operations": self.operations, "anytime": self.answers, "classes": self.recall}
         for part, metric in parts.items():
             if metric is not None:
                 self._safely(part, metric.compute)
@@ -100,6 +105,8 @@ class Measurements:
             self.sample = x[:1].clone()
         if outputs is not None:
             self._safely("score", lambda: self._score(outputs, y))
+            if isinstance(self.task.loss, ClassificationLoss):
+                self._safely("classes", partial(self._find, self.task.loss, outputs, y))
             self._safely("loss", lambda: self._lose(outputs, y))
             self._safely("anytime", lambda: self._answer(outputs, y))
             for name, jackknife in self.metrics.items():
@@ -154,6 +161,12 @@ class Measurements:
         if self.answers is None:
             self.answers = SampleMean(len(self.points)).to(exact_device(outputs.device))
         self.answers.update(torch.stack([exact(score.of_samples(answer, y)) for answer in answers]))
+
+    def _find(self, loss: ClassificationLoss, outputs: Tensor, y: Tensor) -> None:
+        values = self.task.read(outputs)
+        if self.recall is None:
+            self.recall = ClassRecall(max(values.shape[1], 2) if y.dim() == 1 else y.shape[1]).to(values.device)
+        self.recall.update(loss.predictions(values), y)
 
     def _leave_out(self, jackknife: Jackknife, outputs: Tensor, y: Tensor) -> None:
         inputs = self.task.test_metrics.inputs(jackknife.all, self.task.read(outputs), y)

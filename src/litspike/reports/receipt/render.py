@@ -7,6 +7,9 @@ from typing import Any
 
 from litspike.figure_text import interval, written
 
+MOST_CLASSES = 40
+"""The recall of each of more classes is in ``receipt.json`` alone."""
+
 
 def markdown(receipt: dict[str, Any]) -> str:
     """The receipt as Markdown.
@@ -14,7 +17,7 @@ def markdown(receipt: dict[str, Any]) -> str:
     Args:
         receipt: the content of ``receipt.json``.
     """
-    parts = (_head, _figures, _anytime, _cost, _firing, _operations, _latency, _left_out, _origin)
+    parts = (_head, _figures, _classes, _anytime, _cost, _firing, _operations, _latency, _left_out, _origin)
     return "\n".join(line for part in parts for line in part(receipt)).rstrip("\n") + "\n"
 
 
@@ -35,6 +38,24 @@ def _figures(receipt: dict[str, Any]) -> Iterator[str]:
         about = f"none: {figure.get('no_interval')}" if low is None else f"{interval(low, high)} ({figure['of']})"
         rows.append((name, written(figure["value"]), about))
     yield from _table(("metric", "value", "95% interval"), rows)
+
+
+def _classes(receipt: dict[str, Any]) -> Iterator[str]:
+    there = [one for one in receipt.get("classes", []) if one["samples"]]
+    if not there:
+        return
+    mean = sum(one["recall"] for one in there) / len(there)
+    commonest = max(there, key=lambda one: one["samples"])
+    yield f"Balanced accuracy, the mean of the recalls of all classes: {written(mean)}."
+    if receipt["samples"] == sum(one["samples"] for one in there):  # each sample has one class
+        share = written(commonest["samples"] / receipt["samples"])
+        yield f"Who always answers {commonest['class']} has an accuracy of {share}."
+    yield ""
+    if len(there) <= MOST_CLASSES:
+        rows = [
+            (one["class"], str(one["samples"]), written(one["recall"]), interval(*one["interval"])) for one in there
+        ]
+        yield from _table(("class", "samples", "recall", "95% interval (Wilson)"), rows)
 
 
 def _anytime(receipt: dict[str, Any]) -> Iterator[str]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sized
+from collections.abc import Sequence, Sized
 from typing import Any, NamedTuple
 
 import torch
 from lightning import LightningModule, Trainer
 from torch import Tensor, nn
 
-from litspike.metrics import SampleMean, energy, most_of, wilson_interval
+from litspike.metrics import ClassRecall, SampleMean, energy, most_of, wilson_interval
 from litspike.metrics.energy import AC_PJ, MAC_PJ, NOT_COUNTED, SOURCE
 from litspike.reports.anytime import Curve
 from litspike.reports.console import logged
@@ -108,6 +108,17 @@ def _available(trainer: Trainer) -> float:
     """Number of test samples there are; infinity where the loader doesn't tell."""
     dataset = getattr(trainer.test_dataloaders, "dataset", None)
     return len(dataset) if isinstance(dataset, Sized) else math.inf
+
+
+def classes(recall: ClassRecall, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Number of samples, recall and its 95% interval (Wilson) of each class; recall is None of one without samples."""
+    counts, shown = recall.compute(), []
+    for index, (samples, found) in enumerate(zip(counts["samples"].tolist(), counts["found"].tolist(), strict=True)):
+        name = names[index] if index < len(names) else str(index)
+        interval = wilson_interval(found, samples) if samples else None
+        share = found / samples if samples else None
+        shown.append({"class": name, "samples": samples, "recall": share, "interval": interval})
+    return shown
 
 
 def layers(measurements: Measurements) -> dict[str, dict[str, Any]]:
