@@ -31,6 +31,7 @@ from litspike.cli.help import GROUPS
 from litspike.cli.parser import Parser, ParserExit
 from litspike.cli.parser_errors import parser_message, users_mistake
 from litspike.cli.schedules import take_chains
+from litspike.cli.trainer.export import add_export_arguments, export_checkpoint
 from litspike.cli.trainer.loggers import BestEffortBoard
 from litspike.cli.trainer.origin import origin_of
 from litspike.cli.trainer.picture import DrawingTrainer, picture_files
@@ -105,6 +106,8 @@ class LitspikeCLI(LightningCLI):
         parser.add_argument("--logs", type=str | None)
         if self.call.subcommand in (None, "fit"):
             parser.add_argument("--seeds", type=int | None)
+        if self.call.subcommand in (None, "export"):
+            add_export_arguments(parser)
         parser.add_argument("--trust", action="append")
         parser.add_argument("--threads", type=int | None)
         for name, group in GROUPS.items():
@@ -385,6 +388,14 @@ class LitspikeCLI(LightningCLI):
             raise UserError("picture: none could be drawn")
         for path in self._drawn.paths:
             print(f"picture: {path}")
+
+    def export(self, **kwargs: Any) -> None:
+        """Write the checkpoint in another format, and prove what was written."""
+        assert self.ckpt_path is not None
+        folder = self.run.folder if self.run else results_beside(self.ckpt_path)
+        to, name = self._get(self.config, "to"), self._get(self.config, "name")
+        checkpoint = self.ckpt_path, self.checkpoint
+        export_checkpoint(self.trainer, self.model, self.datamodule, checkpoint, folder, to, name)
 
 
 class Interrupted(UserError):

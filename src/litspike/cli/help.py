@@ -17,6 +17,7 @@ from litspike import callbacks
 from litspike.cli import alone
 from litspike.cli.arguments import SUBCOMMANDS, Call
 from litspike.installation import program
+from litspike.export.formats import FORMATS
 from litspike.runs import yaml_text
 from litspike.settings import ParseError
 
@@ -36,6 +37,8 @@ COMMON = {
     "trainer.accelerator": "cpu, gpu or auto.",
     "trainer.devices": "Number of processes, each on a device of its own.",
     "ckpt_path": "Checkpoint: a file, a run's folder, best or last.",
+    "to": f"Format to write: {', '.join(FORMATS)}.",
+    "name": "Name of what is written: of its files, and of the functions in them; network where it isn't given.",
     "seed_everything": "Seed of the weights and of what is drawn in training.",
     "seeds": "Number of seeds to fit and test from.",
     "logs": "Folder of all runs; logs/ of the current folder, or beside main.py, where null.",
@@ -46,7 +49,10 @@ COMMON = {
 }
 """The settings that come first in the help."""
 
-_OF_A_FIT = {"trainer.max_epochs", "seeds", "checkpoint.monitor", "checkpoint.mode"}
+_ONLY = {
+    **dict.fromkeys(("trainer.max_epochs", "seeds", "checkpoint.monitor", "checkpoint.mode"), "fit"),
+    **dict.fromkeys(("to", "name"), "export"),
+}
 _DEFAULTS = {"trainer.devices": "auto", "checkpoint.monitor": "val/loss", "checkpoint.mode": "min"}
 _PLACES = (
     *(f"litspike.{name}" for name in ("tasks", "networks", "neurons", "surrogates", "coding", "data")),
@@ -107,7 +113,7 @@ def of_command(name: str, files: list[dict[str, Any]]) -> str:
     lines = [f"usage: {program()} {name} {FORM}", f"\n{SUBCOMMANDS[name]}\n"]
     lines.append("Set often" + (", with what is set here:" if name == "fit" else ":"))
     for setting, text in COMMON.items():
-        if name == "fit" or setting not in _OF_A_FIT:
+        if name == _ONLY.get(setting, name):
             value = _value_at(config, setting) if name == "fit" and setting not in ("config", "trust") else ""
             lines.append(f"  --{f'{setting} {value}'.strip():32}{text}")
     if name == "fit":

@@ -19,7 +19,7 @@ _KEY = re.compile(r'(?:Parser key|Key) "([^"]+)"')
 _UNKNOWN = re.compile(r"(?:[Oo]ption '|unrecognized arguments: )([^' =]+)")
 _TYPE = re.compile(r"Expected a (<class '.*?'>|typing\.Literal\[.*?\])(?:$|[.\n])", re.MULTILINE)
 _REQUIRED = re.compile(r"the following arguments are required: (.*)$")
-_COMMANDS = ("fit.", "validate.", "test.", "predict.", "picture.")
+_COMMANDS = ("fit.", "validate.", "test.", "predict.", "picture.", "export.")
 _DENIED = re.compile(r"Importing '([^']+)' is not allowed, denied by")
 _VALUE = re.compile(r"(?:Given|Got) value: (.*)")
 _PLAIN_NAMES = {"NoneType": "null", "int": "a whole number", "float": "a number", "bool": "true or false"}
@@ -78,7 +78,7 @@ def parser_message(message: str, given: Sequence[tuple[str, Any]], known: Iterab
     if found := _DENIED.search(message):
         return not_trusted(found[1])
     if 'expected "subcommand"' in message:
-        return "say what to do: fit, validate, test, predict, picture or compare (--help explains each)"
+        return "say what to do: fit, validate, test, predict, picture, export or compare (--help explains each)"
     if "Unexpected config" in message or "Problems parsing config" in message:
         return f"the configuration file is empty or no YAML: {' '.join(message.split())}"
     if found := _REQUIRED.search(message):

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.table import Table
 from torch import Tensor
@@ -25,19 +25,25 @@ LONGEST = 60.0
 _MOST_AT_ONCE = 64
 
 
-def export(
-    task: Task, batches: Iterable[Any], to: str, name: str, folder: Path, about: dict[str, Any], limit: float = LONGEST
-) -> dict[str, Any]:
+class TestPart(NamedTuple):
+    """The samples that a proof may run on."""
+
+    batches: Iterable[Any]
+    """Samples [B, *] and their targets."""
+    complete: bool
+    """Whether they are all that there are."""
+
+
+def export(task: Task, data: TestPart, to: str, name: str, folder: Path, about: dict[str, Any]) -> dict[str, Any]:
     """Write a task in a format, prove what was written, and put it into ``export/FORMAT/`` of a folder.
 
     Args:
         task: the trained task, on the CPU.
-        batches: samples [B, *] and their targets.
+        data: what the proof runs on.
         to: the format's name.
         name: what the files are called by.
         folder: the run's.
         about: what the report says of where the task comes from.
-        limit: seconds after which no further sample is run.
 
     Returns:
         The report.
@@ -45,7 +51,7 @@ def export(
     Raises:
         UserError: if the format can't say the network, or what was written isn't the network.
     """
-    each = iter(batches)
+    each = iter(data.batches)
     first = next(each, None)
     if first is None:
         raise UserError("export: the test data are empty: there is nothing to prove it on")
@@ -60,7 +66,7 @@ def export(
             "format": to,
             "written": datetime.now().astimezone().isoformat(timespec="seconds"),
             **about,
-            **_proved(artefact, draft, _slices(first, each), limit),
+            **_proved(artefact, draft, _slices(first, each), data.complete),
             "facts": artefact.facts(draft),
             "bytes": sum(path.stat().st_size for path in draft.iterdir()),
             "files": hashes(draft),
@@ -83,14 +89,16 @@ def _slices(first: Any, rest: Iterator[Any]) -> Iterator[tuple[Tensor, Tensor]]:
         batch = next(rest, None)
 
 
-def _proved(artefact: Artefact, folder: Path, batches: Iterator[tuple[Tensor, Tensor]], limit: float) -> dict[str, Any]:
-    """Run what was written beside the task, for so long at most."""
+def _proved(
+    artefact: Artefact, folder: Path, batches: Iterator[tuple[Tensor, Tensor]], complete: bool
+) -> dict[str, Any]:
+    """Run what was written beside the task, for LONGEST at most."""
     subject = artefact.subject
     fidelity, exact = Fidelity(artefact.format, subject.task, subject.labels), artefact.exact()
-    began, complete = time.monotonic(), True
+    began = time.monotonic()
     with artefact.reader(folder) as run:
         for x, y in batches:
-            if fidelity.samples and time.monotonic() - began > limit:
+            if fidelity.samples and time.monotonic() - began > LONGEST:
                 complete = False
                 break
             fidelity.add(subject.run(x), _checked(artefact, run, exact, x), y)
@@ -114,7 +122,9 @@ def show(report: dict[str, Any], say: Callable[[Any], object]) -> None:
     """
     name, count = report["format"], report["samples"]
     part = "all of the test part" if report["all_of_the_test_part"] else "the first of the test part"
-    table = Table("layer", "equal spikes", "largest difference", title=f"{name}, {count} samples: {part}")
+    table = Table(
+        "layer", "equal spikes", "largest difference", title=f"{name}, {count} sample{'s' * (count != 1)}: {part}"
+    )
     for layer in report["layers"]:
         table.add_row(layer["layer"], _share(layer), written(layer["largest_difference"]))
     for answer in ("outputs", "values"):

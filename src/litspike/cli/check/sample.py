@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Sized
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sized
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -59,21 +59,36 @@ class Suitable(Callback):
             return
         if trainer.ckpt_path is not None:
             _check_weights(trainer.ckpt_path, task)
+
+        def moved(batch: Any) -> Any:
+            return trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
+
         with isolated(), torch.no_grad(), _as_evaluated(task):
             data: Any = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it from afar
             for part in _PARTS[stage]:
                 if not is_overridden(f"{part}_dataloader", data):
                     continue  # Lightning says what it needs
                 loader = getattr(data, f"{part}_dataloader")()
-                _check_loader(part, loader)
-                batch = _one(loader)
-                if batch is not None:
-                    x, y = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
-                    with trainer.precision_plugin.forward_context():
-                        _check_batch(task, x, _all_labels(loader, y), part == "train" and _single(loader))
-                    if isinstance(loader.dataset, TensorDataset):
-                        check_finite(part, loader.dataset.tensors[0])
-                        task.checked.add(part)
+                check_part(task, part, loader, moved, trainer.precision_plugin.forward_context)
+
+
+def check_part(
+    task: Task,
+    part: str,
+    loader: Any,
+    moved: Callable[[Any], Any] = lambda batch: batch,
+    context: Callable[[], AbstractContextManager[Any]] = nullcontext,
+) -> None:
+    """Send one sample of a part of the data through a task that is as in evaluation; raises :class:`UserError`."""
+    _check_loader(part, loader)
+    batch = _one(loader)
+    if batch is not None:
+        x, y = moved(batch)
+        with torch.no_grad(), context():
+            _check_batch(task, x, _all_labels(loader, y), part == "train" and _single(loader))
+        if isinstance(loader.dataset, TensorDataset):
+            check_finite(part, loader.dataset.tensors[0])
+            task.checked.add(part)
 
 
 def _check_loader(part: str, loader: Any) -> None:

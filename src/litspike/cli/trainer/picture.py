@@ -11,11 +11,15 @@ from litspike.callbacks import AnimationFile, PictureFiles, Pictures
 
 
 class DrawingTrainer(Trainer):
-    """Lightning's trainer, with a method for our subcommand: each of the command line's has one of its name."""
+    """Lightning's trainer, with a method for each subcommand of ours: the command line's have one of their name."""
 
     def picture(self, *args: Any, **kwargs: Any) -> Any:
         """Draw pictures of a network and its neurons, on the validation data, into files."""
         return self.validate(*args, **kwargs)
+
+    def export(self, model: Any = None, ckpt_path: str | None = None, datamodule: Any = None) -> None:
+        """Write a network in another format, run what was written, and compare it with the network."""
+        raise NotImplementedError("it is done without a trainer's loop")
 
 
 def picture_files(settings: Pictures, folder: Path, epochs: int) -> PictureFiles:

@@ -17,6 +17,7 @@ from litspike.files import read_text, replace_text, replacing
 from litspike.loggers import boards
 from litspike.reports.anytime import Curve
 from litspike.reports.receipt.collect import Measurements
+from litspike.reports.receipt.exports import exports_in
 from litspike.reports.receipt.latency import latency
 from litspike.reports.receipt.provenance import Origin, file_hash, machine, text_hash, versions
 from litspike.reports.receipt.render import markdown
@@ -126,6 +127,7 @@ class Receipt(Callback):
             if measurements.sample is not None:
                 content["latency"] = latency(measurements.task, measurements.sample)
         of_machine = {**machine(module.device), "processes": trainer.world_size, "precision": str(trainer.precision)}
+        content["exports"] = exports_in(self._origin.folder, content["checkpoint"].get("sha256"))
         return {**content, "left_out": left_out, "versions": versions(), "machine": of_machine}, curve
 
     def _write(self, trainer: Trainer, content: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ def markdown(receipt: dict[str, Any]) -> str:
     Args:
         receipt: the content of ``receipt.json``.
     """
-    parts = (_head, _figures, _classes, _anytime, _cost, _firing, _operations, _latency, _left_out, _origin)
+    parts = (_head, _figures, _classes, _anytime, _cost, _firing, _operations, _latency, _exports, _left_out, _origin)
     return "\n".join(line for part in parts for line in part(receipt)).rstrip("\n") + "\n"
 
 
@@ -137,6 +137,26 @@ def _latency(receipt: dict[str, Any]) -> Iterator[str]:
             f"{found['passes']} warm passes, {found['least']:.3f} to {found['greatest']:.3f} ms ({where})."
         )
         yield ""
+
+
+def _exports(receipt: dict[str, Any]) -> Iterator[str]:
+    if not receipt.get("exports"):
+        return
+    yield from ("## Exports", "")
+    rows = []
+    for name, report in receipt["exports"].items():
+        layers = [layer["equal"] for layer in report["layers"]]
+        equal = f"{min(layers):.6g}" if layers else "–"
+        metrics = ", ".join(
+            f"{metric} {written(of[name])} ({written(of['litspike'])})" for metric, of in report["metrics"].items()
+        )
+        part = "all" if report["all_of_the_test_part"] else "the first"
+        rows.append(
+            (name, f"{part} {report['samples']}", equal, f"{report['values']['largest_difference']:.3g}", metrics)
+        )
+    names = ("format", "test samples", "least share of equal outputs of a layer", "largest difference of a value")
+    yield from _table((*names, "metrics (litspike's)"), rows)
+    yield from ("Each was run by its own reader or compiler; `export/FORMAT/fidelity.json` has every layer.", "")
 
 
 def _left_out(receipt: dict[str, Any]) -> Iterator[str]:

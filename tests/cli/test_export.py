@@ -1,0 +1,152 @@
+"""``export`` writes a checkpoint in another format, proves it, and says what came of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from litspike.export import command
+from tests.conftest import Cli, runs
+
+SHORT = "--trainer.max_epochs 1 --trainer.limit_train_batches 20"
+
+
+@pytest.fixture
+def trained(cli: Cli, home: Path) -> Path:
+    """The folder of a run of the default network."""
+    assert cli(f"fit {SHORT} --data.test_points 30").status == 0
+    (folder,) = runs(home)
+    return folder
+
+
+def report(folder: Path, to: str = "c") -> dict:
+    return json.loads((folder / "export" / to / "fidelity.json").read_text(encoding="utf-8"))
+
+
+def test_export_writes_into_the_runs_folder_and_says_how_much_is_the_same(cli: Cli, trained: Path):
+    result = cli("export --to c --name side")
+    assert (result.status, result.err) == (0, "")
+    assert f"export: {trained}/export/c" in result.out
+    assert {path.name for path in (trained / "export" / "c").iterdir()} == {
+        *("side.c", "side.h", "Makefile", "fidelity.json")
+    }
+    said = report(trained)
+    assert (said["samples"], said["all_of_the_test_part"]) == (30, True)
+    (layer,) = said["layers"]
+    assert (layer["layer"], layer["equal"], layer["numbers"]) == ("layer 1 (LIF, 10)", 1.0, 30 * 16 * 10)
+    assert said["metrics"]["accuracy"]["c"] == said["metrics"]["accuracy"]["litspike"]
+    assert said["values"]["largest_difference"] < 1e-5 < said["values"]["largest_number"]
+    assert "every bit is that of the reference engine" in result.out
+    assert "layer 1 (LIF, 10)" in result.out
+
+
+def test_the_metrics_of_the_report_are_those_of_a_test(cli: Cli, trained: Path):
+    assert cli("test").status == 0
+    receipt = json.loads((trained / "receipt.json").read_text(encoding="utf-8"))
+    assert cli("export --to c").status == 0
+    for name, values in report(trained)["metrics"].items():
+        assert values["litspike"] == pytest.approx(receipt["figures"][name]["value"], rel=1e-5)
+
+
+def test_the_receipt_has_the_exports_whichever_of_both_came_first(cli: Cli, trained: Path):
+    assert cli("test").status == 0
+    assert json.loads((trained / "receipt.json").read_text())["exports"] == {}
+    assert cli("export --to c").status == 0
+    after_export = json.loads((trained / "receipt.json").read_text())["exports"]
+    assert after_export["c"]["samples"] == 30
+    assert "## Exports" in (trained / "receipt.md").read_text()
+    assert cli("test").status == 0
+    assert json.loads((trained / "receipt.json").read_text())["exports"] == after_export
+    assert cli("test --ckpt_path last --receipt.enabled true").status == 0  # the same weights, in another file
+
+
+def test_another_export_takes_the_place_of_the_one_before(cli: Cli, trained: Path):
+    assert cli("export --to c").status == 0
+    assert cli("export --to c --name other").status == 0
+    folder = trained / "export"
+    assert {path.name for path in folder.iterdir()} == {"c"}
+    assert (folder / "c" / "other.c").is_file()
+    assert not (folder / "c" / "network.c").exists()
+
+
+def test_nothing_that_somebody_put_or_changed_there_is_overwritten(cli: Cli, trained: Path):
+    assert cli("export --to c").status == 0
+    folder = trained / "export" / "c"
+    notes = folder / "notes.txt"
+    notes.write_text("mine")
+    assert "export/c holds notes.txt, which no export wrote: move it away" in cli("export --to c").error_line
+    notes.unlink()
+    (folder / "network.c").write_text("mine")
+    assert "export/c holds network.c, which was changed since: move it away" in cli("export --to c").error_line
+    assert (folder / "network.c").read_text() == "mine"
+    (folder / "fidelity.json").unlink()
+    assert "export/c is no folder that an export wrote" in cli("export --to c").error_line
+
+
+def test_what_goes_wrong_leaves_nothing_behind(cli: Cli, trained: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CC", "false")
+    assert cli("export --to c").error_line.startswith("c: the C file doesn't compile here: false says")
+    assert not (trained / "export").exists()
+
+
+def test_a_file_whose_bits_differ_is_not_kept(cli: Cli, trained: Path, monkeypatch: pytest.MonkeyPatch):
+    from litspike.export.c.twin import Twin
+
+    ask = Twin.__call__
+
+    def other(self: Twin, x: torch.Tensor) -> object:
+        answer = ask(self, x)
+        answer.layers[0][0, 0, 3] = 1 - answer.layers[0][0, 0, 3]
+        return answer
+
+    monkeypatch.setattr(Twin, "__call__", other)
+    line = cli("export --to c").error_line
+    assert line.startswith("c: layer 1 (LIF, 10): 1 of 160 numbers differ from the reference engine")
+    assert not (trained / "export").exists()
+
+
+def test_a_proof_ends_after_its_time_and_says_on_how_many_samples_it_stands(
+    cli: Cli, trained: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(command, "LONGEST", 0.0)
+    result = cli("export --to c")
+    assert result.status == 0
+    assert (report(trained)["samples"], report(trained)["all_of_the_test_part"]) == (1, False)
+    assert "c, 1 sample: the first of the test part" in " ".join(result.out.split())
+
+
+def test_a_checkpoint_outside_a_run_is_exported_beside_it(cli: Cli, trained: Path, tmp_path: Path):
+    copy = tmp_path / "mine.ckpt"
+    copy.write_bytes((trained / "checkpoints" / "best.ckpt").read_bytes())
+    assert cli(f"export --to c --ckpt_path {copy}").status == 0
+    assert (tmp_path / "mine.litspike" / "export" / "c" / "network.c").is_file()
+    assert not (trained / "export").exists()
+
+
+def test_the_number_of_batches_is_the_trainers(cli: Cli, trained: Path):
+    assert cli("export --to c --trainer.limit_test_batches 2 --data.eval_batch_size 7").status == 0
+    assert (report(trained)["samples"], report(trained)["all_of_the_test_part"]) == (14, False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ("", "export: say to which format, --to c"),
+        ("--to pdf", "export: say to which format, --to c"),
+        ("--to c --name int", "c: name: 'int': is no name in C"),
+        (
+            "--to c --trainer.precision 64-true",
+            "export: trainer.precision: 64-true is not what is written: set 32-true",
+        ),
+    ],
+)
+def test_a_mistake_is_a_line(cli: Cli, trained: Path, arguments: str, line: str):
+    assert line in cli(f"export {arguments}").error_line
+    assert not (trained / "export").exists()
+
+
+def test_without_a_run_export_says_what_to_do_first(cli: Cli):
+    assert "train first" in cli("export --to c").error_line
