@@ -16,8 +16,8 @@ from lightning import Trainer
 from litspike import callbacks
 from litspike.cli import alone
 from litspike.cli.arguments import SUBCOMMANDS, Call
-from litspike.installation import program
 from litspike.export.formats import FORMATS
+from litspike.installation import program
 from litspike.runs import yaml_text
 from litspike.settings import ParseError
 
@@ -38,7 +38,7 @@ COMMON = {
     "trainer.devices": "Number of processes, each on a device of its own.",
     "ckpt_path": "Checkpoint: a file, a run's folder, best or last.",
     "to": f"Format to write: {', '.join(FORMATS)}.",
-    "name": "Name of what is written: of its files, and of the functions in them; network where it isn't given.",
+    "name": "What its files, and the functions in them, are called by; network where it isn't given.",
     "seed_everything": "Seed of the weights and of what is drawn in training.",
     "seeds": "Number of seeds to fit and test from.",
     "logs": "Folder of all runs; logs/ of the current folder, or beside main.py, where null.",
