@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: fit test events lint clean
+.PHONY: fit test events lint versions clean
 
 fit: $(VENV)/installed
 	$(PY) main.py fit
@@ -21,6 +21,10 @@ lint: $(VENV)/installed
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+
+versions: $(VENV)/installed
+	$(PY) tools/try_versions.py
+	$(PY) tools/try_versions.py --oldest
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("litspike needs Python 3.11 or newer, $(PYTHON) is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
