@@ -46,7 +46,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--oldest", action="store_true", help="install the lower bounds in pyproject.toml")
     parser.add_argument(
-        "--python", action="append", help="interpreter to try; repeatable; by itself all that are found"
+        "--python", action="append", help="interpreter to try, repeatable; by itself each that is found"
     )
     given = parser.parse_args()
     failed = False
