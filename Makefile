@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: fit test events lint versions clean
+.PHONY: fit test events lint versions pictures clean
 
 fit: $(VENV)/installed
 	$(PY) main.py fit
@@ -25,6 +25,15 @@ lint: $(VENV)/installed
 versions: $(VENV)/installed
 	$(PY) tools/try_versions.py
 	$(PY) tools/try_versions.py --oldest
+# The pictures of README, from the configurations as they are now.
+DRAWN := build/pictures
+pictures: $(VENV)/installed
+	rm -rf $(DRAWN)
+	for name in default digits delayed_xor; do $(PY) main.py fit -c $$name --logs $(DRAWN) --pictures.every 0 && \
+	  $(PY) main.py picture -c $$name --logs $(DRAWN) || exit 1; done
+	$(PY) main.py picture -c delayed_xor --logs $(DRAWN) --pictures.format gif
+	cp $(DRAWN)/delayed_xor/*/pictures/one-sample.gif $(DRAWN)/default/*/pictures/decision-boundary.png docs/pictures
+	cd $(DRAWN)/digits/*/pictures && cp one-sample.png membrane-potential.png spikes-layer-3.png $(CURDIR)/docs/pictures
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("litspike needs Python 3.11 or newer, $(PYTHON) is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'

@@ -25,6 +25,16 @@ def test_picture_draws_the_newest_finished_run_into_its_folder(cli: Cli, home: P
     assert not list(run.rglob(".*png*"))
 
 
+def test_a_gif_is_of_one_sample_alone(cli: Cli, home: Path):
+    cli(f"fit {QUICK} --model.encoder.steps 3")
+    (run,) = runs(home)
+    result = cli("picture --pictures.format gif")
+    assert (result.status, result.err) == (0, "")
+    assert result.out.splitlines()[-1] == f"picture: {run / 'pictures' / 'one-sample.gif'}"
+    assert [path.name for path in (run / "pictures").iterdir()] == ["one-sample.gif"]
+    assert (run / "pictures" / "one-sample.gif").read_bytes().startswith(b"GIF89a")
+
+
 def test_picture_takes_a_checkpoint_by_its_name_and_its_runs_own_settings(cli: Cli, home: Path, tmp_path: Path):
     cli(f"fit {QUICK} --model.network.sizes [2,7,5,1]")
     cli(f"fit {QUICK}")

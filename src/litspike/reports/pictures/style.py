@@ -26,7 +26,7 @@ for a thing, a marker or a dash does so too, so that nothing is lost in grey.
 COLOURS_OF_LINES = tuple(colour for colour in PALETTE if colour != "#f0e442")
 """Without yellow, in which a thin line on white can't be seen."""
 MARKERS = "o^sDvPX*<>"
-DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = ("-", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1)), (0, (8, 3)))
+DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = ("-", "--", ":", "-.", (0, (8, 3)))
 
 DPI, DPI_OF_FILES = 100, 130
 """Dots per inch of the images, which a fit waits for, and of the files."""
@@ -122,9 +122,9 @@ def legend(axes: Axes, where: Sequence[float]) -> None:
 
 
 def curve(axes: Axes, x: Sequence[float], y: Sequence[float], number: int, label: str | None = None) -> str:
-    """A curve in the colour and dash of its number, one point of it as a dot; returns its colour."""
-    colour, dash = COLOURS_OF_LINES[number % len(COLOURS_OF_LINES)], DASHES[number % len(DASHES)]
-    marker = "o" if len(x) == 1 else ""
+    """A curve in the colour and dash of its number, with a dot at each of a few points; returns its colour."""
+    colour, dash = COLOURS_OF_LINES[number % len(COLOURS_OF_LINES)], DASHES[number % 4]
+    marker = "o" if len(x) <= 20 else ""
     axes.plot(x, y, color=colour, linestyle=dash, linewidth=1.8, marker=marker, markersize=4, label=label)
     axes.grid(alpha=0.3)
     return colour

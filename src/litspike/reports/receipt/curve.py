@@ -21,7 +21,7 @@ def anytime_curve(found: Curve) -> Figure:
     figure = sheet(1.0 + each * len(panels), 4.0, f"anytime curve, {found.steps[-1]} time steps")
     first = None
     for number, (label, x) in enumerate(panels):
-        axes = panel(figure, 0.8 + each * number, 0.65, 0.2 + each * (len(panels) - 1 - number), 0.5)
+        axes = panel(figure, 0.8 + each * number, 0.65, 0.3 + each * (len(panels) - 1 - number), 0.5)
         if found.intervals:
             low, high = zip(*found.intervals, strict=True)
             band(axes, x, low, high, curve(axes, x, found.values, 0, f"{found.score} and its 95% interval"))
