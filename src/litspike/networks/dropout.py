@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import torch
 from torch import Tensor, nn
 
 from litspike.networks.sequence import SequenceLayer
 from litspike.settings import number
+
+_masks: ContextVar[dict[nn.Module, Tensor] | None] = ContextVar("masks", default=None)
+
+
+@contextmanager
+def one_sequence(masks: dict[nn.Module, Tensor]) -> Iterator[None]:
+    """All calls inside are of pieces of one sequence: a layer's mask is drawn once and found in ``masks``."""
+    token = _masks.set(masks)
+    try:
+        yield
+    finally:
+        _masks.reset(token)
 
 
 class TimeDropout(SequenceLayer):
@@ -18,7 +34,8 @@ class TimeDropout(SequenceLayer):
 
     A mask per step would only thin a spike train, which the membrane averages out again. It maps [T, B, \*] to
     [T, B, \*] in the same unit, draws from torch's global generator as ``nn.Dropout`` does, and passes everything on
-    in evaluation. Each call draws anew, also for a further piece of the same sequence.
+    in evaluation. Each call draws anew, also for a further piece of the same sequence, unless
+    :func:`~litspike.networks.run_network` takes the pieces.
 
     Args:
         p: probability with which a neuron of a sample is dropped.
@@ -44,7 +61,12 @@ class TimeDropout(SequenceLayer):
         """[T, B, *] → [T, B, *]."""
         if not self.training or self.p == 0:
             return x
-        return x * nn.functional.dropout(torch.ones_like(x[0]), self.p)
+        masks = _masks.get()
+        if masks is None:
+            return x * nn.functional.dropout(torch.ones_like(x[0]), self.p)
+        if self not in masks:
+            masks[self] = nn.functional.dropout(torch.ones_like(x[0]), self.p)
+        return x * masks[self]
 
     def extra_repr(self) -> str:
         return f"p={self.p}"

@@ -1,0 +1,200 @@
+"""Long sequences through a network in pieces: the gradients of the whole in the memory of one piece.
+
+Forward keeps the states between pieces alone. Backward takes the pieces from the last to the first, runs each forward
+once more and then back (Chen et al. 2016, "Training deep nets with sublinear memory cost").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from litspike.engine.modes import ordinary
+from litspike.networks.dropout import TimeDropout, one_sequence
+from litspike.networks.sequence import SequenceLayer, SpikingNetwork
+from litspike.settings import SettingError
+
+Gradient = Literal["whole", "truncated"]
+LONG, PIECE = 2048, 1024
+"""Steps above which a sequence is taken in pieces where no setting says otherwise, and the steps of such a piece."""
+_OVER_SAMPLES = (nn.modules.batchnorm._NormBase,)
+
+
+def run_network(
+    network: nn.Module, current: Tensor, state: Any = None, steps: int | None = None, gradient: Gradient = "whole"
+) -> tuple[Tensor, Any]:
+    r"""``output, state = network(current, state)``, in pieces where the sequence is long.
+
+    Outputs and states are those of the whole sequence to the last bit, and so are the gradients but for the order in
+    which those of the weights are summed over the pieces. Without gradients, a network whose layers have hooks is run
+    whole, since these expect to see all steps at once. In training, hooks see each piece twice.
+
+    Args:
+        network: any that is called so, and gives for a sequence in pieces what it gives for the whole.
+        current: [T, B, \*].
+        state: before the first step; at rest where None.
+        steps: of a piece; where None, 1024 for a sequence above 2048 steps that can be taken in pieces, else all.
+        gradient: ``truncated`` cuts the gradient between the pieces: truncated backpropagation through time.
+
+    Raises:
+        SettingError: if the network is to be trained in pieces and a layer looks at all steps at once.
+
+    Example:
+        >>> import torch
+        >>> from litspike import LIF, Perceptron
+        >>> from litspike.networks import run_network
+        >>> network, x = Perceptron([2, 10, 1], LIF()), torch.rand(3000, 4, 2)
+        >>> output, state = run_network(network, x, steps=500)
+        >>> bool(torch.equal(output, network(x)[0]))
+        True
+    """
+    length = current.shape[0] if current.dim() else 0
+    problem = _whole_only(network) if torch.is_grad_enabled() else None
+    if steps is None:
+        known = isinstance(network, SpikingNetwork) and problem is None
+        steps = PIECE if known and length > LONG else max(length, 1)
+    if steps >= length or not ordinary([current]) or torch.compiler.is_compiling():
+        return network(current, state)  # type: ignore[no-any-return]
+    if problem is not None:
+        raise SettingError("steps_together", steps, f"can't be below the {length} steps of a sample: {problem}")
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    leaves = [] if state is None else list(_leaves(state))
+    if torch.is_grad_enabled() and (parameters or current.requires_grad or any(leaf.requires_grad for leaf in leaves)):
+        run = _Run(network, steps, gradient, state, len(leaves))
+        output, *after = _InPieces.apply(run, current, *leaves, *parameters)  # type: ignore[no-untyped-call]
+        return output, _rebuilt(run.after, iter(after))
+    if any(module._forward_hooks or module._forward_pre_hooks for module in network.modules()):
+        return network(current, state)  # type: ignore[no-any-return]
+    outputs = []
+    for piece in current.split(steps):
+        output, state = network(piece, state)
+        outputs.append(output)
+    return torch.cat(outputs), state
+
+
+def _whole_only(network: nn.Module) -> str | None:
+    """Why a network can't be trained in pieces."""
+    for name, module in network.named_modules():
+        kind = f"network.{name} ({type(module).__name__})"
+        if isinstance(module, _OVER_SAMPLES) and module.training:
+            return f"{kind} takes its statistics over all of them"
+        if isinstance(module, SequenceLayer) and not isinstance(module, TimeDropout):
+            return f"{kind} is called on all of them"
+    return None
+
+
+class _Run:
+    """A network, how it is run, and what its backward pass needs beside tensors."""
+
+    def __init__(self, network: nn.Module, steps: int, gradient: Gradient, state: Any, leaves: int) -> None:
+        self.network, self.steps, self.gradient, self.leaves = network, steps, gradient, leaves
+        self.states: list[Any] = [state]
+        """Before each piece."""
+        self.random: list[_RandomState] = []
+        self.masks: dict[nn.Module, Tensor] = {}
+        self.after: Any = None
+
+
+class _InPieces(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, run: _Run, current: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
+        outputs = []
+        kind = current.device.type
+        run.autocast = torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)  # type: ignore[attr-defined]
+        with one_sequence(run.masks):
+            for piece in current.split(run.steps):
+                run.random.append(_RandomState(piece))
+                output, state = run.network(piece, run.states[-1])
+                outputs.append(output)
+                run.states.append(state)
+        run.after = run.states.pop()
+        ctx.run = run
+        ctx.save_for_backward(current, *tensors)
+        ctx.set_materialize_grads(False)
+        return torch.cat(outputs), *(leaf.clone() for leaf in _leaves(run.after))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor | None, *after: Tensor | None) -> tuple[Tensor | None, ...]:
+        run: _Run = ctx.run
+        current, *tensors = ctx.saved_tensors
+        parameters, wants_current = tensors[run.leaves :], ctx.needs_input_grad[1]
+        sums: list[Tensor | None] = [None] * len(parameters)
+        back = current.new_empty(current.shape) if wants_current else None
+        states: Sequence[Tensor | None] = after
+        enabled, dtype = run.autocast  # type: ignore[attr-defined]
+        for number in reversed(range(len(run.states))):
+            part = slice(number * run.steps, (number + 1) * run.steps)
+            piece = current[part].detach().requires_grad_(wants_current)
+            before = [leaf.detach().requires_grad_() for leaf in _leaves(run.states[number])]
+            state = None if run.states[number] is None else _rebuilt(run.states[number], iter(before))
+            with (
+                torch.enable_grad(),
+                one_sequence(run.masks),
+                run.random[number].again(),
+                torch.autocast(current.device.type, dtype, enabled=enabled),
+            ):
+                output, later = run.network(piece, state)
+            pairs = zip([output, *_leaves(later)], [None if grad is None else grad[part], *states], strict=True)
+            roots = [(root, g) for root, g in pairs if g is not None and root.requires_grad]
+            wanted = [*([piece] if wants_current else []), *before, *parameters]
+            found: Sequence[Tensor | None] = [None] * len(wanted)
+            if roots:
+                results, upstream = zip(*roots, strict=True)
+                found = torch.autograd.grad(results, wanted, upstream, allow_unused=True)
+            found = list(found)
+            if back is not None:
+                first = found.pop(0)
+                back[part] = 0 if first is None else first
+            states, of_parameters = found[: len(before)], found[len(before) :]
+            sums = [_added(total, more) for total, more in zip(sums, of_parameters, strict=True)]
+            if number and run.gradient == "truncated":
+                states = [None] * len(states)
+        return None, back, *states, *sums
+
+
+class _RandomState:
+    """The state of torch's global generators before a piece, which is run once more."""
+
+    def __init__(self, like: Tensor) -> None:
+        self.device = like.device
+        self.cpu = torch.get_rng_state()
+        self.cuda = torch.cuda.get_rng_state(like.device) if like.is_cuda else None
+
+    @contextmanager
+    def again(self) -> Iterator[None]:
+        devices = [] if self.cuda is None else [self.device]
+        with torch.random.fork_rng(devices):
+            torch.set_rng_state(self.cpu)
+            if self.cuda is not None:
+                torch.cuda.set_rng_state(self.cuda, self.device)
+            yield
+
+
+def _added(total: Tensor | None, more: Tensor | None) -> Tensor | None:
+    return more if total is None else total if more is None else total.add_(more)
+
+
+def _leaves(state: Any) -> Iterator[Tensor]:
+    """The tensors of a state, however deep."""
+    if isinstance(state, Tensor):
+        yield state
+    elif isinstance(state, (tuple, list)):
+        for part in state:
+            yield from _leaves(part)
+
+
+def _rebuilt(state: Any, leaves: Iterator[Tensor]) -> Any:
+    """A state like another, of other tensors."""
+    if isinstance(state, Tensor):
+        return next(leaves)
+    if isinstance(state, tuple) and hasattr(state, "_fields"):
+        return type(state)(*(_rebuilt(part, leaves) for part in state))
+    if isinstance(state, (tuple, list)):
+        return type(state)(_rebuilt(part, leaves) for part in state)
+    return state
