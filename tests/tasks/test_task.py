@@ -147,3 +147,25 @@ def test_a_validation_after_one_that_was_broken_off_is_of_its_own_samples():
 def test_what_does_not_fit_is_refused_at_the_first_batch(task: Any, outputs: int, y: torch.Tensor, message: str):
     with pytest.raises(UserError, match=message):
         trained(task(**parts(outputs)), plane(), y, epochs=1)
+
+
+def test_steps_taken_together_change_the_memory_and_not_what_is_learned():
+    x, target = plane(), plane()[:, :1]
+    whole = trained(Regression(**parts(1)), x, target, epochs=2)
+    pieces = trained(Regression(**parts(1), steps_together=3), x, target, epochs=2)
+    assert pieces == pytest.approx(whole, rel=1e-4)
+    cut = trained(Regression(**parts(1), steps_together=3, gradient="truncated"), x, target, epochs=2)
+    assert cut != pytest.approx(whole, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"steps_together": 0}, "steps_together: 0 is less than 1"),
+        ({"steps_together": 3, "regulariser": RateBand()}, "is set beside a regulariser"),
+        ({"gradient": "cut"}, "gradient: 'cut' is none of"),
+    ],
+)
+def test_steps_together_without_sense_are_a_line(settings, line):
+    with pytest.raises(UserError, match=line):
+        Regression(**parts(1), **settings)

@@ -4,6 +4,7 @@ from litspike.networks.calibrate import Calibrated, calibrate, firing_rates
 from litspike.networks.convolutional import ConvNet
 from litspike.networks.dropout import TimeDropout
 from litspike.networks.perceptron import Perceptron
+from litspike.networks.pieces import run_network
 from litspike.networks.recurrent import RecurrentNetwork
 from litspike.networks.residual import SEWBlock, SEWResNet
 from litspike.networks.sequence import Pass, SequenceLayer, SpikingNetwork, SpikingSequential
@@ -22,4 +23,5 @@ __all__ = [
     "TimeDropout",
     "calibrate",
     "firing_rates",
+    "run_network",
 ]

@@ -7,7 +7,7 @@ once more and then back (Chen et al. 2016, "Training deep nets with sublinear me
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
@@ -61,20 +61,38 @@ def run_network(
     if steps >= length or not ordinary([current]) or torch.compiler.is_compiling():
         return network(current, state)  # type: ignore[no-any-return]
     if problem is not None:
-        raise SettingError("steps_together", steps, f"can't be below the {length} steps of a sample: {problem}")
+        raise SettingError("steps", steps, f"can't be below the {length} steps of a sample: {problem}")
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     leaves = [] if state is None else list(_leaves(state))
     if torch.is_grad_enabled() and (parameters or current.requires_grad or any(leaf.requires_grad for leaf in leaves)):
-        run = _Run(network, steps, gradient, state, len(leaves))
+        run = _Run(network, steps, gradient, state, len(leaves), current.device.type)
         output, *after = _InPieces.apply(run, current, *leaves, *parameters)  # type: ignore[no-untyped-call]
         return output, _rebuilt(run.after, iter(after))
     if any(module._forward_hooks or module._forward_pre_hooks for module in network.modules()):
         return network(current, state)  # type: ignore[no-any-return]
-    outputs = []
-    for piece in current.split(steps):
+    outputs = _Room(length, steps)
+    for number, piece in enumerate(_pieces(current, steps)):
         output, state = network(piece, state)
-        outputs.append(output)
-    return torch.cat(outputs), state
+        outputs.put(number, output)
+    return outputs.all, state
+
+
+def _pieces(current: Tensor, steps: int) -> list[Tensor]:
+    return [current[first : first + steps] for first in range(0, len(current), steps)]
+
+
+class _Room:
+    """Room for what each piece leaves, made at once: small results between large ones would split the heap."""
+
+    all: Tensor
+
+    def __init__(self, length: int, steps: int) -> None:
+        self.length, self.steps = length, steps
+
+    def put(self, number: int, value: Tensor) -> None:
+        if not number:
+            self.all = value.new_empty(self.length, *value.shape[1:])
+        self.all[number * self.steps : (number + 1) * self.steps] = value
 
 
 def _whole_only(network: nn.Module) -> str | None:
@@ -91,32 +109,43 @@ def _whole_only(network: nn.Module) -> str | None:
 class _Run:
     """A network, how it is run, and what its backward pass needs beside tensors."""
 
-    def __init__(self, network: nn.Module, steps: int, gradient: Gradient, state: Any, leaves: int) -> None:
+    def __init__(
+        self, network: nn.Module, steps: int, gradient: Gradient, state: Any, leaves: int, device: str
+    ) -> None:
         self.network, self.steps, self.gradient, self.leaves = network, steps, gradient, leaves
-        self.states: list[Any] = [state]
-        """Before each piece."""
+        self.autocast = device, torch.get_autocast_dtype(device), torch.is_autocast_enabled(device)
+        self.first = self.after = state
+        """The states before the first piece and after the last."""
+        self.between: list[_Room] = []
+        """Each tensor of the states after each piece, one a row."""
         self.random: list[_RandomState] = []
         self.masks: dict[nn.Module, Tensor] = {}
-        self.after: Any = None
+
+    def before(self, number: int) -> Any:
+        """The states before a piece."""
+        if not number:
+            return self.first
+        return _rebuilt(self.after, (room.all[number - 1] for room in self.between))
 
 
 class _InPieces(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, run: _Run, current: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
-        outputs = []
-        kind = current.device.type
-        run.autocast = torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)  # type: ignore[attr-defined]
+        pieces = _pieces(current, run.steps)
+        outputs = _Room(len(current), run.steps)
         with one_sequence(run.masks):
-            for piece in current.split(run.steps):
+            for number, piece in enumerate(pieces):
                 run.random.append(_RandomState(piece))
-                output, state = run.network(piece, run.states[-1])
-                outputs.append(output)
-                run.states.append(state)
-        run.after = run.states.pop()
+                output, run.after = run.network(piece, run.after)
+                outputs.put(number, output)
+                leaves = list(_leaves(run.after))
+                run.between = run.between or [_Room(len(pieces), 1) for _ in leaves]
+                for room, leaf in zip(run.between, leaves, strict=True):
+                    room.put(number, leaf[None])
         ctx.run = run
         ctx.save_for_backward(current, *tensors)
         ctx.set_materialize_grads(False)
-        return torch.cat(outputs), *(leaf.clone() for leaf in _leaves(run.after))
+        return outputs.all, *(leaf.clone() for leaf in _leaves(run.after))
 
     @staticmethod
     @once_differentiable
@@ -127,17 +156,16 @@ class _InPieces(torch.autograd.Function):
         sums: list[Tensor | None] = [None] * len(parameters)
         back = current.new_empty(current.shape) if wants_current else None
         states: Sequence[Tensor | None] = after
-        enabled, dtype = run.autocast  # type: ignore[attr-defined]
-        for number in reversed(range(len(run.states))):
-            part = slice(number * run.steps, (number + 1) * run.steps)
+        for number in reversed(range(len(run.random))):
+            part, at = slice(number * run.steps, (number + 1) * run.steps), run.before(number)
             piece = current[part].detach().requires_grad_(wants_current)
-            before = [leaf.detach().requires_grad_() for leaf in _leaves(run.states[number])]
-            state = None if run.states[number] is None else _rebuilt(run.states[number], iter(before))
+            before = [leaf.detach().requires_grad_() for leaf in _leaves(at)]
+            state = None if at is None else _rebuilt(at, iter(before))
             with (
                 torch.enable_grad(),
                 one_sequence(run.masks),
                 run.random[number].again(),
-                torch.autocast(current.device.type, dtype, enabled=enabled),
+                torch.autocast(*run.autocast),
             ):
                 output, later = run.network(piece, state)
             pairs = zip([output, *_leaves(later)], [None if grad is None else grad[part], *states], strict=True)

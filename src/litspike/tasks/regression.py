@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import Metric
 
 from litspike.arguments import typed
+from litspike.networks.pieces import Gradient
 from litspike.seeding import isolated
 from litspike.tasks.epoch_metrics import EpochMetrics, Score
 from litspike.tasks.losses import Loss, MeanSquaredError
@@ -51,6 +52,10 @@ class Regression(Task):
         metrics: metrics of torchmetrics or of your own by name, each logged for every stage as ``STAGE/NAME``. They get
             predictions and targets in the targets' unit, [N] of one value each, else [N, D]; N counts samples, and
             steps where each has a target.
+        steps_together: steps of a sequence that are run together in training; a longer one is taken in pieces, which
+            saves memory and not the gradients. Where null, 1024 for sequences above 2048 steps that can be; see
+            :func:`~litspike.networks.run_network`.
+        gradient: ``truncated`` cuts the gradients between the pieces: truncated backpropagation through time.
 
     Raises:
         SettingError: if a metric has a name that is taken, or that no metric can have.
@@ -73,11 +78,13 @@ class Regression(Task):
         scheduler_monitor: str = "val/loss",
         standardise: bool = True,
         metrics: dict[str, Metric] | None = None,
+        steps_together: int | None = None,
+        gradient: Gradient = "whole",
     ) -> None:
         loss = MeanSquaredError() if loss is None else loss
         super().__init__(
             network, encoder, readout, loss, optimizer, scheduler, regulariser,
-            scheduler_interval, scheduler_frequency, scheduler_monitor, metrics,
+            scheduler_interval, scheduler_frequency, scheduler_monitor, metrics, steps_together, gradient,
         )  # fmt: skip
         self.standardise, self.targets = standardise, TargetScale()
 

@@ -16,8 +16,9 @@ from torchmetrics import Metric
 from litspike.arguments import typed
 from litspike.engine import spikes
 from litspike.loggers import counts_steps, log_at, position
+from litspike.networks.pieces import Gradient, run_network
 from litspike.networks.watch import watched
-from litspike.settings import UserError
+from litspike.settings import SettingError, UserError, whole
 from litspike.tasks.accumulation import group_weight
 from litspike.tasks.epoch_metrics import EpochMetrics, NonFiniteLoss
 from litspike.tasks.losses import Loss
@@ -51,6 +52,10 @@ class Task(LightningModule):
         scheduler_monitor: the metric that ReduceLROnPlateau follows.
         metrics: metrics of torchmetrics or of your own by name, each logged for every stage as ``STAGE/NAME``; one that
             gives a row of numbers as ``NAME_0``, ``NAME_1`` and so on.
+        steps_together: steps of a sequence that are run together in training; a longer one is taken in pieces, which
+            saves memory and not the gradients. Where null, 1024 for sequences above 2048 steps that can be; see
+            :func:`~litspike.networks.run_network`.
+        gradient: ``truncated`` cuts the gradients between the pieces: truncated backpropagation through time.
 
     Raises:
         SettingError: if a metric has a name that is taken, or that no metric can have.
@@ -72,12 +77,18 @@ class Task(LightningModule):
         scheduler_frequency: int | None = None,
         scheduler_monitor: str = "val/loss",
         metrics: dict[str, Metric] | None = None,
+        steps_together: int | None = None,
+        gradient: Gradient = "whole",
     ) -> None:
         super().__init__()
         self.scheduling = Scheduling(scheduler_interval, scheduler_frequency, scheduler_monitor)
         self.network, self.encoder, self.readout = network, encoder, readout
         self.loss, self.optimizer, self.scheduler, self.regulariser = loss, optimizer, scheduler, regulariser
         self.train_metrics, self.val_metrics, self.test_metrics = (self.make_metrics(metrics or {}) for _ in range(3))
+        self.steps_together = None if steps_together is None else whole("steps_together", steps_together)
+        if regulariser is not None and steps_together is not None:
+            raise SettingError("steps_together", steps_together, "is set beside a regulariser, which sees all steps")
+        self.gradient = gradient
         self.checked: set[str] = set()
         """Stages whose targets are known to suit the loss, all of them; those of any other are checked for an epoch."""
         self._epochs_trained = self._steps_trained = 0
@@ -102,7 +113,14 @@ class Task(LightningModule):
         Returns:
             The readout's values [B, *], the network's outputs [T, B, *] and its state afterwards.
         """
-        outputs, state = self.network(spikes(self.encoder(x)), state)
+        current = spikes(self.encoder(x))
+        steps = self.steps_together if self.regulariser is None else len(current)
+        try:
+            outputs, state = run_network(self.network, current, state, steps, self.gradient)
+        except SettingError as error:
+            if error.setting != "steps":
+                raise
+            raise SettingError("model.steps_together", error.value, error.problem) from error
         return self.readout(outputs), outputs, state
 
     def in_unit(self, values: Tensor) -> Tensor:
