@@ -1,15 +1,19 @@
-# The two commands of the README: `make fit` and `make test`. Both make .venv first, with the exact versions of
+# The commands of the README: `make fit`, `make test`, and `make check`, which is what one runs before each commit: lint,
+# types, and the tests that are not marked slow, in under a minute. All make .venv first, with the exact versions of
 # requirements.lock; `make test` adds those of requirements-events.lock where it can. One of these has to be compiled
 # from Python 3.12 on, so where there is no compiler the tests of event data are skipped; .ci/run insists on them.
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: fit test events lint versions pictures clean
+.PHONY: fit check test events lint versions pictures clean
 
 fit: $(VENV)/installed
 	$(PY) main.py fit
 	$(PY) main.py test
+
+check: lint
+	$(PY) -m pytest -n auto -m 'not slow' -q
 
 test: $(VENV)/installed
 	@$(MAKE) --no-print-directory events || echo 'requirements-events.lock: not installed, the tests of event data are skipped' >&2

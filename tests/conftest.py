@@ -18,6 +18,17 @@ LIMIT = 600
 """Seconds after which a process that a test started hangs. Alone, none takes a twentieth of it."""
 
 
+SLOW = ("runs", "browser", "peers", "export", "benchmarks", "reports")
+"""Folders of tests that start processes, train networks or compile much."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what runs whole commands; `make check` leaves it out."""
+    for item in items:
+        if item.path.parent.name in SLOW or "cli" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
 def pytest_collectstart(collector: pytest.Collector) -> None:
     """Let what a file draws when it is imported be the same whatever was imported before."""
     if isinstance(collector, pytest.Module):

@@ -19,6 +19,8 @@ from litspike.neurons import LIF, AdaptiveLIF
 from litspike.settings import UserError
 from litspike.surrogates import ArcTan, Rectangle, Triangle, ZeroGradient
 
+pytestmark = pytest.mark.slow
+
 SIZES = (1, 63, 65, 513)
 
 

@@ -22,6 +22,8 @@ from litspike.settings import UserError
 
 from .steps import STEPS, SURROGATES, leaky
 
+pytestmark = pytest.mark.slow
+
 with_triton = pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
 
 

@@ -19,6 +19,8 @@ from litspike.surrogates import ArcTan
 
 from .steps import leaky
 
+pytestmark = pytest.mark.slow
+
 X = torch.randn(6, 3, 4, generator=torch.Generator().manual_seed(0)) * 2
 
 

@@ -9,6 +9,8 @@ import torch
 from litspike.networks import ConvNet, Perceptron, SpikingSequential
 from litspike.neurons import LIF, AdaptiveLIF, Recurrent
 
+pytestmark = pytest.mark.slow
+
 X = torch.randn(20, 3, 7, generator=torch.Generator().manual_seed(0)) * 2
 
 LAYERS = {

@@ -31,6 +31,7 @@ def compare(step, key, current, starts, constants):
         torch.testing.assert_close(found / scale, wanted / scale, **tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("surrogate", SURROGATES, ids=str)
 @pytest.mark.parametrize("name", STEPS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)

@@ -26,6 +26,8 @@ from litspike.surrogates import (
     spike,
 )
 
+pytestmark = pytest.mark.slow
+
 REAL: dict[str, Callable[..., Tensor]] = {  # of real values a and b, a truth value p, and a number n
     "add": lambda a, b, p, n: a + b,
     "add_number": lambda a, b, p, n: a + n,

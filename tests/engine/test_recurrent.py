@@ -57,6 +57,7 @@ def compare(found, wanted, bound):
             torch.testing.assert_close(a / scale, b / scale, rtol=bound, atol=bound)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("model", MODELS)

@@ -78,6 +78,7 @@ def drawn(model, shape, seed=0):
     return (torch.randn(shape, generator=draw, dtype=torch.float64) + 1) * DRIVES.get(model, 0.7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("surrogate", SURROGATES, ids=str)
 @pytest.mark.parametrize("model", FIRING)
 def test_spikes_states_and_gradients_are_the_references_on_every_shape(model, surrogate):
@@ -89,6 +90,7 @@ def test_spikes_states_and_gradients_are_the_references_on_every_shape(model, su
     assert fired > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("surrogate", SURROGATES, ids=str)
 @pytest.mark.parametrize("model", FIRING)
 def test_inputs_of_ten_thousand_give_the_references_results(model, surrogate):
@@ -102,6 +104,7 @@ def test_one_neuron_and_one_step_give_the_references_results(model):
         check(model, learned(model), drawn(model, shape))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", FIRING)
 def test_the_first_state_gets_its_gradient(model):
     x = drawn(model, (18, 2, 5))
@@ -111,6 +114,7 @@ def test_the_first_state_gets_its_gradient(model):
     check(model, learned(model), x, start)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leak", ["before_input", "before_reset", "after_reset"])
 @pytest.mark.parametrize("reset", ["zero", "value", "subtract"])
 @pytest.mark.parametrize("gain", ["one", "one_minus_decay"])
