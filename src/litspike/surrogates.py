@@ -29,6 +29,11 @@ def _check(setting: str, value: float) -> None:
 class Surrogate(ABC):
     """What is used as the derivative of a spike. Instances are immutable and compare by value.
 
+    A surrogate of finite support is exactly zero beyond a distance: :class:`Triangle`, :class:`Rectangle` and
+    :class:`ZeroGradient`; the others are nowhere zero. In a chain of products of spikes and neurons the gradient of
+    the spikes is then worked out only where it isn't multiplied by zero. That is found in the surrogate of your own
+    too, where a comparison, ``torch.where(.., .., 0)``, ``clamp(min=0)`` or ``relu`` cuts it off; nothing is declared.
+
     Example:
         >>> import torch
         >>> from litspike import LIF, Surrogate
@@ -146,7 +151,7 @@ class FastSigmoid(Surrogate):
 
 @dataclass(frozen=True)
 class Triangle(Surrogate):
-    """Piecewise linear: ``h · max(0, 1 − |v| / w)``.
+    """Piecewise linear: ``h · max(0, 1 − |v| / w)``. Of finite support, ``|v| < w``; see :class:`Surrogate`.
 
     Args:
         width: w, the distance from the threshold at which the derivative falls to zero. Above 0.
@@ -177,7 +182,7 @@ class Triangle(Surrogate):
 
 @dataclass(frozen=True)
 class Rectangle(Surrogate):
-    """Constant near the threshold: ``1 / w`` where ``|v| < w / 2``, else 0.
+    """Constant near the threshold: ``1 / w`` where ``|v| < w / 2``, else 0. Of finite support; see :class:`Surrogate`.
 
     Args:
         width: w, the whole width. Above 0.

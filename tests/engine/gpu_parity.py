@@ -125,3 +125,21 @@ def test_a_compiled_layer_is_one_operation_and_gives_the_same(held):
     for found, wanted in zip(*outcomes, strict=True):
         assert torch.equal(found, wanted)
     assert sum(code.count("litspike.run") for code in graphs) == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("shape", [(1, 1, 1), (17, 3, 33)], ids=str)
+def test_half_precision_is_read_and_written_as_such(dtype, shape):
+    draw = torch.Generator().manual_seed(0)
+    x, upstream = (torch.randn(shape, generator=draw).to(dtype).to(DEVICE) for _ in range(2))
+    found = []
+    for current, grad, engine in ((x, upstream, "fused"), (x.float(), upstream.float(), "reference")):
+        current = current.clone().requires_grad_()
+        output, (last,) = run(leaky(SURROGATES[3]), "half", current * 1, (0.1,), (0.9, 0.7), engine)
+        found.append([output.detach(), *torch.autograd.grad(output, current, grad), last.detach()])
+    assert found[0][0].dtype is found[0][1].dtype is dtype
+    assert torch.equal(found[0][0], found[1][0].to(dtype))
+    # Triton's interpreter cuts off what a GPU rounds.
+    off = 2.0**-7 if DEVICE == "cpu" and dtype is torch.bfloat16 else 0.0
+    torch.testing.assert_close(found[0][1], found[1][1].to(dtype), rtol=off, atol=0)
+    assert torch.equal(found[0][2], found[1][2])

@@ -35,6 +35,7 @@ class Launch(NamedTuple):
         values: states and constants.
         saved: room for the states before every segment but the first, [.., states, B, *], or None.
         places: room for the places where the gradient of the output matters, or None.
+        output: dtype of the output.
     """
 
     current: Tensor
@@ -44,12 +45,15 @@ class Launch(NamedTuple):
     values: Sequence[Real]
     saved: Tensor | None = None
     places: Places | None = None
+    output: torch.dtype | None = None
 
     @classmethod
-    def of(cls, current: Tensor, values: Sequence[Real], steps: int | None) -> Launch:
+    def of(
+        cls, current: Tensor, values: Sequence[Real], steps: int | None, output: torch.dtype | None = None
+    ) -> Launch:
         """The launch for an input [T, B, *], or [B, *] where ``steps`` is given."""
         current, many, batch = rows(current, steps)
-        return cls(current, many, batch, prod(batch), values)
+        return cls(current, many, batch, prod(batch), values, output=output or current.dtype)
 
     def stride(self, tensor: Tensor) -> int:
         """Stride between the steps of a tensor [T, B, *], or [B, *] if it is the same at every step."""
@@ -58,7 +62,7 @@ class Launch(NamedTuple):
     def upstream(self, grads: Sequence[Tensor | None]) -> tuple[Tensor, list[Tensor | None]]:
         """The gradients of output and last states as a kernel reads them."""
         first, *lasts = grads
-        first = self.current.new_zeros(self.batch) if first is None else rows(first, None)[0]
+        first = self.current.new_zeros(self.batch, dtype=self.output) if first is None else rows(first, None)[0]
         return first, [grad if grad is None or grad.is_contiguous() else grad.contiguous() for grad in lasts]
 
 
@@ -87,7 +91,7 @@ class Kernel:
         segments = (launch.steps - 1) // self.segment(self.program)
         if not segments or not self.states:
             return launch
-        return launch._replace(saved=launch.current.new_empty(segments, self.states, *launch.batch))
+        return launch._replace(saved=launch.current.new_empty(segments, self.states, *launch.batch, dtype=self.dtype))
 
     @staticmethod
     def segment(program: Program) -> int:
@@ -109,7 +113,8 @@ class Kernel:
             elif kind is Kind.PER_STEP:
                 result[index] = fresh(launch.current, launch.steps, *launch.batch)
             else:
-                result[index] = launch.current.new_empty(*launch.batch)
+                dtype = launch.current.dtype if index == 0 else self.dtype
+                result[index] = launch.current.new_empty(*launch.batch, dtype=dtype)
         return result
 
     def summed(self, result: list[Tensor | None]) -> list[Tensor | None]:
@@ -134,20 +139,30 @@ class LayerKernel(Kernel, ABC):
     cutoff: Value | None = None
     """What the gradient of the output is multiplied by, where that is zero at many places that the kernel marks."""
 
-    def __call__(self, current: Tensor, values: Sequence[Real], steps: int | None) -> Sequence[Tensor]:
-        """Output and last states. The current is [T, B, *], or [B, *] where ``steps`` is given."""
+    def stores(self, dtype: torch.dtype) -> bool:
+        """Whether it reads an input and writes an output of this dtype."""
+        return dtype is self.dtype
+
+    def __call__(
+        self, current: Tensor, values: Sequence[Real], steps: int | None, output: torch.dtype | None = None
+    ) -> Sequence[Tensor]:
+        """Output and last states. The current is [T, B, *], or [B, *] where ``steps`` is given.
+
+        The output has the input's dtype where no other is given.
+        """
         if self.numbers:
             values = [*values, *self.numbers]
         if self.learns:
             tensors = [values[index] for index in self.tensors]
-            results: Sequence[Tensor] = Fused.apply(self, values, steps, current, *tensors)  # type: ignore[no-untyped-call]
+            results: Sequence[Tensor] = Fused.apply(self, values, steps, output, current, *tensors)  # type: ignore[no-untyped-call]
             return results
-        return self.run(Launch.of(current, values, steps))
+        return self.run(Launch.of(current, values, steps, output))
 
     def run(self, launch: Launch) -> tuple[Tensor, ...]:
         """Output and last states."""
-        output = fresh(launch.current, launch.steps, *launch.batch)
-        lasts = [launch.current.new_empty(*launch.batch) for _ in range(self.states)]
+        current = launch.current
+        output = fresh(current.new_empty(0, dtype=launch.output), launch.steps, *launch.batch)
+        lasts = [current.new_empty(*launch.batch, dtype=self.dtype) for _ in range(self.states)]
         self._launch(launch, output, lasts)
         return output, *lasts
 
@@ -181,11 +196,17 @@ class Fused(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, kernel: LayerKernel, values: Sequence[Real], steps: int | None, current: Tensor, *tensors: Tensor
+        ctx: Any,
+        kernel: LayerKernel,
+        values: Sequence[Real],
+        steps: int | None,
+        output: torch.dtype | None,
+        current: Tensor,
+        *tensors: Tensor,
     ) -> tuple[Tensor, ...]:
         """Output and last states."""
         # Here, where autograd doesn't see it: the gradient is that of the input as it came.
-        launch = kernel.with_room(Launch.of(current, values, steps))
+        launch = kernel.with_room(Launch.of(current, values, steps, output))
         if kernel.cutoff is not None:
             launch = launch._replace(places=Places.room(launch.steps, launch.neurons))
         results = kernel.run(launch)
@@ -194,7 +215,7 @@ class Fused(torch.autograd.Function):
         again = [launch.current] if recipe is None else recipe.tensors
         bits = None if launch.places is None else launch.places.bits
         ctx.save_for_backward(launch.saved, bits, *again, *tensors)
-        ctx.rest = kernel, launch.steps, launch.batch, numbers_of(values)
+        ctx.rest = kernel, launch.steps, launch.batch, numbers_of(values), launch.output
         ctx.recipe, ctx.many = None if recipe is None else recipe._replace(tensors=()), len(again)
         ctx.density = 1.0 if launch.places is None else launch.places.density  # read by the product of the output
         return results
@@ -202,11 +223,12 @@ class Fused(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         """Gradients of the tensors that forward took."""
-        kernel, steps, batch, numbers = ctx.rest
+        kernel, steps, batch, numbers, output = ctx.rest
         saved, bits, *rest = ctx.saved_tensors
         made, tensors = rest[: ctx.many], rest[ctx.many :]
         current = made[0] if ctx.recipe is None else ctx.recipe._replace(tensors=made).current()
-        launch = Launch(current, steps, batch, prod(batch), with_tensors(kernel, numbers, tensors), saved)
+        values = with_tensors(kernel, numbers, tensors)
+        launch = Launch(current, steps, batch, prod(batch), values, saved, output=output)
         again = torch.is_grad_enabled()  # someone wants to differentiate these gradients in turn
         upstream = grads[0]
         if type(upstream) is PendingGradient:
@@ -215,7 +237,7 @@ class Fused(torch.autograd.Function):
             gradients: list[Tensor | None] = kernel.adjoint(launch, [upstream, *grads[1:]])
         if again:
             gradients = first_order(gradients, *made, *tensors)
-        return None, None, None, gradients[0], *[gradients[1 + index] for index in kernel.tensors]
+        return None, None, None, None, gradients[0], *[gradients[1 + index] for index in kernel.tensors]
 
 
 def numbers_of(values: Sequence[Real]) -> list[float | None]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from litspike.engine import operator
 from litspike.engine.events.spikes import plain
-from litspike.engine.inputs import HALF, Inputs
+from litspike.engine.inputs import HALF, Inputs, Real
 from litspike.engine.ir.nest import NUMBER
 from litspike.engine.ir.numbers import trace_with_numbers
 from litspike.engine.ir.surroundings import Surroundings, Untraceable
@@ -48,9 +48,9 @@ def run(
 ) -> tuple[Tensor, Sequence[Tensor]]:
     """Run a step over time: ``(output, *states) ← step(input, *states, *constants)``, the constants as tensors.
 
-    float64 stays float64; all else runs in float32. Of a half-precision input the output has the input's dtype, unless
-    autocast is on, whose layers cast what they are given; the states stay in float32, so that pieces of a sequence give
-    what the whole gives.
+    float64 stays float64; all else runs in float32. An input in half precision is read as it is, and the output has its
+    dtype, unless autocast is on, whose layers cast what they are given: then it is float32. The states stay in float32,
+    so that pieces of a sequence give what the whole gives.
 
     Args:
         step: one time step, elementwise and pure.
@@ -83,8 +83,7 @@ def run(
     """
     current = plain(current)
     if current.dtype in HALF:
-        output, lasts = run(step, key, current.float(), states, constants, engine, name, steps)
-        return output if _autocast(current) else output.to(current.dtype), lasts
+        return _run_half(step, key, current, states, constants, engine, name, steps)
     inputs = Inputs.checked(name, current, states, constants, steps)
     if engine != "reference":
         results: Sequence[Tensor] | None
@@ -102,6 +101,30 @@ def run(
     tensors = [value if isinstance(value, Tensor) else current.new_full((), value) for value in inputs.values]
     begin = [state.expand(current.shape[1:]) for state in tensors[: len(states)]]
     return run_reference(step, current, begin, tensors[len(states) :], name)
+
+
+def _run_half(
+    step: Step,
+    key: Hashable,
+    current: Tensor,
+    states: Sequence[Real],
+    constants: Sequence[Real],
+    engine: Engine,
+    name: str,
+    steps: int | None,
+) -> tuple[Tensor, Sequence[Tensor]]:
+    """:func:`run` of an input in half precision, by a kernel that reads it as it is or else in single precision."""
+    dtype = torch.float32 if torch.is_autocast_enabled(current.device.type) else current.dtype
+    if engine != "reference" and not torch.compiler.is_compiling():
+        inputs = Inputs.checked(name, current, states, constants, steps)
+        kernel = None
+        if ordinary([current, *inputs.values]):
+            kernel = kernel_for(step, key, inputs, name, operator.KERNELS)
+        if kernel is not None and not isinstance(kernel, Untraceable) and kernel.stores(current.dtype):
+            output, *after = kernel(current, inputs.values, steps, dtype)
+            return output, after
+    output, lasts = run(step, key, current.float(), states, constants, engine, name, steps)
+    return output.to(dtype), lasts
 
 
 def _fused(step: Step, key: Hashable, inputs: Inputs, engine: Engine, name: str) -> Sequence[Tensor] | None:
@@ -131,7 +154,7 @@ def kernel_for(step: Step, key: Hashable, inputs: Inputs, name: str, types: Mapp
     """
     current = inputs.current
     make = types.get(current.device.type)
-    full = (make, key, current.dtype, inputs.leaves, current.device)
+    full = (make, key, inputs.dtype, inputs.leaves, current.device)
     made = _kernels.get(full)
     if isinstance(made, Untraceable):
         return made
@@ -158,12 +181,8 @@ def kernel_for(step: Step, key: Hashable, inputs: Inputs, name: str, types: Mapp
 
 
 def _made(make: Any, step: Step, inputs: Inputs) -> Any:
-    program, numbers = trace_with_numbers(step, inputs.states, inputs.leaves, inputs.current.dtype)
+    program, numbers = trace_with_numbers(step, inputs.states, inputs.leaves, inputs.dtype)
     one = (make, program, (*inputs.leaves, *[NUMBER] * len(numbers)))
     if one not in _compiled:
         _compiled[one] = make(*one[1:])
     return _compiled[one].with_numbers(numbers)
-
-
-def _autocast(tensor: Tensor) -> bool:
-    return torch.is_autocast_enabled(tensor.device.type)

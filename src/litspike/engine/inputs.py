@@ -22,7 +22,7 @@ class Inputs(NamedTuple):
 
     Args:
         current: [T, B, *], or [B, *] if it is the same at every step.
-        values: the states, then the constants: tensors in the input's dtype, or numbers.
+        values: the states, then the constants: tensors in the dtype in which the step runs, or numbers.
         leaves: where the input and each of the values is found.
         states: number of states.
         steps: T where the input is [B, *], else None.
@@ -33,6 +33,11 @@ class Inputs(NamedTuple):
     leaves: tuple[Leaf, ...]
     states: int
     steps: int | None
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """In which the step runs."""
+        return torch.float32 if self.current.dtype in HALF else self.current.dtype
 
     @classmethod
     def checked(
@@ -50,7 +55,7 @@ class Inputs(NamedTuple):
         elif len(shape) < 2 or shape[0] < 1:
             raise UserError(f"{name} takes [T, B, *] with T ≥ 1, not {list(shape)}")
         dtype = current.dtype
-        if dtype is not torch.float32 and dtype is not torch.float64:
+        if dtype is not torch.float32 and dtype is not torch.float64 and dtype not in HALF:
             raise UserError(f"{name} takes a real input, not {_short(dtype)} of shape {list(shape)}")
         batch = shape[1:] if steps is None else shape
         learning = torch.is_grad_enabled()
@@ -69,8 +74,9 @@ class Inputs(NamedTuple):
 
 def _placed(name: str, value: Tensor, current: Tensor, batch: Sequence[int], state: bool) -> tuple[Tensor, Kind]:
     """A state or constant as the kernels read it, and where they find it."""
-    if value.dtype is not current.dtype or value.device != current.device:
-        if value.device != current.device or current.dtype is not torch.float32 or value.dtype not in HALF:
+    single = current.dtype is torch.float32 or current.dtype in HALF
+    if value.dtype is not (torch.float32 if single else current.dtype) or value.device != current.device:
+        if value.device != current.device or not single or value.dtype not in HALF:
             raise UserError(
                 f"{name}: a state or parameter is {_short(value.dtype)} on {value.device}, "
                 f"the input {_short(current.dtype)} on {current.device}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial, reduce
 from typing import Any
 
@@ -11,6 +11,7 @@ from llvmlite import ir
 
 from litspike.engine.cpu.builder import Vectors, least, loop
 from litspike.engine.cpu.feedback import FeedbackWriter
+from litspike.engine.cpu.half import BITS, narrowed, widened
 from litspike.engine.ir.nest import (
     Bits,
     Element,
@@ -39,6 +40,8 @@ from litspike.engine.ir.program import Program
 _INTEGER, _TRUTH, _POINTER, _DOUBLE = ir.IntType(64), ir.IntType(1), ir.PointerType(), ir.DoubleType()
 _TYPES = {"integer": _INTEGER, "number": _DOUBLE}
 _ARITHMETIC = {"+": "add", "-": "sub", "*": "mul", "//": "udiv", "%": "urem"}
+
+_AS_COMPUTED: Mapping[str, torch.dtype] = {}
 
 Emit = Callable[..., Any]
 
@@ -75,7 +78,7 @@ OPERATIONS: dict[str, Emit] = {
 """How each operation on reals and truth values is written; ``float`` and literals need the type of the nest."""
 
 
-def module_text(nest: Nest, program: Program, size: int) -> str:
+def module_text(nest: Nest, program: Program, size: int, stored: Mapping[str, torch.dtype] = _AS_COMPUTED) -> str:
     """A module of LLVM's with the function ``NAME(arguments, first, last)``, which runs blocks from first to last.
 
     ``arguments`` points to 8 bytes for each argument of the nest: an address (0 where it is missing), an integer or a
@@ -85,9 +88,10 @@ def module_text(nest: Nest, program: Program, size: int) -> str:
         nest: what is run on one block of neurons.
         program: the step and its adjoint.
         size: neurons of a block; the nest's own argument of this name where it is a tile.
+        stored: the dtype of arrays whose numbers are not of the program's dtype.
     """
     module = ir.Module(nest.name)
-    block = _Block(module, nest, program, size)
+    block = _Block(module, nest, program, size, stored)
     block.build()
     _over_blocks(module, nest, block.function, size)
     return str(module)
@@ -113,8 +117,9 @@ def _over_blocks(module: Any, nest: Nest, block: Any, neurons: int) -> None:
 class _Block:
     """The private function of one block of neurons, of which the first is number m0 and which has n."""
 
-    def __init__(self, module: Any, nest: Nest, program: Program, size: int) -> None:
+    def __init__(self, module: Any, nest: Nest, program: Program, size: int, stored: Mapping[str, torch.dtype]) -> None:
         self.nest, self.program = nest, program
+        self.stored = {name: dtype for name, dtype in stored.items() if dtype is not program.dtype}
         self.real = ir.DoubleType() if program.dtype == torch.float64 else ir.FloatType()
         types = [_TYPES.get(argument.type, _POINTER) for argument in nest.arguments]
         kind = ir.FunctionType(ir.VoidType(), [*types, _INTEGER, _INTEGER])
@@ -233,14 +238,22 @@ class _Block:
             if source.name in self.fixed:
                 return self.fixed[source.name]
             return self._load(self.values[source.name], self.builder.add(self.values["m0"], m))
+        if (dtype := self._half(source)) is not None:
+            pointer = self._pointer(*self._place(source, m), BITS)
+            return widened(self.builder, self.builder.load(pointer, typ=BITS), dtype)
         return self._load(*self._place(source, m))
+
+    def _half(self, place: Target | Read) -> torch.dtype | None:
+        """The dtype of the array that a place lies in, where it is not the program's."""
+        return self.stored.get(place.array) if isinstance(place, Element) else None
 
     def _put(self, target: Target, value: Any, m: Any) -> None:
         if isinstance(target, Sum):
             target = Slot(target.local)
             value = self.builder.fadd(self._read(target, m), value)
-        array, index = self._place(target, m)
-        self.builder.store(value, self._pointer(array, index))
+        dtype = self._half(target)
+        place = self._pointer(*self._place(target, m), None if dtype is None else BITS)
+        self.builder.store(value if dtype is None else narrowed(self.builder, value, dtype), place)
 
     def _place(self, place: Slot | Element, m: Any) -> tuple[Any, Any]:
         if isinstance(place, Slot):
@@ -251,8 +264,8 @@ class _Block:
             row = self.builder.add(self._whole(place.offset), row)
         return self.values[place.array], row
 
-    def _pointer(self, array: Any, index: Any) -> Any:
-        return self.builder.gep(array, [index], inbounds=True, source_etype=self.real)
+    def _pointer(self, array: Any, index: Any, kind: Any = None) -> Any:
+        return self.builder.gep(array, [index], inbounds=True, source_etype=kind or self.real)
 
     def _load(self, array: Any, index: Any) -> Any:
         return self.builder.load(self._pointer(array, index), typ=self.real)

@@ -203,7 +203,8 @@ class _Function:
 
     def _assign(self, target: Target, value: str) -> None:
         if isinstance(target, Element):
-            self._put(f"tl.store({self._place(target)}, {value}, mask={self.mask})")
+            stored = f"({value}).to({target.array}.dtype.element_ty)"  # in half precision, maybe
+            self._put(f"tl.store({self._place(target)}, {stored}, mask={self.mask})")
             return
         name = target.local.name if isinstance(target, Sum) else self._slot(target)
         if isinstance(target, Sum):
@@ -226,7 +227,7 @@ class _Function:
 
     def _load(self, source: Element | Source) -> str:
         place = f"{source.name} + rows" if isinstance(source, Source) else self._place(source)
-        return f"tl.load({place}, mask={self.mask}, other=0.0)"
+        return f"tl.load({place}, mask={self.mask}, other=0.0).to({self.types['t']})"
 
     def _place(self, place: Element) -> str:
         return (

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from litspike.engine.autograd import Launch, LayerKernel
 from litspike.engine.gpu.codegen import module_text
-from litspike.engine.inputs import Real
+from litspike.engine.inputs import HALF, Real
 from litspike.engine.ir import schedule
 from litspike.engine.ir.nest import Kind, Leaf
 from litspike.engine.ir.program import Program
@@ -45,9 +45,16 @@ class GpuKernel(LayerKernel):
         """Fewer steps for a longer program: they are written out, and Triton's time grows with the square of it."""
         return max(4, SEGMENT >> (len(program.nodes) // 64))
 
-    def __call__(self, current: Tensor, values: Sequence[Real], steps: int | None) -> Sequence[Tensor]:
+    def stores(self, dtype: torch.dtype) -> bool:
+        """See :class:`LayerKernel`."""
+        return dtype is self.dtype or (dtype in HALF and self.dtype is torch.float32)
+
+    def __call__(
+        self, current: Tensor, values: Sequence[Real], steps: int | None, output: torch.dtype | None = None
+    ) -> Sequence[Tensor]:
         """See :class:`LayerKernel`; the gradient of an input that is the same at every step is summed by autograd."""
-        return super().__call__(current if steps is None else current.expand(steps, *current.shape), values, None)
+        current = current if steps is None else current.expand(steps, *current.shape)
+        return super().__call__(current, values, None, output)
 
     def _launch(self, launch: Launch, output: Tensor, lasts: Sequence[Tensor]) -> None:
         self._start("forward", launch, output, *lasts, launch.saved)
