@@ -149,7 +149,7 @@ class FirstSpike(nn.Module):
 
     It maps spikes [T, B, \*] to logits [B, \*]; t and τ are in steps, and spikes lie in [0, 1]. The sum is exact for
     spikes of 0 and 1 and a polynomial in them, so that its derivative needs nothing of its own: a spike one step
-    earlier would have been worth the steps that it saves. It passes on through the surrogate of the neurons, and is
+    earlier would have lowered t by the steps that it saves. It passes on through the surrogate of the neurons, and is
     not zero for neurons that never fire.
 
     Args:

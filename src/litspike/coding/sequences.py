@@ -12,7 +12,7 @@ class TimeFirst(nn.Module):
     r"""No encoding: sequences of currents or spikes go in as they are, with time first.
 
     It maps [B, T, \*] to [T, B, \*] in the same unit, and sequences of single numbers [B, T] to [T, B, 1]. Nothing is
-    copied. Every value is allowed, and none is looked at.
+    copied. Every value is allowed, and none is read.
 
     Raises:
         UserError: if the input has fewer than 2 dimensions or no time step.

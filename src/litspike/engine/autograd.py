@@ -1,4 +1,4 @@
-"""What the fused engines share: a kernel's calls and results, and the autograd function around them."""
+"""What the fused engines share: a kernel's launch and results, and the autograd function around them."""
 
 from __future__ import annotations
 
@@ -241,12 +241,12 @@ class Fused(torch.autograd.Function):
 
 
 def numbers_of(values: Sequence[Real]) -> list[float | None]:
-    """What is left of the values for the way back, where autograd keeps the tensors."""
+    """The numbers among the values, for the backward pass; autograd saves the tensors."""
     return [None if isinstance(value, Tensor) else value for value in values]
 
 
 def with_tensors(kernel: Kernel, numbers: Sequence[float | None], tensors: Sequence[Tensor]) -> list[Any]:
-    """The values again, of their numbers and tensors."""
+    """The values, put together from their numbers and tensors."""
     values: list[Any] = list(numbers)
     for index, tensor in zip(kernel.tensors, tensors, strict=True):
         values[index] = tensor

@@ -1,4 +1,4 @@
-"""What a step is given over time, checked once before any engine sees it."""
+"""The inputs of a step over time, checked once before any engine runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Real = Tensor | float
 
 
 class Inputs(NamedTuple):
-    """The input of a step with its states and constants, known to fit each other.
+    """The input of a step with its states and constants, after the check that they fit each other.
 
     Args:
         current: [T, B, *], or [B, *] if it is the same at every step.
@@ -98,7 +98,7 @@ def _short(dtype: torch.dtype) -> str:
 
 
 class Feedback(NamedTuple):
-    """What a recurrent layer takes in from the step before: ``weight · y[t − 1] + bias``.
+    """The feedback of a recurrent layer: ``weight · y[t − 1] + bias``.
 
     Args:
         first: the output before the first step, [B, *].

@@ -36,10 +36,10 @@ def letters_of(leaves: Sequence[Leaf]) -> str:
 
 @cache
 def leaves_of(letters: str) -> tuple[Leaf, ...]:
-    """The leaves that letters stand for.
+    """The leaves of a text of letters.
 
     Raises:
-        UserError: if one stands for none.
+        UserError: if a letter has no meaning.
     """
     try:
         return tuple(Leaf(Kind(letter.lower()), letter.isupper()) for letter in letters)

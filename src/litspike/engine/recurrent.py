@@ -54,7 +54,7 @@ def run_recurrent(
     if current.device.type != "cpu" or not ordinary([current, *matrices, *inputs.values]):
         return None
     learns = any(leaf.wants_gradient for leaf in inputs.leaves) or any(tensor.requires_grad for tensor in matrices)
-    if torch.is_grad_enabled() and learns:  # what a step takes in has a gradient wherever anything has
+    if torch.is_grad_enabled() and learns:  # the total input has a gradient wherever anything has
         inputs = inputs._replace(leaves=(inputs.leaves[0]._replace(wants_gradient=True), *inputs.leaves[1:]))
     kernel = kernel_for(step, key, inputs, name, {"cpu": RecurrentKernel})
     if isinstance(kernel, Untraceable):

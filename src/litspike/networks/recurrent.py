@@ -8,7 +8,7 @@ from litspike.neurons import Neuron, Recurrent
 
 
 class RecurrentNetwork(Perceptron):
-    r"""Linear → recurrent neurons → … → Linear: each hidden layer also takes in its own output of the step before.
+    r"""Linear → recurrent neurons → … → Linear: each hidden layer is connected to itself.
 
     It maps currents or spikes [T, B, inputs] to the weighted spikes of the last hidden layer, [T, B, outputs]. It is
     the :class:`Perceptron` of :class:`~litspike.neurons.Recurrent` neurons, and runs step by step as they do.

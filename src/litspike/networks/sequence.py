@@ -119,7 +119,7 @@ class SpikingNetwork(nn.Module):
 
     Call: ``output, state = network(current, state=None)``; from rest where no state is given. The state is a tuple
     with one entry for each layer of neurons, in the order of their use, so that a sequence in pieces gives what the
-    whole gives, as long as nothing in it is in training mode that looks at the batch (batch norm, dropout).
+    whole gives, as long as no layer that depends on the batch (batch norm, dropout) is in training mode.
 
     **A network of your own** is a subclass in a file of yours, which the configuration names by its class_path. Its
     ``__init__`` makes the layers, and its typed arguments are its settings; ``through`` sends the sequence through

@@ -88,18 +88,18 @@ def normalises_one_value(network: nn.Module, run: Callable[[], object]) -> str |
     """Name of the first batch norm that gets one value a channel while ``run`` runs; None where there is none."""
     found: list[str] = []
 
-    def looking(name: str) -> Callable[..., None]:
-        def look(layer: nn.Module, arguments: tuple[Any, ...]) -> None:
+    def checking(name: str) -> Callable[..., None]:
+        def check(layer: nn.Module, arguments: tuple[Any, ...]) -> None:
             x = arguments[0]
             if x.dim() > 1 and x.numel() == x.shape[1]:
                 found.append(f"{name} ({type(layer).__name__})")
 
-        return look
+        return check
 
     with ExitStack() as hooks:
         for name, layer in network.named_modules():
             if isinstance(layer, BatchNorm):
-                hooks.callback(layer.register_forward_pre_hook(looking(name)).remove)
+                hooks.callback(layer.register_forward_pre_hook(checking(name)).remove)
         run()
     return found[0] if found else None
 

@@ -67,7 +67,7 @@ class AdaptiveExponential(Firing):
     reset_value: float = param(default=-70.6, inside="(-inf, inf)", doc="membrane potential after a spike, in mV")
     dt: float = param(default=0.1, inside="(0, inf)", doc="duration of one time step, in ms", learnable=False)
     surrogate: Surrogate = option(
-        default=ArcTan(0.1), doc="what stands in for the derivative of a spike, by a distance in mV"
+        default=ArcTan(0.1), doc="surrogate gradient, a function of the potential less the threshold in mV"
     )
 
     def check(self) -> None:

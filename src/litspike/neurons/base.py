@@ -32,7 +32,7 @@ class _NeverFires(Exception):
 
 
 class _Distance:
-    """A model's step with the distance from the threshold as its output, in place of the spikes."""
+    """A model's step whose output is the membrane potential less the threshold, in place of the spikes."""
 
     def __init__(self, twin: Neuron) -> None:
         self.twin = copy.copy(twin)
@@ -150,8 +150,8 @@ class Neuron(Declared):
         vars(self)["_live"] = []
         for dtype in (torch.float32, torch.float64) if learned else ():
             present = settings | {name: tensor(value).to(dtype) for name, value in parameters.items()}
-            kept = {name: value for name, value in present.items() if name not in learned}
-            self._live.append(self._twin("constants", kept))
+            fixed = {name: value for name, value in present.items() if name not in learned}
+            self._live.append(self._twin("constants", fixed))
 
     def _results(self, name: str) -> Sequence[Tensor | float]:
         results = getattr(self, name)()

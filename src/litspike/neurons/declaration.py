@@ -42,7 +42,7 @@ class Param:
         free = module._parameters.get(f"free_{self.name}")
         if free is None:
             if self.name not in (module.learn or {}):
-                raise AttributeError(self.name)  # on a layer stripped of its numbers, which says it better
+                raise AttributeError(self.name)  # on a layer without its numbers, whose own error is clearer
             problem = f"learn.{self.name} is neuron: make the layer with shaped(*sample_shape) before it is used"
             raise UserError(f"{type(module).__name__}: {problem}")
         return value_of(free, module._intervals[self.name])
@@ -140,8 +140,8 @@ def documentation(cls: type, declared: Mapping[str, Param | Option]) -> str:
         return text
     lines = ["Args:"]
     for name, entry in declared.items():
-        told = f"{name}: {entry.doc}" + (f". In {entry.inside}" if isinstance(entry, Param) else "")
-        lines += textwrap.wrap(f"{told}.", _WIDTH, initial_indent=" " * 4, subsequent_indent=" " * 8)
+        line = f"{name}: {entry.doc}" + (f". In {entry.inside}" if isinstance(entry, Param) else "")
+        lines += textwrap.wrap(f"{line}.", _WIDTH, initial_indent=" " * 4, subsequent_indent=" " * 8)
     arguments = "\n".join(lines)
     after = re.search(r"^(Raises|Source|Example)s?:", text, re.MULTILINE)
     if after is None:

@@ -15,7 +15,7 @@ from litspike.neurons.learning import free_of
 from litspike.settings import SettingError, bounds, number, whole
 
 OF_PARAMETERS = ("learn", "spread")
-"""Options that say what becomes of parameters, and that no step sees."""
+"""Options about parameters, which no step reads."""
 
 
 class Declared(NeuronLayer):
@@ -76,7 +76,7 @@ class Declared(NeuronLayer):
             shape: sizes of a sample, [\*], without time and batch: ``shaped(10)``, or ``shaped(8, 28, 28)``.
 
         Raises:
-            SettingError: if a size is not a whole number of at least 1.
+            SettingError: if a size is not an integer of at least 1.
         """
         for size in shape:
             whole("shape", size)

@@ -48,7 +48,7 @@ class Izhikevich(Firing):
     threshold: float = param(default=30.0, inside="(-inf, inf)", doc="membrane potential at the peak of a spike, in mV")
     dt: float = param(default=0.5, inside="(0, inf)", doc="duration of one time step, in ms", learnable=False)
     surrogate: Surrogate = option(
-        default=ArcTan(0.1), doc="what stands in for the derivative of a spike, by a distance in mV"
+        default=ArcTan(0.1), doc="surrogate gradient, a function of the potential less the threshold in mV"
     )
 
     def check(self) -> None:

@@ -120,7 +120,7 @@ class Recurrent(NeuronLayer):
 
     @torch.no_grad()
     def distance(self, current: Tensor, state: Any = None, steps: int | None = None) -> Tensor | None:
-        """See :class:`~litspike.neurons.layer.NeuronLayer`: what the neurons say of all that they take in."""
+        """See :class:`~litspike.neurons.layer.NeuronLayer`: that of the neurons for their total input."""
         output, _ = self.forward(current, state, steps)  # no call of the layer, which others may be watching
         first = torch.zeros_like(output[:1]) if state is None else state.output[None]
         fed_back = self._fed_back(torch.cat([first, output[:-1]]).flatten(0, 1))

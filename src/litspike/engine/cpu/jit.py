@@ -1,4 +1,4 @@
-"""From LLVM's language to machine code for this machine, kept on disk for the next process."""
+"""Compiles LLVM's language to machine code for this processor, cached on disk for later processes."""
 
 from __future__ import annotations
 

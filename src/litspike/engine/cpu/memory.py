@@ -21,7 +21,7 @@ VECTOR = 64
 LEAST = 1 << 21
 """Bytes from which on a result gets memory of its own: those of a huge page."""
 MOST = 1 << 29
-"""Bytes that are kept for later results."""
+"""Bytes that are held for later results."""
 
 _blocks: list[mmap.mmap] = []
 _lock = threading.RLock()  # a result may go, and give its memory back, while another one asks for some
@@ -42,7 +42,7 @@ def fresh(like: Tensor, *shape: int) -> Tensor:
 
 
 def _block(size: int) -> mmap.mmap:
-    """The newest kept block of this size, or a new one."""
+    """The newest free block of this size, or a new one."""
     with _lock:
         for index in reversed(range(len(_blocks))):
             if len(_blocks[index]) == size:

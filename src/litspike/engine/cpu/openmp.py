@@ -78,7 +78,7 @@ class Function(NamedTuple):
 
 
 def run_blocks(function: Function, arguments: bytes, blocks: int, size: int) -> None:
-    """Run a kernel over all its blocks, in torch's number of threads where ``size`` neuron-steps are worth it."""
+    """Run a kernel over all its blocks, in torch's number of threads where ``size`` neuron-steps are enough."""
     threads = 1 if size < _ALONE or blocks < 2 or _forked else torch.get_num_threads()
     run_in_team = team() if threads > 1 else None
     if run_in_team is None:

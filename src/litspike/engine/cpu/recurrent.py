@@ -21,9 +21,9 @@ from litspike.engine.ir.program import Program
 from litspike.engine.ir.recurrence import recurrent_backward_nest, recurrent_forward_nest
 
 _TILE = 8
-"""Samples of a tile at most: together they read the weight once on the way back."""
+"""Samples of a tile at most: together they read the weight once in the backward pass."""
 _WORK = 16
-"""Neuron-steps that one of a recurrent layer is worth, in the choice of a number of threads."""
+"""Cost of a neuron-step of a recurrent layer, in those of a plain layer, for the choice of a number of threads."""
 
 
 class RecurrentKernel(Kernel):
@@ -47,7 +47,7 @@ class RecurrentKernel(Kernel):
 
         Args:
             current: [T, B, *].
-            feedback: what a step takes in from the step before.
+            feedback: first output, weight and bias.
             values: states and constants.
         """
         values = [*values, *self.numbers]
@@ -56,7 +56,7 @@ class RecurrentKernel(Kernel):
         return results
 
     def run(self, launch: Launch, feedback: Feedback, total: Tensor | None) -> tuple[Tensor, list[Tensor]]:
-        """Output and last states; what each step takes in, input and feedback, is written to ``total``."""
+        """Output and last states; the total input of each step, with the feedback, is written to ``total``."""
         first, weight, bias = feedback
         output = fresh(launch.current, launch.steps, *launch.batch)
         lasts = [launch.current.new_empty(*launch.batch) for _ in range(self.states)]
@@ -74,7 +74,7 @@ class RecurrentKernel(Kernel):
         return output, lasts
 
     def adjoint(self, launch: Launch, weight: Tensor, grads: Sequence[Tensor | None]) -> list[Tensor | None]:
-        """Gradients of what each step took in (the launch's input), of the first states and of the constants."""
+        """Gradients of the total inputs (the launch's input), of the first states and of the constants."""
         upstream, lasts = launch.upstream(grads)
         slabs, size = packed(weight.T.contiguous(), SLAB), len(weight)
         function, pack, slots = self.backward

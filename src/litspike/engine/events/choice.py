@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 LEAST_WORK = 1 << 22
-"""Multiplications of the dense product, which takes some 50 µs, below which the density isn't looked at."""
+"""Multiplications of the dense product, which takes some 50 µs, below which the density isn't computed."""
 LEAST_OUTPUTS = 32
 """Outputs below which an event adds too little at once."""
 CROSSOVER = 0.35

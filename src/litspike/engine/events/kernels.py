@@ -64,7 +64,7 @@ def available() -> bool:
 
 
 def run(name: str, form: Form, units: int, work: int, *arguments: int) -> None:
-    """Run a kernel over all its units, on several threads where ``work`` additions are worth it."""
+    """Run a kernel over all its units, on several threads where ``work`` additions are enough."""
     run_blocks(_function(name, form), _PACK[name](*arguments), units, work)
 
 

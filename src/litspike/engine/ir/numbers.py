@@ -20,7 +20,7 @@ from litspike.engine.ir.program import Program
 from litspike.engine.ir.trace import record, trace
 
 _FACTORS = (1.0137254901960784, 1.0273809523809523)
-_APART = 1 / 3571  # a factor of its own for each number, so that two equal ones are told apart
+_APART = 1 / 3571  # a factor of its own for each number, so that two equal ones can be distinguished
 
 
 def trace_with_numbers(
@@ -28,7 +28,7 @@ def trace_with_numbers(
 ) -> tuple[Program, list[float]]:
     """A step's program, the numbers of its declaration taken as further constants, and these numbers.
 
-    Where they decide what the step does, or it can't be told, they stay in the program as literals.
+    Where they decide what the step does, or that is unknown, they stay in the program as literals.
 
     Args:
         step: as :func:`litspike.engine.ir.trace.trace` takes it, as are the others; numbers are found where it is the

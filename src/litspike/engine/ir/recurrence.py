@@ -1,4 +1,4 @@
-"""The loop nest of a recurrent layer: each step takes in, weighted, what the layer put out the step before."""
+"""The loop nest of a recurrent layer: each step's input includes, weighted, the output of the step before."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ _TILE = (Argument("size", "integer"), Argument("N", "integer"), Argument("room")
 def recurrent_forward_nest(program: Program, leaves: Sequence[Leaf]) -> Nest:
     """The step over time, with feedback.
 
-    Its arguments: those of :func:`~litspike.engine.ir.schedule.forward_nest`; room for what each step takes in, input
-    and feedback together, or nothing; the output before the first step; a tile's; the packed weight and the bias.
+    Its arguments: those of :func:`~litspike.engine.ir.schedule.forward_nest`; room for the total input of each
+    step, input and feedback together, or nothing; the output before the first step; a tile's; the packed weight and the bias.
 
     Args:
         program: the step.
@@ -82,9 +82,9 @@ def recurrent_forward_nest(program: Program, leaves: Sequence[Leaf]) -> Nest:
 
 
 def recurrent_backward_nest(program: Program, leaves: Sequence[Leaf]) -> Nest:
-    """The adjoint of :func:`recurrent_forward_nest`, whose input is what each step took in.
+    """The adjoint of :func:`recurrent_forward_nest`, whose input is the total input of each step.
 
-    The gradient of what a step took in, that of its input, goes back through the weight to the output before.
+    The gradient of a step's total input goes back through the weight to the output of the step before.
     Its arguments: those of :func:`~litspike.engine.ir.schedule.backward_nest`, a tile's, and the packed transpose of
     the weight.
     """

@@ -48,7 +48,7 @@ _MAKING = frozenset({"__init__", "__new__", "__post_init__"})
 
 
 class Untraceable(Exception):
-    """A step is not made of known scalar operations. The text says which operation it was and where it stands."""
+    """A step is not made of known scalar operations. The message names the operation and its line."""
 
 
 class Surroundings:
@@ -118,7 +118,7 @@ class Surroundings:
                 (container.extend if isinstance(container, list) else container.update)(items)
 
     def _visit(self, value: Any) -> str | None:
-        """Look into a value; gives what is wrong with it where it can't be looked into."""
+        """Inspect a value; returns what is wrong with it where it can't be inspected."""
         kind = type(value)
         if kind in _PLAIN or isinstance(value, (Tensor, enum.Enum, _DESCRIPTORS, torch._ops.OpOverloadPacket)):
             return None  # a tensor is seen by the trace, once an operation takes it
@@ -206,7 +206,7 @@ class Surroundings:
             if module in _CLASSES or module.partition(".")[0] == "torch":
                 continue
             if _compiled(module):
-                return f"whose class {base.__qualname__} can't be looked into"
+                return f"whose class {base.__qualname__} can't be inspected"
             self._space(base, not _ours(module))
             whole = issubclass(kind, torch.autograd.Function)
             for name, value in vars(base).items():

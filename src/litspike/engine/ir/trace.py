@@ -88,7 +88,7 @@ def _gradients(
     if reached and asked:
         outputs, upstream = zip(*reached, strict=True)
         # torch.autograd.grad itself would hide from the modes what it calls, and import all of sympy.
-        with Queries(recorder), set_detect_anomaly(False):  # which looks for NaN in what is being traced
+        with Queries(recorder), set_detect_anomaly(False):  # which checks what is being traced for NaN
             found = _engine_run_backward(outputs, upstream, False, False, tuple(asked), True, accumulate_grad=False)
     each = iter(found)
     gradients: list[Value | None] = []
