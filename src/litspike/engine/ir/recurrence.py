@@ -38,7 +38,8 @@ def recurrent_forward_nest(program: Program, leaves: Sequence[Leaf]) -> Nest:
     """The step over time, with feedback.
 
     Its arguments: those of :func:`~litspike.engine.ir.schedule.forward_nest`; room for the total input of each
-    step, input and feedback together, or nothing; the output before the first step; a tile's; the packed weight and the bias.
+    step, input and feedback together, or nothing; the output before the first step; a tile's; the packed weight and
+    the bias.
 
     Args:
         program: the step.
