@@ -29,6 +29,7 @@ lint: $(VENV)/installed
 versions: $(VENV)/installed
 	$(PY) tools/try_versions.py
 	$(PY) tools/try_versions.py --oldest
+
 # The pictures of README, from the configurations as they are now.
 DRAWN := build/pictures
 pictures: $(VENV)/installed

@@ -110,7 +110,7 @@ def test_the_receipt_of_a_run_holds_what_numpy_finds(cli: Cli, home: Path):
     earliest = int(np.flatnonzero(accuracy >= 0.99 * accuracy[-1])[0]) + 1
     assert said["anytime"]["earliest_step_with_99_percent"] == earliest
     text = (run / "receipt.md").read_text(encoding="utf-8")
-    assert f"99% of the final accuracy is there at step {earliest} of 16, after {spent[earliest - 1]:,.1f} of" in text
+    assert f"99% of the final accuracy is reached at step {earliest} of 16, after {spent[earliest - 1]:,.1f} of" in text
     assert (run / "anytime.png").read_bytes().startswith(b"\x89PNG")
 
 

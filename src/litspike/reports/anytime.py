@@ -1,4 +1,4 @@
-"""The anytime curve: what a network has told after each time step, and what that took."""
+"""The anytime curve: score and operations by time step."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 from litspike.metrics import energy
 
 MOST_POINTS = 50
-"""A longer sequence is looked at after this many of its steps."""
+"""A longer sequence is evaluated after this many of its steps."""
 
 SHARE = 0.99
-"""Share of the final score from which on an answer counts as being there."""
+"""Share of the final score at which a curve has reached it."""
 
 
 class Curve(NamedTuple):
@@ -28,7 +28,7 @@ class Curve(NamedTuple):
     """Time steps, counted from 1; the last is T."""
     values: list[float]
     intervals: list[tuple[float, float]]
-    """95% intervals of the values; empty where they can't be told."""
+    """95% intervals of the values; empty where they are not known."""
     macs: list[float]
     """Multiply–accumulates a sample until then; empty where they were not counted."""
     acs: list[float]

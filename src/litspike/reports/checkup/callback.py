@@ -31,19 +31,19 @@ from litspike.terminal import say
 
 
 class CheckUp(Callback):
-    """Logs what each layer does, and says in a line what is wrong with it and what usually helps, once a fit.
+    """Logs what each layer does, and prints one message per problem, with what usually helps, once a fit.
 
     Logged once an epoch: of each spiking layer, on all validation samples, the firing rate, the shares of neurons that
     never fire and that fire at every step, and, on the first 64, the share of membrane potentials inside the
     surrogate's window (:meth:`~litspike.surrogates.Surrogate.inside`); of each module with parameters, the norm of the
     gradient of the last training step, after clipping. Without validation there are the gradients alone. Layers that
-    tell no :meth:`~litspike.neurons.NeuronLayer.distance` from a threshold are left out, as they don't fire.
+    give no :meth:`~litspike.neurons.NeuronLayer.distance` from a threshold are left out, as they don't fire.
 
     It draws nothing at random and changes nothing. A failure of its own warns, and ends the check-up, not the fit.
 
     Args:
-        every: epochs from one look to the next; 0 looks never.
-        patience: number of looks in a row that have to find something wrong before it is said.
+        every: epochs from one check to the next; 0 checks never.
+        patience: number of checks in a row that have to find a problem before it is reported.
         max_silent: share of a layer's neurons without a spike from which on it mostly never fires.
         max_rate: spikes per neuron and step from which on a layer mostly always fires.
         min_inside: share of membrane potentials inside the surrogate's window below which they are outside it.
@@ -81,7 +81,7 @@ class CheckUp(Callback):
         self._layers: dict[str, WatchedLayer] = {}
         self._spread: Spread | None = None
         self._validated: list[LayerSummary] | None = None
-        self._apart = math.nan
+        self._output_spread = math.nan
         self._of_layers, self._of_gradients = LastingProblems(self.patience), LastingProblems(self.patience)
         self._explained = False
 
@@ -100,7 +100,7 @@ class CheckUp(Callback):
         self._watching.close()
         if trainer.sanity_checking or not self._due(trainer):
             return
-        # of all processes or of none: one that failed would leave the others waiting for its figures
+        # of all processes or of none: one that failed would leave the others waiting for its numbers
         seen = None if self._failed else [layer.seen for layer in self._layers.values()]
         same = same_everywhere(trainer, (seen, None if self._spread is None else list(self._spread.low.shape)))
         self._guarded(self._sum_up, same)
@@ -113,17 +113,17 @@ class CheckUp(Callback):
         # a gradient that isn't finite is reported before the error it leads to
         self._watching.close()
         if self.every and trainer.state.fn == "fit":
-            self._guarded(self._last_words, trainer, pl_module)
+            self._guarded(self._report_nonfinite, trainer, pl_module)
 
     def _due(self, trainer: Trainer) -> bool:
         return self.every > 0 and trainer.state.fn == "fit" and (trainer.current_epoch + 1) % self.every == 0
 
-    def _guarded(self, look: Callable[..., object], *arguments: Any) -> None:
+    def _guarded(self, part: Callable[..., object], *arguments: Any) -> None:
         """Call a part of the check-up, which is not worth a run: none follows one that failed."""
         if self._failed:
             return
         try:
-            look(*arguments)
+            part(*arguments)
         except Exception as error:
             self._failed = True
             warnings.warn(f"no further check-up: {type(error).__name__}: {error}", LitspikeWarning, stacklevel=3)
@@ -132,14 +132,14 @@ class CheckUp(Callback):
         self._closely = True
         for layer in self._layers.values():
             layer.reset()
-        self._watching.enter_context(watched(_network(module), lambda seen: self._guarded(self._take_in, seen)))
+        self._watching.enter_context(watched(_network(module), lambda seen: self._guarded(self._update_layer, seen)))
         readout = getattr(module, "readout", None)
         if isinstance(readout, nn.Module):
             self._spread = spread = Spread().to(module.device)
             hook = readout.register_forward_hook(lambda *call: self._guarded(spread.update, call[2]))
             self._watching.callback(hook.remove)
 
-    def _take_in(self, seen: Seen) -> None:
+    def _update_layer(self, seen: Seen) -> None:
         if seen.name not in self._layers:
             self._layers[seen.name] = WatchedLayer(seen)
         self._layers[seen.name].update(seen, self._closely)
@@ -147,19 +147,19 @@ class CheckUp(Callback):
     def _sum_up(self, same: bool) -> None:
         if not same:
             raise UserError("it failed in another process, or other layers were called there")
-        layers = [layer.figures() for layer in self._layers.values()]
-        self._validated = [figures for figures in layers if figures is not None]
-        self._apart = math.nan if self._spread is None else float(self._spread.compute())
+        layers = [layer.summary() for layer in self._layers.values()]
+        self._validated = [summary for summary in layers if summary is not None]
+        self._output_spread = math.nan if self._spread is None else float(self._spread.compute())
 
     def _report(self, trainer: Trainer, module: LightningModule) -> None:
         epoch, gradients = trainer.current_epoch + 1, self._gradients(module)
         lines = nonfinite_gradients({gradient.label: gradient.norm for gradient in gradients}, epoch)
         if self._validated is not None:
-            layers = {} if lines else self._diagnose(self._validated, epoch)  # without sense after a NaN
-            self._say(trainer, self._of_layers.lasting(layers))
+            layers = {} if lines else self._diagnose(self._validated, epoch)  # meaningless after a NaN
+            self._say(trainer, self._of_layers.update(layers))
         norms = {gradient.label: gradient.norm for gradient in gradients if gradient.connects}
         lines = lines or gradient_problems(norms, self.limits, epoch, self._explained)
-        self._say(trainer, self._of_gradients.lasting(lines))
+        self._say(trainer, self._of_gradients.update(lines))
         self._log(trainer, gradients)
         self._validated = None
 
@@ -168,7 +168,7 @@ class CheckUp(Callback):
         for layer in layers:
             lines |= layer_problems(layer, self.limits, epoch)
         self._explained = bool(lines)
-        return lines or output_problems(self._apart, epoch)
+        return lines or output_problems(self._output_spread, epoch)
 
     def _log(self, trainer: Trainer, gradients: Iterable[Gradient]) -> None:
         # TensorBoard's HParams tab shows the first five alone, by name: losses and scores come before these
@@ -181,7 +181,7 @@ class CheckUp(Callback):
     def _gradients(self, module: LightningModule) -> list[Gradient]:
         return gradient_norms(_network(module), {name: layer.label for name, layer in self._layers.items()})
 
-    def _last_words(self, trainer: Trainer, module: LightningModule) -> None:
+    def _report_nonfinite(self, trainer: Trainer, module: LightningModule) -> None:
         norms = {gradient.label: gradient.norm for gradient in self._gradients(module)}
         self._say(trainer, self._of_gradients.now(nonfinite_gradients(norms, trainer.current_epoch + 1)))
 

@@ -1,4 +1,4 @@
-"""The figures that a check-up rests on: of a layer while it runs, and of the gradients after a training step."""
+"""What a check-up measures: layers while they run, and gradients after a training step."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from litspike.reports.checkup.diagnose import LayerSummary
 from litspike.surrogates import Surrogate
 
 SAMPLES = 64
-"""Samples on which membrane potentials are looked at, which costs another run of the layer."""
+"""Samples whose membrane potentials are measured, which costs another run of the layer."""
 
 
 class WatchedLayer:
-    """Gathers the figures of one layer of neurons over the calls of an epoch.
+    """Measures one layer of neurons over the calls of an epoch.
 
     Args:
         seen: a call of the layer.
@@ -52,7 +52,7 @@ class WatchedLayer:
 
         Args:
             seen: the call.
-            closely: whether to look at its membrane potentials as well; the first call of an epoch is in any case.
+            closely: whether to measure its membrane potentials as well; they are in the first call of an epoch anyway.
         """
         if closely or self._fires is None:
             distance = seen.layer.distance(*_first_samples(*seen.arguments))
@@ -63,8 +63,8 @@ class WatchedLayer:
         if self._fires:
             self._firing.update(seen.output)
 
-    def figures(self) -> LayerSummary | None:
-        """The figures of the epoch, over all processes; None of a layer that doesn't fire, or wasn't called."""
+    def summary(self) -> LayerSummary | None:
+        """The summary of the epoch, over all processes; None of a layer that doesn't fire, or wasn't called."""
         if not self._fires:
             return None
         firing = {name: float(value) for name, value in self._firing.compute().items()}

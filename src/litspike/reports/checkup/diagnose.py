@@ -1,4 +1,4 @@
-"""What is wrong with a network, told from its figures. Pure: figures in, a line for each sickness out."""
+"""The problems of a network, found in the summaries of its layers: numbers in, one message per problem out."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 Messages = dict[str, str]
-"""What a sickness is called, for the machine, and what the console says of it."""
+"""A key for each problem, and its message on the console."""
 
 SAME = 1e-5
 """Spread of the outputs up to which they are the same: rounding alone makes that much."""
 
 
 class Limits(NamedTuple):
-    """From where on a figure is a sick network's; see :class:`~litspike.reports.CheckUp`."""
+    """The values beyond which a layer has a problem; see :class:`~litspike.callbacks.CheckUp`."""
 
     silent: float
     rate: float
@@ -42,7 +42,7 @@ class LayerSummary(NamedTuple):
     """Share of the distances from the threshold that lie inside the surrogate's window; NaN where there is none."""
 
     def logged(self) -> dict[str, float]:
-        """The figures by the names under which they are logged."""
+        """The numbers by the names under which they are logged."""
         return {
             "firing rate": self.rate,
             "silent neurons": self.silent,
@@ -98,7 +98,7 @@ def gradient_problems(norms: Mapping[str, float], limits: Limits, epoch: int, ex
             is what the others are compared with: the gradient comes in there, through no spike.
         limits: from where on a gradient has vanished or exploded, as a part of the last one.
         epoch: the epoch's number.
-        explained: whether a sick layer accounts for a gradient that is too small.
+        explained: whether a problem of a layer accounts for a gradient that is too small.
     """
     *others, last = norms.items() if norms else [("", 0.0)]
     if last[1] == 0:  # nothing to compare with: a loss of 0, or a layer before it that is silent
@@ -138,24 +138,24 @@ def _listed(labels: list[str]) -> str:
 
 
 class LastingProblems:
-    """Tells a sickness that lasts from one that passes, and says each once.
+    """The problems that last: each is reported once, after it was found a number of times in a row.
 
     Args:
-        patience: number of looks in a row that have to find a sickness.
+        patience: number of times in a row.
     """
 
     def __init__(self, patience: int) -> None:
         self.patience = patience
-        self._looks: dict[str, int] = {}
-        self._said: set[str] = set()
+        self._found: dict[str, int] = {}
+        self._reported: set[str] = set()
 
-    def lasting(self, lines: Messages) -> list[str]:
-        """What one look found → what is to be said after it."""
-        self._looks = {name: self._looks.get(name, 0) + 1 for name in lines}
-        return self.now({name: lines[name] for name, looks in self._looks.items() if looks >= self.patience})
+    def update(self, messages: Messages) -> list[str]:
+        """The problems found now → the messages to print."""
+        self._found = {name: self._found.get(name, 0) + 1 for name in messages}
+        return self.now({name: messages[name] for name, times in self._found.items() if times >= self.patience})
 
-    def now(self, lines: Messages) -> list[str]:
-        """What is to be said of a look that is the last."""
-        new = [name for name in lines if name not in self._said]
-        self._said.update(new)
-        return [lines[name] for name in new]
+    def now(self, messages: Messages) -> list[str]:
+        """The messages to print of problems that can't be waited for."""
+        new = [name for name in messages if name not in self._reported]
+        self._reported.update(new)
+        return [messages[name] for name in new]

@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 class Receipt(Callback):
     """Writes ``receipt.json`` and ``receipt.md`` when a test ends, and the anytime curve beside them.
 
-    The receipt holds the figures with their 95% intervals, parameters, time steps, firing rates, synaptic operations
+    The receipt holds the metrics with their 95% intervals, parameters, time steps, firing rates, synaptic operations
     with an estimate of their energy, latency, seeds, versions and machine. The anytime curve, ``anytime.csv``,
     ``anytime.png`` and in TensorBoard, is the score that the readout gives after each time step, and the operations
     spent until then. All of it comes from the test's own pass, but for the latency, which is measured afterwards.
-    What can't be told is left out with its reason. On several processes the first one writes, for all.
+    What can't be measured is left out with its reason. On several processes the first one writes, for all.
 
     A receipt that can't be written warns, and the test goes on.
 

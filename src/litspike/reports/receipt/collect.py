@@ -1,4 +1,4 @@
-"""What one test run shows of a task beside its figures: firing, operations, and the answer after each step."""
+"""What is measured while a task is tested: firing, operations, and the score after each time step."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from litspike.tasks.task import Task
 
 
 class Measurements:
-    """Looks on while the batches of a test go through a task's network. Nothing is computed twice for it.
+    """Measures a task while the batches of a test go through its network; nothing is computed twice for it.
 
-    Nothing that goes wrong in it reaches the test: the part is given up, and :attr:`left_out` says why.
+    No error of a measurement reaches the test: that part is left out, and :attr:`left_out` has the reason.
 
     Args:
         task: what is tested.
@@ -34,12 +34,12 @@ class Measurements:
         self.steps = 0
         """Time steps T of the samples; 0 before the first."""
         self.points: list[int] = []
-        """The steps after which the answer is looked at."""
+        """The steps after which the score is computed."""
         self.firing: dict[str, tuple[int, str, Firing]] = {}
         """Name → number, model and firing of each layer of neurons."""
         self.operations: Operations | None = None
         self.answers: SampleMean | None = None
-        """The first of the task's scores after each of the steps looked at."""
+        """The first of the task's scores after each of these steps."""
         self.scores = SampleMean(len(task.test_metrics.scores)).to(exact_device(task.device))
         """Each of the task's scores, of the whole sequence."""
         self.losses = SampleMean().to(exact_device(task.device))
@@ -65,7 +65,7 @@ class Measurements:
         self._hooks.enter_context(watched(task.network, self._saw))
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop measuring."""
         with suppress(Exception):  # of a pass that was broken off
             self._pass.close()
         self._hooks.close()
@@ -83,7 +83,7 @@ class Measurements:
         there |= {label: self.firing.get(name) for name, label in self.layers.items()}
         for part, found in there.items():
             if found is None:
-                self.left_out.setdefault(part, "nothing was seen of it")
+                self.left_out.setdefault(part, "it was never called")
             if not everywhere(part not in self.left_out):
                 self.left_out.setdefault(part, "it failed in another process")
 
@@ -112,12 +112,12 @@ class Measurements:
             for name, jackknife in self.metrics.items():
                 self._safely(_part(name), partial(self._leave_out, jackknife, outputs, y))
 
-    def _safely(self, part: str, look: Callable[[], object]) -> None:
+    def _safely(self, part: str, measure: Callable[[], object]) -> None:
         if part in self.left_out:
             return
         try:
-            look()
-        except Exception as error:  # a look at the test is not worth the test
+            measure()
+        except Exception as error:  # a measurement is not worth the test
             self.left_out[part] = " ".join(str(error).split()) or type(error).__name__
 
     def _begin(self, network: nn.Module, arguments: tuple[Any, ...]) -> None:

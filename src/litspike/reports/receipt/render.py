@@ -64,8 +64,8 @@ def _anytime(receipt: dict[str, Any]) -> Iterator[str]:
         return
     earliest = curve["earliest_step_with_99_percent"]
     at = curve["steps"].index(earliest)
-    some = "" if len(curve["steps"]) == curve["steps"][-1] else f" (of {len(curve['steps'])} steps looked at)"
-    text = f"99% of the final {curve['score']} is there at step {earliest} of {curve['steps'][-1]}{some}"
+    some = "" if len(curve["steps"]) == curve["steps"][-1] else f" (of {len(curve['steps'])} steps evaluated)"
+    text = f"99% of the final {curve['score']} is reached at step {earliest} of {curve['steps'][-1]}{some}"
     if "operations" in curve:
         spent, full = curve["operations"][at], curve["operations"][-1]
         text += f", after {spent:,.1f} of {full:,.1f} synaptic operations a sample"

@@ -33,7 +33,7 @@ def parameters(module: nn.Module) -> dict[str, int]:
 
 
 def figures(trainer: Trainer, module: LightningModule, measurements: Measurements | None) -> dict[str, dict[str, Any]]:
-    """The figures of the test, each with its value and, where it can be told, its 95% interval and whose that is."""
+    """The metrics of the test, each with its value and, where it is known, its 95% interval and its method."""
     found: dict[str, dict[str, Any]] = {name: {"value": value} for name, value in logged(trainer, "test").items()}
     if measurements is None:
         return {name: {**figure, "no_interval": UNKNOWN} for name, figure in found.items()}
