@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from litspike.cli.app import LitspikeCLI
 from litspike.cli.arguments import Call
+from litspike.cli.command import Outcome
+from litspike.cli.execute import run_command
 from litspike.cli.process_state import one_voice
 from litspike.cli.seeds import group_folder, run_seeds
 from litspike.data import TensorDataModule
@@ -65,25 +66,26 @@ def noted(args: list[str], home: Path) -> int:
     with one_voice(True):
         sys.path.append(str(PROJECT))  # where benchmarks.baselines lies
         began = time.perf_counter()
-        cli = LitspikeCLI(args, home)
-        seconds = {} if cli.ckpt_path else {"fit/seconds": time.perf_counter() - began}
-        more = measured(cli) if args[0] == "test" else seconds
-        assert cli.run is not None
-        cli.run.note(figures={**cli.run.record()["figures"], **more})
+        call = Call(args, home)
+        outcome = run_command(call, home)
+        seconds = {} if call.option("--ckpt_path") else {"fit/seconds": time.perf_counter() - began}
+        more = measured(outcome) if call.subcommand == "test" else seconds
+        assert outcome.run is not None
+        outcome.run.note(figures={**outcome.run.record()["figures"], **more})
         return 0
 
 
-def measured(cli: LitspikeCLI) -> dict[str, float]:
+def measured(outcome: Outcome) -> dict[str, float]:
     """What the receipt of a test says of size and firing, and the error of a regression in its targets' own spread."""
-    assert cli.run is not None
-    receipt = json.loads((cli.run.folder / "receipt.json").read_text(encoding="utf-8"))
+    assert outcome.run is not None
+    receipt = json.loads((outcome.run.folder / "receipt.json").read_text(encoding="utf-8"))
     figures = {"network/parameters": float(receipt["parameters"]["all"])}
     if layers := receipt["layers"].values():  # those that spike
         spikes = sum(layer["rate"] * layer["neurons"] for layer in layers)
         figures["test/firing_rate"] = spikes / sum(layer["neurons"] for layer in layers)
-    if isinstance(cli.model, Regression):
-        targets = cast(TensorDataModule, cli.datamodule).dataset("test").tensors[1]
-        figures["test/nrmse"] = float(cli.trainer.callback_metrics["test/rmse"] / targets.std(correction=0))
+    if isinstance(outcome.parts.model, Regression):
+        targets = cast(TensorDataModule, outcome.parts.data).dataset("test").tensors[1]
+        figures["test/nrmse"] = float(outcome.trainer.callback_metrics["test/rmse"] / targets.std(correction=0))
     return figures
 
 

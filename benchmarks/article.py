@@ -11,11 +11,14 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
 
-from litspike.cli.app import LitspikeCLI
+from litspike.cli.arguments import Call
+from litspike.cli.command import Outcome, Parts, configured, make
+from litspike.cli.execute import run_command
 from litspike.cli.process_state import one_voice
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -25,15 +28,16 @@ SILENT = ["--console.epochs", "false", "--console.table", "false", "--pictures.e
 def one_seed(config: str, seed: int, epochs: int, logs: str) -> tuple[float, float, float]:
     """Training accuracy of the last epoch, accuracy on fresh points, largest change of a first-layer weight."""
 
-    def call(command: str, *more: str) -> LitspikeCLI:
-        return LitspikeCLI([command, "--logs", logs, *SILENT, *more], home=PROJECT)
+    def call(command: str, *more: str) -> Outcome:
+        return run_command(Call([command, "--logs", logs, *SILENT, *more], PROJECT), PROJECT)
 
     seeds = ["--seed_everything", str(seed), "--data.seed", str(seed), "--data.test_points", "10000"]
     chosen = ["-c", str(PROJECT / "configs" / f"{config}.yaml"), *seeds]
-    before = first_layer(call("fit", *chosen, "--trainer.max_epochs", "0"))
+    with ExitStack() as limits:
+        before = first_layer(make(configured(Call(["fit", *chosen], PROJECT), PROJECT, limits)))
     fit = call("fit", *chosen, "--trainer.max_epochs", str(epochs))
     test = call("test")
-    moved = float((first_layer(fit) - before).abs().max())
+    moved = float((first_layer(fit.parts) - before).abs().max())
     return (
         float(fit.trainer.callback_metrics["train/accuracy"]),
         float(test.trainer.callback_metrics["test/accuracy"]),
@@ -41,9 +45,9 @@ def one_seed(config: str, seed: int, epochs: int, logs: str) -> tuple[float, flo
     )
 
 
-def first_layer(cli: LitspikeCLI) -> torch.Tensor:
+def first_layer(parts: Parts) -> torch.Tensor:
     """A copy of the first layer's weights."""
-    return next(cli.model.parameters()).detach().clone()
+    return next(parts.model.parameters()).detach().clone()
 
 
 def report(seeds: int, epochs: int) -> None:

@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 from lightning import Callback, LightningModule, Trainer
 
-from litspike.cli.app import LitspikeCLI
+from litspike.cli.arguments import Call
+from litspike.cli.execute import run_command
 from litspike.cli.process_state import one_voice
 from litspike.data import EventDataModule
 from litspike.data.events.binning import Events, Sensor
@@ -100,9 +101,9 @@ def run_job(name: str, epochs: int) -> None:
     with one_voice(True), tempfile.TemporaryDirectory() as folder:
         arguments = f"fit {QUIET} {SETS[name]} --trainer.callbacks __main__.Clock --trainer.max_epochs {epochs}"
         cache = ["--data.cache", folder] if "Words" in arguments else []
-        cli = LitspikeCLI([*arguments.split(), *cache, "--logs", folder], PROJECT)
-        clock = next(callback for callback in cli.trainer.callbacks if isinstance(callback, Clock))
-        loader, alone = cli.datamodule.train_dataloader(), []
+        outcome = run_command(Call([*arguments.split(), *cache, "--logs", folder], PROJECT), PROJECT)
+        clock = next(callback for callback in outcome.trainer.callbacks if isinstance(callback, Clock))
+        loader, alone = outcome.parts.data.train_dataloader(), []
         for epoch in range(epochs):
             loader.sampler.set_epoch(epoch)
             began = time.perf_counter()

@@ -35,7 +35,8 @@ def saved(run: Path) -> dict[str, object]:
     ],
 )
 def test_arguments_reach_the_parser_as_they_were_meant(args: list[str], arguments: list[str] | str):
-    assert Call(args).arguments == (arguments.split() if isinstance(arguments, str) else arguments)
+    call = Call(args)
+    assert [call.subcommand, *call.arguments] == (arguments.split() if isinstance(arguments, str) else arguments)
 
 
 @pytest.mark.parametrize("option", ["-h", "--help", "--model.help", "--model.network.help=X", "--print_config"])

@@ -12,7 +12,8 @@ from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import LambdaCallback
 
 from litspike import LIF, ConstantCurrent, MeanOverTime, Perceptron
-from litspike.cli.trainer.steps import STEP_HOOKS, EmptyHooks, NoProfiler
+from litspike.cli.trainer.profiler import NoProfiler
+from litspike.cli.trainer.steps import STEP_HOOKS, EmptyHooks
 from litspike.data import HalfPlane
 from litspike.runs.saving import EpochCheckpoint
 from litspike.tasks import Classification

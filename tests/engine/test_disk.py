@@ -318,7 +318,8 @@ def test_a_full_disk_is_no_error_and_leaves_nothing(base, monkeypatch):
     def full(*names, **places):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(disk.os, "replace", full)
+    for move in ("replace", "link"):
+        monkeypatch.setattr(disk.os, move, full)
     assert stored(9) == 9
     assert not [place for place in base.rglob("*") if place.is_file()]
 

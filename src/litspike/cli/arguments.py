@@ -100,6 +100,7 @@ class Call:
         at = next((at for at, word in enumerate(found) if word.name is None), None)
         first = None if at is None else found[at].value
         self.subcommand = first if first in SUBCOMMANDS else None
+        self.unknown = first if self.subcommand is None else None
         if self.subcommand and at is not None:
             del found[at]
         self.words, self._home = found, home
@@ -187,8 +188,8 @@ class Call:
 
     @property
     def arguments(self) -> list[str]:
-        """All arguments in the parser's order: the subcommand, the configuration files, what is typed."""
-        return [*([self.subcommand] if self.subcommand else []), *self.without()]
+        """The arguments after the subcommand, in the parser's order: the configuration files, what is typed."""
+        return self.without()
 
     def without(self, *names: str) -> list[str]:
         """The arguments after the subcommand, without some options and their values.
@@ -209,4 +210,4 @@ class Call:
         named = self.option("--ckpt_path")
         kept = self.without("--ckpt_path") if named else self.without("--ckpt_path", _CONFIG)
         base = [f"{_CONFIG}={yaml.safe_dump(config)}"] if config else []
-        return [str(self.subcommand), *base, *kept, f"--ckpt_path={checkpoint}"]
+        return [*base, *kept, f"--ckpt_path={checkpoint}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import linecache
 import re
 import sys
@@ -20,6 +21,7 @@ _OURS = Path(__file__).parents[1]
 _LIBRARIES = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 _LIGHTNING = Path(sysconfig.get_path("purelib"), "lightning", "pytorch")
 _OPTIMIZERS = Path(sysconfig.get_path("platlib"), "torch", "optim")
+# torch, NumPy and Python have no type in common for it: plain RuntimeErrors and ValueErrors are among theirs
 _NO_MEMORY = re.compile(
     r"can't allocate memory|out of memory|unable to allocate|cannot allocate memory|size calculation overflowed"
     r"|integer multiplication overflow|array is too big|maximum allowed (size|dimension)",
@@ -27,6 +29,7 @@ _NO_MEMORY = re.compile(
 )
 _NO_PATH = ("Symlink loop from", "Could not determine home directory")  # pathlib raises plain RuntimeErrors
 _AMOUNT = re.compile(r"allocate (\d+(?:\.\d+)? ?[KMGTPE]?i?B(?:ytes)?)", re.IGNORECASE)
+_QUOTED = re.compile(r"`(\w+)`")
 _NO_PACKAGE = re.compile(r"No module named '([^']+)'|[Rr]equirement '([^']+)' not met|`(\w+)` is not installed")
 
 
@@ -121,7 +124,18 @@ def _trainer(error: BaseException) -> str | None:
     refused = isinstance(error, (TypeError, ValueError, RuntimeError)) and Path(file).is_relative_to(_LIGHTNING)
     if not refused or not linecache.getline(file, line).strip().startswith("raise "):
         return None
-    return f"trainer: {' '.join(str(error).split())}"
+    text = " ".join(str(error).split())
+    return f"{_argument(text, Path(file))}: {text}"
+
+
+def _argument(text: str, file: Path) -> str:
+    """The Trainer's argument that Lightning speaks of: it names it first, or raises in the file of a callback."""
+    from lightning import Trainer  # which has raised, and is imported
+
+    named = _QUOTED.search(text)
+    if named and named[1] in inspect.signature(Trainer).parameters:
+        return f"trainer.{named[1]}"
+    return "trainer.callbacks" if file.parent.name == "callbacks" else "trainer"
 
 
 def origin(error: BaseException) -> str:

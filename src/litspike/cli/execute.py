@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import difflib
+from contextlib import ExitStack
 from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import distributed
 
-from litspike.cli import class_changes, configurations
-from litspike.cli.app import LitspikeCLI
-from litspike.cli.arguments import Call
+from litspike.cli import alone, class_changes, configurations
+from litspike.cli.arguments import SUBCOMMANDS, Call
+from litspike.cli.command import Outcome, configured
 from litspike.cli.errors import answered, say
 from litspike.cli.help import help_text
 from litspike.cli.process_state import one_voice, restored
 from litspike.cli.seeds import Command, run_seeds
+from litspike.cli.subcommands.evaluate import evaluate
+from litspike.cli.subcommands.fit import fit
 from litspike.installation import program
 from litspike.runs import yaml_text
 from litspike.runs.processes import loss_of_another, place, repeatable, to_say
 from litspike.runs.signals import Lost
-from litspike.settings import UserError
+from litspike.settings import ParseError, UserError
 
 
 def train(args: list[str], home: Path, command: Command) -> int:
@@ -34,39 +38,38 @@ def train(args: list[str], home: Path, command: Command) -> int:
     """
     first = place().first
     with repeatable(args), restored(), one_voice(first):
-        return answered(lambda: _run(args, home, command), _say)
+        return answered(lambda: _run(Call(args, home), home, command), _say)
 
 
-def _run(args: list[str], home: Path, command: Command) -> int:
-    try:
-        call = Call(args, home)
-        if any(word.asks_for_help_text for word in call.words):
-            print(help_text(call, configurations.default(home)))
-            return 0
-        if call.subcommand == "fit" and call.option("--seeds") is not None and not call.asks_for_help:
-            return run_seeds(call, home, command)
-        _with_trainer(call, args, home)
-    except MisconfigurationException as error:
-        raise UserError(str(error)) from error
-    except ValueError as error:
-        if "`val_check_interval`" in str(error):  # it is above the batches of an epoch
-            raise UserError(f"trainer.val_check_interval: {' '.join(str(error).split())}") from error
-        raise
-    except RuntimeError as error:
-        if str(error).startswith("Early stopping conditioned on metric"):  # it names the figures there are
-            raise UserError(f"trainer.callbacks: {error}") from error
-        reason = loss_of_another(error)
-        if reason is None:
-            raise
-        return _lost(f"a process that trained with this one is gone ({reason})", args)
-    except Lost as lost:
-        return _lost(lost.words, args)
+def run_command(call: Call, home: Path) -> Outcome:
+    """Run one command, without a word about what goes wrong.
+
+    Args:
+        call: the command line, with a subcommand.
+        home: folder with ``configs/`` and, unless ``--logs`` says otherwise, ``logs/``.
+    """
+    with ExitStack() as limits:
+        command = configured(call, home, limits)
+        return fit(command) if call.subcommand == "fit" else evaluate(command)
+
+
+def _answer(call: Call, home: Path, command: Command) -> int:
+    """Do what a command line asks for."""
+    if any(word.asks_for_help_text for word in call.words):
+        print(help_text(call, configurations.default(home)))
+    elif call.subcommand is None:
+        raise _no_subcommand(call)
+    elif call.subcommand == "fit" and call.option("--seeds") is not None and not call.asks_for_help:
+        return run_seeds(call, home, command)
+    else:
+        _run_command(call, home)
     return 0
 
 
-def _with_trainer(call: Call, args: list[str], home: Path) -> None:
+def _run_command(call: Call, home: Path) -> None:
+    """Run one, and say of a mistake what a change of class has to do with it."""
     try:
-        LitspikeCLI(args, home)
+        run_command(call, home)
     except UserError as error:
         if call.subcommand != "fit" or call.option("--ckpt_path") is not None:
             raise  # the settings are the checkpoint's
@@ -80,9 +83,32 @@ def _with_trainer(call: Call, args: list[str], home: Path) -> None:
         raise longer from error
 
 
-def _lost(words: str | None, args: list[str]) -> int:
+def _no_subcommand(call: Call) -> ParseError:
+    names = [*SUBCOMMANDS, *alone.COMMANDS]
+    if call.unknown is None:
+        return ParseError(f"say what to do: {', '.join(names[:-1])} or {names[-1]} (--help explains each)")
+    near = difflib.get_close_matches(call.unknown, names, n=1)
+    meant = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+    return ParseError(f"{call.unknown}: there is no such command; {meant}")
+
+
+def _run(call: Call, home: Path, command: Command) -> int:
+    try:
+        return _answer(call, home, command)
+    except MisconfigurationException as error:
+        raise UserError(str(error)) from error
+    except RuntimeError as error:
+        reason = loss_of_another(error)
+        if reason is None:
+            raise
+        return _lost(f"a process that trained with this one is gone ({reason})", call)
+    except Lost as lost:
+        return _lost(lost.words, call)
+
+
+def _lost(words: str | None, call: Call) -> int:
     if words:
-        began = "fit" in args and distributed.is_available() and distributed.is_initialized()
+        began = call.subcommand == "fit" and distributed.is_available() and distributed.is_initialized()
         _say(f"{words}: go on with `{program()} fit --ckpt_path last`" if began else words, lost=True)
     return Lost.status
 

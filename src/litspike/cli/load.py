@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning import LightningModule
 
-from litspike.cli.app import LitspikeCLI
+from litspike.cli.arguments import Call
 from litspike.cli.check.weights import check_weights
+from litspike.cli.command import configured
 from litspike.runs.folder import logs_folder
 from litspike.runs.resolve import newest_finished
 from litspike.seeding import isolated
-
-
-class _Model(LitspikeCLI):
-    """The command line up to the model: no data, no trainer, no seed, and nothing is run."""
-
-    def _set_seed(self) -> None:
-        pass
-
-    def instantiate_classes(self) -> None:
-        """Make the model alone."""
-        settings = self.config[self.subcommand]
-        for name in set(vars(settings)) - {"model"}:
-            del settings[name]
-        self.model = self.parser.instantiate_classes(self.config)[self.subcommand].model
-
-    def _run_subcommand(self, subcommand: str) -> None:
-        pass
 
 
 def load(
@@ -40,15 +24,17 @@ def load(
 ) -> LightningModule:
     """See :func:`litspike.load`."""
     checkpoint = _file(Path(path).expanduser(), logs_folder(None if logs is None else os.fspath(logs), Path.cwd()))
-    words = ["predict", f"--ckpt_path={checkpoint}", *(f"--trust={name}" for name in trust)]
-    with isolated(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r".*args.*parameter is intended")  # a script may have its own
-        cli = _Model(words, Path.cwd())
-    task: Any = cli.model
-    assert cli.ckpt_path is not None
-    check_weights(cli.ckpt_path, cli.checkpoint, task)
-    task.on_load_checkpoint(cli.checkpoint)
-    task.load_state_dict(cli.checkpoint["state_dict"])
+    words = [f"--ckpt_path={checkpoint}", "--seed_everything=false", *(f"--trust={name}" for name in trust)]
+    with isolated(), ExitStack() as limits:
+        command = configured(Call(["predict", *words]), Path.cwd(), limits)
+        for name in set(vars(command.config)) - {"model"}:
+            del command.config[name]
+        task: Any = command.parser.instantiate_classes(command.config).model
+    source = command.source
+    assert source is not None
+    check_weights(source.path, source.checkpoint, task)
+    task.on_load_checkpoint(source.checkpoint)
+    task.load_state_dict(source.checkpoint["state_dict"])
     made: LightningModule = task.to(device).eval()
     return made
 

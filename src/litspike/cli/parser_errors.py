@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import difflib
-import pkgutil
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from jsonargparse import Namespace
-
-from litspike.cli.errors import being_made, chain, expected, raised_by_a_library
 from litspike.cli.missing import full_name
 from litspike.runs.trust import not_trusted
-from litspike.settings import SettingError, UserError, setting_name
 
 _KEY = re.compile(r'(?:Parser key|Key) "([^"]+)"')
 _UNKNOWN = re.compile(r"(?:[Oo]ption '|unrecognized arguments: )([^' =]+)")
 _TYPE = re.compile(r"Expected a (<class '.*?'>|typing\.Literal\[.*?\])(?:$|[.\n])", re.MULTILINE)
 _REQUIRED = re.compile(r"the following arguments are required: (.*)$")
-_COMMANDS = ("fit.", "validate.", "test.", "predict.", "picture.", "export.")
 _DENIED = re.compile(r"Importing '([^']+)' is not allowed, denied by")
 _VALUE = re.compile(r"(?:Given|Got) value: (.*)")
 _PLAIN_NAMES = {"NoneType": "null", "int": "a whole number", "float": "a number", "bool": "true or false"}
@@ -77,13 +71,9 @@ def parser_message(message: str, given: Sequence[tuple[str, Any]], known: Iterab
     mentioned = [name for name, _ in given]
     if found := _DENIED.search(message):
         return not_trusted(found[1])
-    if 'expected "subcommand"' in message:
-        return "say what to do: fit, validate, test, predict, picture, export or compare (--help explains each)"
     if "Unexpected config" in message or "Problems parsing config" in message:
         return f"the configuration file is empty or no YAML: {' '.join(message.split())}"
     if found := _REQUIRED.search(message):
-        if found[1].startswith(_COMMANDS):
-            return f"{found[1].split('.', 1)[-1]}: it must be set"
         names = [full_name(name, given) for name in found[1].split(", ")]
         return f"{', '.join(names)}: {'it' if len(names) == 1 else 'they'} must be set"
     if found := _UNKNOWN.search(message):
@@ -147,57 +137,3 @@ def _plain(expected: str) -> str:
         name = expected.split("'")[1].rsplit(".", 1)[-1]
         return _PLAIN_NAMES.get(name, name)
     return expected.removeprefix("typing.Literal[").removesuffix("]")
-
-
-def users_mistake(error: Exception, config: Namespace) -> Exception:
-    """The user's mistake behind an error of a constructor, which jsonargparse wraps; the error itself if there is none.
-
-    A wrong setting gets its full name, as far as the configuration tells which one holds the value. What a library
-    refuses is a mistake too, but not what fails in litspike's own code or in the user's.
-    """
-    cause = next((cause for cause in chain(error) if isinstance(cause, UserError)), None)
-    if isinstance(cause, SettingError):
-        name = cause.setting.split("[")[0]
-        for path, settings in namespaces(config, ""):
-            value = settings.get(name)
-            if name in settings and (value == cause.value or (isinstance(value, list | dict) and cause.value in value)):
-                return UserError(f"{setting_name(path)}.{cause}".lstrip("."))
-    if cause is not None:
-        return cause
-    if line := expected(error):
-        return UserError(line)
-    if not raised_by_a_library(error):
-        return error
-    deepest = list(chain(error))[-1]
-    name = type(deepest).__name__
-    kind = "" if name in ("TypeError", "ValueError", "RuntimeError", "MisconfigurationException") else f"{name}: "
-    return UserError(f"{setting_name(_refusing(error, config))}: {kind}{deepest}")
-
-
-def _refusing(error: Exception, config: Namespace) -> str:
-    """Name of the innermost group of settings whose class was being made when an error was raised."""
-    paths = {_class(settings.get("class_path")): path for path, settings in namespaces(config, "")}
-    return next((paths[kind] for kind in reversed(list(being_made(error))) if kind in paths), "trainer")
-
-
-def _class(path: Any) -> Any:
-    """The class of a path, which may not be the one where it is defined; None of anything else."""
-    try:
-        return pkgutil.resolve_name(path)
-    except (TypeError, ValueError, ImportError, AttributeError):
-        return None
-
-
-def namespaces(config: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Path and entries of every group of settings in a parsed configuration, also in lists and dictionaries."""
-    if isinstance(config, Namespace):
-        entries = dict(vars(config))
-        yield path, entries
-        for key, value in entries.items():
-            yield from namespaces(value, f"{path}.{key}".lstrip("."))
-    elif isinstance(config, dict):
-        for key, value in config.items():
-            yield from namespaces(value, f"{path}.{key}")
-    elif isinstance(config, list):
-        for index, value in enumerate(config):
-            yield from namespaces(value, f"{path}[{index}]")

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
 
 from litspike.seeding import isolated
 from litspike.settings import LitspikeWarning
@@ -67,7 +66,8 @@ def one_voice(speaks: bool) -> Iterator[None]:
 
     def heard(told: threading.ExceptHookArgs) -> None:
         # of a full disk TensorBoard's error is raised once more where the run next writes to it
-        if not (isinstance(told.exc_value, OSError) and isinstance(told.thread, _AsyncWriterThread)):
+        # and it has no other place than this hook in which its threads can be heard
+        if not (isinstance(told.exc_value, OSError) and _of_tensorboard(told.thread)):
             hook(told)
 
     with warnings.catch_warnings():
@@ -88,6 +88,10 @@ def one_voice(speaks: bool) -> Iterator[None]:
             logs["litspike"].removeHandler(spoken)
             for name, log in logs.items():
                 log.setLevel(levels[name])
+
+
+def _of_tensorboard(thread: object) -> bool:
+    return any(kind.__module__.startswith("tensorboard.") for kind in type(thread).__mro__)
 
 
 class Spoken(logging.Handler):

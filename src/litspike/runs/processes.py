@@ -179,6 +179,8 @@ def to_say(line: str, lost: bool = False) -> str | None:
 def loss_of_another(error: Exception) -> str | None:
     """What an error says of a process that is gone or no longer answers; None where it is about something else.
 
+    gloo raises plain RuntimeErrors, which name the file of its own that they come from.
+
     Raises:
         UserError: if the port on which processes meet isn't free.
     """

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from jsonargparse import Namespace
 from lightning import Callback, LightningModule, Trainer
 
-from litspike.cli.parser_errors import namespaces
+from litspike.cli.constructor_errors import namespaces
 from litspike.settings import SettingError, setting_name
 from litspike.tasks import Task
 

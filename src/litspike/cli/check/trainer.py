@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import math
-import warnings
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from lightning import Callback
 from lightning.pytorch import callbacks as of_lightning
-from lightning.pytorch.loggers import CSVLogger
-from lightning.pytorch.profilers import AdvancedProfiler, Profiler, PyTorchProfiler, SimpleProfiler
 
 from litspike.settings import SettingError, UserError
 
@@ -81,7 +76,7 @@ def check_switches(settings: dict[str, Any]) -> None:
         value = settings.get(name)
         if value is not None and not allowed(value):
             raise SettingError(f"trainer.{name}", value, reason)
-    for callback in callbacks_of(settings):
+    for callback in as_list(settings.get("callbacks")):
         for kind, reason in REFUSED_CALLBACKS.items():
             if isinstance(callback, kind):
                 raise UserError(f"trainer.callbacks: {type(callback).__name__} {reason}")
@@ -110,53 +105,6 @@ def check_trial(settings: dict[str, Any], subcommand: str | None, goes_on: bool)
         raise UserError("trainer.profiler: a trial (trainer.fast_dev_run) has no run's folder that it is written into")
 
 
-def callbacks_of(settings: dict[str, Any]) -> list[Callback]:
-    """The callbacks of the user's own."""
-    callbacks = settings.get("callbacks") or []
-    return callbacks if isinstance(callbacks, list) else [callbacks]
-
-
-def into_file(profiler: Profiler | str, folder: Path) -> Profiler:
-    """A profiler that writes its report into a folder, where it was not told another place.
-
-    Args:
-        profiler: one, or ``simple``, ``advanced``, ``pytorch``.
-        folder: the run's.
-
-    Raises:
-        SettingError: if there is no such profiler.
-    """
-    if isinstance(profiler, str):
-        kinds: dict[str, Callable[[], Profiler]] = {
-            "simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler,
-        }  # fmt: skip
-        if profiler not in kinds:
-            raise SettingError("trainer.profiler", profiler, f"is none of {', '.join(kinds)}")
-        profiler = kinds[profiler]()
-    profiler.dirpath = profiler.dirpath or folder
-    profiler.filename = profiler.filename or "profile"
-    return profiler
-
-
-def keep_rows(logger: Any) -> None:
-    """Let Lightning's CSV loggers go on with the rows that are there: they would begin by deleting them.
-
-    Args:
-        logger: the Trainer's: one, several or none.
-    """
-    for one in logger if isinstance(logger, (list, tuple)) else [logger]:
-        if not isinstance(one, CSVLogger):
-            continue
-        path = Path(one.log_dir) / "metrics.csv"
-        if not path.is_file():
-            continue
-        aside = path.with_name("metrics.csv.kept")
-        path.rename(aside)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that the folder isn't empty
-                writer = one.experiment
-        finally:
-            aside.rename(path)
-        with path.open(encoding="utf-8", newline="") as file:
-            writer.metrics_keys = next(csv.reader(file), [])
+def as_list(setting: Any) -> list[Any]:
+    """Callbacks or plugins as a list, of which a configuration may name one, several or none."""
+    return setting if isinstance(setting, list) else [setting] if setting else []

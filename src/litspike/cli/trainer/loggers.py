@@ -1,18 +1,23 @@
-"""TensorBoard for a test, whose table and receipt are worth having on a full disk too."""
+"""The trainer's loggers: TensorBoard on a full disk, and tables that go on with the rows that are there."""
 
 from __future__ import annotations
 
+import csv
 import warnings
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from litspike.settings import LitspikeWarning
 
 
 class BestEffortBoard(TensorBoardLogger):
-    """TensorBoard's logger, which warns once where the disk takes nothing, and then is silent."""
+    """TensorBoard's logger, which warns once where the disk takes nothing, and then is silent.
+
+    It is a test's, whose table and receipt are worth having on a full disk too.
+    """
 
     _broken = False
 
@@ -56,3 +61,27 @@ class _Nothing:
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *_, **__: None
+
+
+def keep_rows(logger: Any) -> None:
+    """Let Lightning's CSV loggers go on with the rows that are there: they would begin by deleting them.
+
+    Args:
+        logger: the Trainer's: one, several or none.
+    """
+    for one in logger if isinstance(logger, (list, tuple)) else [logger]:
+        if not isinstance(one, CSVLogger):
+            continue
+        path = Path(one.log_dir) / "metrics.csv"
+        if not path.is_file():
+            continue
+        aside = path.with_name("metrics.csv.kept")
+        path.rename(aside)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that the folder isn't empty
+                writer = one.experiment
+        finally:
+            aside.rename(path)
+        with path.open(encoding="utf-8", newline="") as file:
+            writer.metrics_keys = next(csv.reader(file), [])

@@ -9,6 +9,7 @@ from lightning import Callback
 from lightning.pytorch.callbacks import ProgressBar
 
 from litspike.callbacks import FitProgress
+from litspike.cli.check.trainer import as_list
 
 
 def choose_bar(settings: dict[str, Any]) -> list[Callback]:
@@ -17,8 +18,7 @@ def choose_bar(settings: dict[str, Any]) -> list[Callback]:
     Args:
         settings: the trainer's, which are changed.
     """
-    callbacks = settings["callbacks"] or []
-    callbacks = callbacks if isinstance(callbacks, list) else [callbacks]
+    callbacks = as_list(settings["callbacks"])
     own = any(isinstance(callback, ProgressBar) for callback in callbacks)
     if settings["enable_progress_bar"] is False:
         return []

@@ -7,10 +7,8 @@ more than the training step of a small network costs. Here the empty ones are ta
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 
 from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.profilers import PassThroughProfiler
 
 STEP_HOOKS = (
     "on_train_batch_start",
@@ -20,16 +18,6 @@ STEP_HOOKS = (
     "on_before_optimizer_step",
     "on_train_batch_end",
 )
-
-_NOTHING = nullcontext()
-
-
-class NoProfiler(PassThroughProfiler):
-    """Profiles nothing, for less than Lightning's own profiler of nothing."""
-
-    def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]  # a wider type than Generator
-        """A context that does nothing."""
-        return _NOTHING
 
 
 class EmptyHooks(Callback):

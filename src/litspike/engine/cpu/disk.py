@@ -11,36 +11,33 @@ from __future__ import annotations
 import hmac
 import logging
 import os
-import secrets
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+
+from litspike.private_files import DRAFT, SECRET, Distrusted, is_ours, make_secret, opened, secret
+from litspike.private_files import write as put
 
 LARGEST = 1 << 24
 """Bytes of a file that is read at all; a kernel has some 10,000."""
 MOST_FILES, MOST_BYTES = 1000, 1 << 26
 """What the folder holds at most; the files that were not used for longest go."""
 
-_KERNEL, _DRAFT, _SECRET = ".o", ".draft", "secret"
-_DIGEST = 32
+_KERNEL, _SECRET = ".o", "secret"
 _STALE = 3600.0  # seconds after which a draft is left from a process that was killed
 
 _log = logging.getLogger("litspike")
-
-
-class Distrusted(Exception):
-    """Something is not as it is made here."""
 
 
 def read(name: str) -> bytes | None:
     """The code that was stored under this name; None where there is none, or none that can be trusted."""
     with suppress(OSError, Distrusted), _folder() as folder:
         content = _content(folder, name + _KERNEL)
-        code = content[_DIGEST:]
-        if hmac.compare_digest(_digest(folder, name, code), content[:_DIGEST]):
+        code = content[SECRET:]
+        if hmac.compare_digest(_digest(folder, name, code), content[:SECRET]):
             return code
     return None
 
@@ -49,60 +46,25 @@ def write(name: str, code: bytes) -> None:
     """Store code under this name, in one move, so that no process sees half of it; nothing happens where that fails."""
     with suppress(OSError, Distrusted), _folder() as folder:
         with suppress(FileNotFoundError):
-            os.close(_opened(folder, name + _KERNEL))  # what is not ours is not replaced
-        _put(folder, name + _KERNEL, _digest(folder, name, code) + code)
+            opened(name + _KERNEL, LARGEST, folder).close()  # what is not ours is not replaced
+        put(name + _KERNEL, _digest(folder, name, code) + code, folder)
         _evict(folder)
 
 
-def _digest(folder: int, name: str, code: bytes) -> bytes:
-    return hmac.digest(_secret(folder), name.encode() + b"\0" + code, "sha256")
-
-
-def _secret(folder: int) -> bytes:
-    """The folder's secret, which the first process makes that needs it."""
-    for _ in range(2):
-        with suppress(FileNotFoundError):
-            secret = _content(folder, _SECRET)
-            if len(secret) == _DIGEST:
-                return secret
-        _put(folder, _SECRET, secrets.token_bytes(_DIGEST))
-    raise Distrusted
-
-
 def _content(folder: int, place: str) -> bytes:
-    with open(_opened(folder, place), "rb") as file:
+    with opened(place, LARGEST, folder) as file:
         with suppress(OSError):
             os.utime(file.fileno())  # just used: the last to go
-        return file.read(LARGEST)
+        return file.read()
 
 
-def _opened(folder: int, place: str) -> int:
-    """A file of the folder, for reading, if it is one that can be trusted; it waits for nobody, as a pipe would."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+def _digest(folder: int, name: str, code: bytes) -> bytes:
     try:
-        file = os.open(place, flags, dir_fd=folder)
-    except FileNotFoundError:
-        raise
-    except OSError as problem:  # a link, a socket, or not for us to read
-        raise Distrusted from problem
-    status = os.fstat(file)
-    if _ours(status, stat.S_ISREG) and not status.st_mode & 0o077 and status.st_size <= LARGEST:
-        return file
-    os.close(file)
-    raise Distrusted
-
-
-def _put(folder: int, place: str, content: bytes) -> None:
-    draft = secrets.token_hex(8) + _DRAFT
-    try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        with open(os.open(draft, flags, 0o600, dir_fd=folder), "wb") as file:
-            file.write(content)
-        os.replace(draft, place, src_dir_fd=folder, dst_dir_fd=folder)
-    except OSError:
-        with suppress(OSError):
-            os.unlink(draft, dir_fd=folder)
-        raise
+        key = secret(_SECRET, folder)
+    except FileNotFoundError:  # this is the first process that needs it
+        make_secret(_SECRET, folder)
+        key = secret(_SECRET, folder)
+    return hmac.digest(key, name.encode() + b"\0" + code, "sha256")
 
 
 def _evict(folder: int) -> None:
@@ -111,9 +73,9 @@ def _evict(folder: int) -> None:
     for name in os.listdir(folder):
         with suppress(OSError):
             status = os.stat(name, dir_fd=folder, follow_symlinks=False)
-            if _ours(status, stat.S_ISREG) and name.endswith(_KERNEL):
+            if is_ours(status, stat.S_ISREG) and name.endswith(_KERNEL):
                 kernels.append((status.st_mtime, status.st_size, name))
-            elif _ours(status, stat.S_ISREG) and name.endswith(_DRAFT) and status.st_mtime < time.time() - _STALE:
+            elif is_ours(status, stat.S_ISREG) and name.endswith(DRAFT) and status.st_mtime < time.time() - _STALE:
                 os.unlink(name, dir_fd=folder)
     kernels.sort(reverse=True)
     room = MOST_BYTES
@@ -160,7 +122,7 @@ def _folder() -> Iterator[int]:
     folder = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         status = os.fstat(folder)
-        if not _ours(status, stat.S_ISDIR) or status.st_mode & 0o022:
+        if not is_ours(status, stat.S_ISDIR) or status.st_mode & 0o022:
             _distrust(place)
         yield folder
     finally:
@@ -172,10 +134,6 @@ def _check(place: Path, status: os.stat_result) -> None:
     others = status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX
     if not stat.S_ISDIR(status.st_mode) or others or status.st_uid not in (0, os.geteuid()):
         _distrust(place)
-
-
-def _ours(status: os.stat_result, kind: Callable[[int], bool]) -> bool:
-    return kind(status.st_mode) and status.st_uid == os.geteuid()
 
 
 def _distrust(place: Path) -> None:

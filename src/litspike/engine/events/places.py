@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from litspike.engine.cpu.memory import fresh
-from litspike.engine.events.kernels import Form, run
+from litspike.engine.events.form import Form
+from litspike.engine.events.kernels import run
 
 _ROWS = 64
 """Rows of a unit at most: an integer has a bit for each."""

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from litspike.engine.cpu.memory import fresh
-from litspike.engine.events.kernels import Form, run
+from litspike.engine.events.form import Form
+from litspike.engine.events.kernels import run
 
 ROWS = 64
 """Rows that are listed together, and taken together in a product."""

@@ -8,7 +8,7 @@ from typing import Any
 from llvmlite import ir
 
 from litspike.engine.cpu.builder import INTEGER, POINTER, Vectors, loop
-from litspike.engine.events.kernels import FIELDS, WHOLE, Form
+from litspike.engine.events.form import FIELDS, WHOLE, Form
 
 
 class EventWriter(Vectors):

@@ -1,0 +1,83 @@
+"""Errors of the constructors that a configuration calls, by the setting's full name."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from jsonargparse import Namespace
+
+from litspike.cli.errors import being_made, chain, expected, raised_by_a_library
+from litspike.settings import SettingError, UserError, setting_name
+
+
+@contextmanager
+def users_mistakes(config: Namespace) -> Iterator[None]:
+    """Raise the user's mistake behind an error, where there is one.
+
+    Args:
+        config: the configuration of which classes are made meanwhile.
+    """
+    try:
+        yield
+    except Exception as error:
+        mistake = _users_mistake(error, config)
+        if mistake is error:
+            raise
+        raise mistake from error
+
+
+def _users_mistake(error: Exception, config: Namespace) -> Exception:
+    """The user's mistake behind an error of a constructor, which jsonargparse wraps; the error itself if there is none.
+
+    A wrong setting gets its full name, as far as the configuration tells which one holds the value. What a library
+    refuses is a mistake too, but not what fails in litspike's own code or in the user's.
+    """
+    cause = next((cause for cause in chain(error) if isinstance(cause, UserError)), None)
+    if isinstance(cause, SettingError):
+        name = cause.setting.split("[")[0]
+        for path, settings in namespaces(config, ""):
+            value = settings.get(name)
+            if name in settings and (value == cause.value or (isinstance(value, list | dict) and cause.value in value)):
+                return UserError(f"{setting_name(path)}.{cause}".lstrip("."))
+    if cause is not None:
+        return cause
+    if line := expected(error):
+        return UserError(line)
+    if not raised_by_a_library(error):
+        return error
+    deepest = list(chain(error))[-1]
+    name = type(deepest).__name__
+    kind = "" if name in ("TypeError", "ValueError", "RuntimeError", "MisconfigurationException") else f"{name}: "
+    return UserError(f"{setting_name(_refusing(error, config))}: {kind}{deepest}")
+
+
+def _refusing(error: Exception, config: Namespace) -> str:
+    """Name of the innermost group of settings whose class was being made when an error was raised."""
+    paths = {_class(settings.get("class_path")): path for path, settings in namespaces(config, "")}
+    return next((paths[kind] for kind in reversed(list(being_made(error))) if kind in paths), "trainer")
+
+
+def _class(path: Any) -> Any:
+    """The class of a path, which may not be the one where it is defined; None of anything else."""
+    try:
+        return pkgutil.resolve_name(path)
+    except (TypeError, ValueError, ImportError, AttributeError):
+        return None
+
+
+def namespaces(config: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Path and entries of every group of settings in a parsed configuration, also in lists and dictionaries."""
+    if isinstance(config, Namespace):
+        entries = dict(vars(config))
+        yield path, entries
+        for key, value in entries.items():
+            yield from namespaces(value, f"{path}.{key}".lstrip("."))
+    elif isinstance(config, dict):
+        for key, value in config.items():
+            yield from namespaces(value, f"{path}.{key}")
+    elif isinstance(config, list):
+        for index, value in enumerate(config):
+            yield from namespaces(value, f"{path}[{index}]")

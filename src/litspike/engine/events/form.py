@@ -1,0 +1,52 @@
+"""What the kernels of products with spikes are made for, and the arguments that they take."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+
+from litspike.engine.cpu.memory import VECTOR
+
+
+class Form(NamedTuple):
+    """What a kernel is made for.
+
+    Args:
+        dtype: float32 or float64.
+        vectors: of which a slab is made.
+        valued: whether an event has a value other than 1, which is read from the row it stands in.
+        bits: of an event's index.
+    """
+
+    dtype: torch.dtype
+    vectors: int = 4
+    valued: bool = False
+    bits: int = 16
+
+    @property
+    def lanes(self) -> int:
+        """Numbers in a vector."""
+        return VECTOR // self.dtype.itemsize
+
+    @property
+    def width(self) -> int:
+        """Outputs of a slab."""
+        return self.vectors * self.lanes
+
+
+FIELDS = {
+    "lists": ("x", "rows", "inputs", "per_unit", "indices", "begins", "ends", "other"),
+    "join": ("indices", "begins", "ends", "rows", "per_unit", "starts", "joined"),
+    "pack": ("weight", "inputs", "outputs", "packed"),
+    "unpack": ("weight", "inputs", "outputs", "packed"),
+    "product": ("x", "rows", "inputs", "outputs", "per_unit", "indices", "begins", "ends", "packed", "bias", "y"),
+    "outer": ("x", "rows", "inputs", "outputs", "per_unit", "indices", "begins", "ends", "packed", "grad", "parts"),
+    "sampled": (
+        *("places", "stride", "per_step", "rows", "inputs", "outputs", "per_unit"),
+        *("columns", "weight", "grad", "dx"),
+    ),
+}
+"""The arguments of each kernel in order, of 8 bytes each; see :class:`~litspike.engine.events.codegen.Writer`."""
+WHOLE = frozenset({"rows", "inputs", "outputs", "per_unit", "parts", "stride", "per_step"})
+"""Those that are integers; the others are addresses."""
