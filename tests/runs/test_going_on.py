@@ -56,3 +56,14 @@ def test_a_run_with_checkpoints_of_ones_own_is_tested_and_predicted(cli: Cli, ho
 def test_an_empty_name_of_a_checkpoint_is_none(cli: Cli, home: Path, command: str, given: str):
     assert "ckpt_path: it is empty" in cli(f"{command} {QUICK}", "--ckpt_path", given).error_line
     assert runs(home) == []
+
+
+def test_an_experiment_named_by_its_folder_or_name_is_its_newest_run(cli: Cli, home: Path):
+    for _ in range(2):
+        assert cli(f"fit {QUICK} --trainer.max_epochs 1").status == 0
+    newest = runs(home)[-1]
+    for command in (f"test --ckpt_path {home}/logs/default", "test --ckpt_path default"):
+        assert f"checkpoint: {newest}/checkpoints/best.ckpt" in cli(command).out
+    assert cli(f"fit --ckpt_path {home}/logs/default --trainer.max_epochs 3").status == 0
+    assert runs(home)[-1] == newest
+    assert last(newest)["epoch"] == 2

@@ -15,7 +15,7 @@ from litspike.cli.arguments import Call
 from litspike.cli.check.weights import check_weights
 from litspike.cli.command import configured
 from litspike.runs.folder import logs_folder
-from litspike.runs.resolve import newest_finished
+from litspike.runs.resolve import experiment_folder, newest_finished
 from litspike.seeding import isolated
 
 
@@ -41,7 +41,5 @@ def load(
 
 def _file(path: Path, logs: Path) -> Path:
     """The path as the command line takes it: of an experiment's name or folder it is the newest finished run's."""
-    for folder in (path, logs / path):
-        if not (folder / "run.json").exists() and folder.is_dir() and any(folder.glob("*/run.json")):
-            return newest_finished(folder.resolve().parent, folder.resolve().name).folder
-    return path
+    folder = experiment_folder(path, logs)
+    return path if folder is None else newest_finished(folder.parent, folder.name).folder

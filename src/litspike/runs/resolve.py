@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from litspike.installation import program
@@ -16,7 +17,7 @@ class Wanted:
     """What a command asks for.
 
     Args:
-        given: a file, a run's folder, ``best`` or ``last``; None where the command names none.
+        given: a file, a run's folder, an experiment's folder or name, ``best`` or ``last``; None for the newest run.
         of_a_folder: which checkpoint of a run's folder is taken, in order of preference.
         experiment: whose runs are looked at; None for all.
         training: the command that trains what is asked for.
@@ -30,6 +31,8 @@ class Wanted:
 
 def find(wanted: Wanted, logs: Path) -> Path:
     """The checkpoint file that a command line means: a file, ``best`` or ``last`` of a folder or of the newest run.
+
+    Of an experiment's folder or name it is that of its newest run.
 
     Args:
         wanted: what the command asks for.
@@ -45,6 +48,9 @@ def find(wanted: Wanted, logs: Path) -> Path:
     if name in (BEST, LAST):
         return _of_the_newest(wanted, logs, name)
     path = Path(os.path.expanduser(name))
+    if (experiment := experiment_folder(path, logs)) is not None:
+        of_it = replace(wanted, experiment=experiment.name)
+        return _of_the_newest(of_it, experiment.parent, wanted.of_a_folder[0])
     if os.path.isdir(path):
         run = Run(path)
         files = map(run.checkpoint, wanted.of_a_folder)
@@ -54,6 +60,15 @@ def find(wanted: Wanted, logs: Path) -> Path:
     if not os.path.isfile(path):
         raise UserError(f"ckpt_path: there is no file {path}")
     return path.resolve()
+
+
+def experiment_folder(path: Path, logs: Path) -> Path | None:
+    """The folder of an experiment's runs that a path or a name in the folder of all runs means; None of any other."""
+    for folder in (path, logs / path):
+        with suppress(OSError):
+            if not (folder / "run.json").exists() and folder.is_dir() and any(folder.glob("*/run.json")):
+                return folder.resolve()
+    return None
 
 
 def newest_finished(logs: Path, experiment: str) -> Run:
