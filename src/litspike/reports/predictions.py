@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
@@ -19,6 +21,8 @@ from litspike.settings import UserError
 class PredictionFile(BasePredictionWriter):
     r"""Writes what ``predict_step`` returns, a dictionary of tensors [B, \*] or one tensor, as one CSV row a sample.
 
+    Each batch is written as it comes, so that memory doesn't grow with their number.
+
     Args:
         path: the file; one that is there is replaced, whole or not at all.
 
@@ -27,47 +31,81 @@ class PredictionFile(BasePredictionWriter):
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__("epoch")
+        super().__init__("batch")
         self.path = path
+        self._most = self._rows = 0
+        self._names: list[str] = []
+        self._classes: list[str] = []
+        self._given: dict[str, list[Any]] = {}
+        self._writer: Any = None  # in the first process, once it has written the names of the columns
+        self._file = ExitStack()
 
-    def write_on_epoch_end(
-        self, trainer: Trainer, pl_module: LightningModule, predictions: Sequence[Any], batch_indices: Sequence[Any]
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Learn how many batches the process with the most of them has: all bring their rows together so often."""
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it from afar
+        self._classes = getattr(data, "class_names", [])
+        self._given = data.given_columns() if hasattr(data, "given_columns") else {}
+        own = torch.tensor(float(sum(trainer.num_predict_batches)), device=pl_module.device)
+        self._most = int(trainer.strategy.reduce(own, reduce_op="max"))
+
+    def write_on_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, prediction: Any, batch_indices: Any, *_: Any
     ) -> None:
-        columns = [dict(_columns(_checked(batch, pl_module))) for batch in predictions]
-        rows = rows_of_all(trainer, [row for batch in columns for row in zip(*batch.values(), strict=True)])
-        if not trainer.is_global_zero:
-            return
-        table = _beside_the_data(dict(zip(columns[0], zip(*rows, strict=True), strict=True)), trainer)
+        columns = dict(_columns(_checked(prediction, pl_module)))
+        self._names = list(columns)
+        self._write(trainer, list(zip(*columns.values(), strict=True)))
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the file into its place."""
+        while self._most:
+            self._write(trainer, [])
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(self.path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file)
-                writer.writerow(table)
-                writer.writerows(zip(*table.values(), strict=True))
+            self._file.close()
         except OSError as error:
-            raise UserError(f"{self.path} can't be written ({error.strerror})") from error
+            raise self._unwritable(error) from error
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Leave the file that was there, and nothing of this one."""
+        self._file.__exit__(type(exception), exception, None)
+
+    def _write(self, trainer: Trainer, rows: list[Any]) -> None:
+        """Write a batch of every process in the first one."""
+        self._most -= 1
+        rows = rows_of_all(trainer, rows)
+        if not trainer.is_global_zero or not rows:
+            return
+        table = self._beside_the_data(dict(zip(self._names, zip(*rows, strict=True), strict=True)), len(rows))
+        try:
+            if self._writer is None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                draft = self._file.enter_context(replacing(self.path))
+                file = self._file.enter_context(draft.open("w", newline="", encoding="utf-8"))
+                self._writer = csv.writer(file)
+                self._writer.writerow(table)
+            self._writer.writerows(zip(*table.values(), strict=True))
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _beside_the_data(self, table: dict[str, Sequence[Any]], rows: int) -> dict[str, Sequence[Any]]:
+        """The columns with names of classes for their numbers, and after those of the data's own file if it has some.
+
+        A data module says them in ``class_names`` and ``given_columns()``, of all samples that are predicted.
+        """
+        first, self._rows = self._rows, self._rows + rows
+        if self._classes:
+            table |= {key: [self._classes[at] for at in table[key]] for key in ("label", "class") if key in table}
+        if not self._given:
+            return table
+        answers = {key: value for key, value in table.items() if key.rstrip("0123456789") not in GIVEN}
+        shown: dict[str, Sequence[Any]] = {key: cells[first : first + rows] for key, cells in self._given.items()}
+        return {**shown, **{f"predicted_{key}" if key in shown else key: value for key, value in answers.items()}}
+
+    def _unwritable(self, error: OSError) -> UserError:
+        return UserError(f"{self.path} can't be written ({error.strerror})")
 
 
 GIVEN = ("x", "label", "target")
 """Columns that come from the data and not from the network."""
-
-
-def _beside_the_data(table: dict[str, Sequence[Any]], trainer: Trainer) -> dict[str, Sequence[Any]]:
-    """The columns with names of classes for their numbers, and after those of the data's own file where it has some.
-
-    A data module says them in ``class_names`` and ``given_columns()``, of all samples that are predicted.
-    """
-    data: Any = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it from afar
-    names: list[str] = getattr(data, "class_names", [])
-    if names:
-        table |= {key: [names[index] for index in table[key]] for key in ("label", "class") if key in table}
-    given: dict[str, list[Any]] = data.given_columns() if hasattr(data, "given_columns") else {}
-    if not given:
-        return table
-    rows = len(next(iter(table.values()), ()))
-    answers = {key: value for key, value in table.items() if key.rstrip("0123456789") not in GIVEN}
-    shown: dict[str, Sequence[Any]] = {key: cells[:rows] for key, cells in given.items()}
-    return {**shown, **{f"predicted_{key}" if key in given else key: value for key, value in answers.items()}}
 
 
 def _checked(batch: Any, module: LightningModule) -> dict[str, Tensor]:
