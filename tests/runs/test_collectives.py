@@ -132,6 +132,11 @@ def all_gather(parts: list[Tensor], part: Tensor, *args: Any, **kwargs: Any) -> 
         other.copy_(part)
 
 
+def all_gather_object(values: list[Any], value: Any, *args: Any, **kwargs: Any) -> None:
+    talk.note("all_gather_object")
+    values[:] = [value] * len(values)
+
+
 @pytest.fixture
 def of_two(monkeypatch: pytest.MonkeyPatch) -> None:
     """torch says that there are two processes; nothing that was not foreseen here can be said to the other."""
@@ -145,6 +150,8 @@ def of_two(monkeypatch: pytest.MonkeyPatch) -> None:
         "barrier": lambda *_, **__: talk.note("barrier"),
         "gather_object": gather_object,
         "all_gather": all_gather,
+        "all_gather_object": all_gather_object,
+        "all_reduce": lambda *_, **__: talk.note("all_reduce"),
     }
     for name, function in known.items():
         monkeypatch.setattr(distributed, name, function)
