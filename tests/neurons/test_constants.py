@@ -244,3 +244,9 @@ def test_an_option_of_another_type_is_refused(settings, message):
     with pytest.raises(SettingError) as problem:
         LIF(**settings)
     assert str(problem.value) == message
+
+
+def test_a_layer_can_be_made_in_inference_mode():
+    with torch.inference_mode():
+        output, _ = LIF(learn={"decay": "layer"})(torch.ones(3, 1, 1))
+    assert output.shape == (3, 1, 1)

@@ -8,6 +8,7 @@ from litspike.networks.pieces import run_network
 from litspike.networks.recurrent import RecurrentNetwork
 from litspike.networks.residual import SEWBlock, SEWResNet
 from litspike.networks.sequence import Pass, SequenceLayer, SpikingNetwork, SpikingSequential
+from litspike.networks.stream import Stream
 
 __all__ = [
     "Calibrated",
@@ -20,6 +21,7 @@ __all__ = [
     "SequenceLayer",
     "SpikingNetwork",
     "SpikingSequential",
+    "Stream",
     "TimeDropout",
     "calibrate",
     "firing_rates",

@@ -84,18 +84,26 @@ class Pass:
             return layer(x)  # type: ignore[no-any-return]
         step = self._step(x)
         if isinstance(layer, NeuronLayer):
-            before = self._before
-            if before is not None and len(before) == len(self._after):
-                raise UserError(f"the state is of {len(before)} layers of neurons, the network has more")
-            start = None if before is None else before[len(self._after)]
+            start = self._start()
             x, after = layer(x, start) if step is None else layer(step, start, x.shape[0])
-            self._after.append(after)
+            self._ended(after)
             return x
         if step is None:
             return over_time(layer, x)
         step = called(layer, step)
         self._held = step.expand(x.shape[0], *step.shape), step
         return self._held[0]
+
+    def _start(self) -> Any:
+        """The state of the next layer of neurons before the sequence; None for rest."""
+        before = self._before
+        if before is not None and len(before) == len(self._after):
+            raise UserError(f"the state is of {len(before)} layers of neurons, the network has more")
+        return None if before is None else before[len(self._after)]
+
+    def _ended(self, after: Any) -> None:
+        """Note the state of that layer after the sequence."""
+        self._after.append(after)
 
     def _step(self, x: Tensor) -> Tensor | None:
         """The one step [B, *] of a sequence whose steps are the same, None of any other."""

@@ -31,8 +31,8 @@ class Worked:
 
     def __init__(self, work: Work, parameters: Mapping[str, float]) -> None:
         self._work, self._parameters = work, parameters
-        self.inputs = {name: tensor(value).requires_grad_() for name, value in parameters.items()}
         with _apart():
+            self.inputs = {name: tensor(value).requires_grad_() for name, value in parameters.items()}
             self.results = work(self.inputs)
             self.origins = [_origins(result, self.inputs) for result in self.results]
 

@@ -1,0 +1,88 @@
+"""A network that is fed step by step gives what it gives for the whole sequence."""
+
+import tracemalloc
+
+import pytest
+import torch
+from torch import nn
+
+from litspike import LIF, ConvNet, Perceptron, RecurrentNetwork, SpikingSequential
+from litspike.arguments import InputError
+from litspike.networks import Stream
+from litspike.neurons import AdaptiveLIF
+
+NETWORKS = {
+    "perceptron": (lambda: Perceptron([65, 33, 3], LIF(), dropout=0.5), (65,)),
+    "learned": (lambda: Perceptron([5, 9, 3], AdaptiveLIF(learn={"decay": "neuron"}), batch_norm=True), (5,)),
+    "recurrent": (lambda: RecurrentNetwork([5, 17, 9, 2], AdaptiveLIF()), (5,)),
+    "convolutional": (lambda: ConvNet([2, 4, 4], [4], [7, 3], LIF()), (2, 4, 4)),
+    "no bias": (lambda: SpikingSequential([nn.Linear(5, 4, bias=False), LIF().shaped(4)]), (5,)),
+}
+
+
+@pytest.mark.parametrize("density", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_steps_give_what_the_sequence_gives(name, density):
+    torch.manual_seed(0)
+    make, shape = NETWORKS[name]
+    network = make().double().eval()
+    x = torch.randn(30, *shape, dtype=torch.float64) * 3 * (torch.rand(30, *shape) < density)
+    stream = Stream(network)
+    for _ in range(2):
+        found = torch.stack([stream(step) for step in x])
+        torch.testing.assert_close(found, network(x[:, None])[0][:, 0], rtol=1e-9, atol=1e-9)
+        stream.reset()
+
+
+def test_events_are_steps():
+    network = Perceptron([6, 20, 2], LIF()).eval()
+    steps, events = Stream(network), Stream(network)
+    for indices in ([], [5], [0, 3]):
+        step = torch.zeros(6)
+        step[indices] = 1
+        assert torch.equal(steps(step), events.events(indices))
+    step[3] = -2.5
+    assert torch.equal(steps(step), events.events(torch.tensor([0, 3]), [1.0, -2.5]))
+
+
+@pytest.mark.parametrize(
+    ("call", "line"),
+    [
+        (lambda stream: stream.events([6]), r"an index is outside \[0, 5\]"),
+        (lambda stream: stream.events([-1]), r"an index is outside \[0, 5\]"),
+        (lambda stream: stream(torch.zeros(7)), "a Linear layer for 6 inputs got 7"),
+        (lambda stream: stream([0.0] * 6), "the step is .*list"),
+        (lambda stream: Stream(nn.Linear(2, 2)), "it must be a SpikingNetwork"),
+        (lambda stream: Stream(SpikingSequential([LIF()])).events([0]), "shape is missing"),
+    ],
+)
+def test_a_mistake_is_a_line(call, line):
+    with pytest.raises(InputError, match=line):
+        call(Stream(Perceptron([6, 4, 2], LIF())))
+
+
+def test_the_stream_is_a_copy_and_the_network_stays_as_it_was():
+    network = Perceptron([6, 20, 2], LIF(), dropout=0.5).train()
+    stream, step = Stream(network), torch.ones(6)
+    before = stream(step)
+    stream.reset()
+    with torch.no_grad():
+        network.layers[0].weight.zero_()
+    assert torch.equal(stream(step), before)
+    assert network.training
+    assert network.layers[0].weight.requires_grad
+
+
+def test_nothing_grows_with_the_steps():
+    stream, step = Stream(RecurrentNetwork([6, 20, 2], LIF())), torch.ones(6)
+    for _ in range(50):
+        stream(step)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.take_snapshot()
+        for _ in range(500):
+            stream(step)
+        after = tracemalloc.take_snapshot()
+    finally:
+        tracemalloc.stop()
+    assert sum(change.size_diff for change in after.compare_to(before, "filename")) < 20_000
