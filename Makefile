@@ -1,12 +1,13 @@
 # The commands of the README: `make fit`, `make test`, and `make check`, which is what one runs before each commit: lint,
 # types, and the tests that are not marked slow, in under a minute. All make .venv first, with the exact versions of
-# requirements.lock; `make test` adds those of requirements-events.lock where it can. One of these has to be compiled
-# from Python 3.12 on, so where there is no compiler the tests of event data are skipped; .ci/run insists on them.
+# requirements.lock; `make test` adds those of requirements-events.lock and requirements-onnx.lock where it can. One of the
+# former has to be compiled from Python 3.12 on, so where there is no compiler the tests of event data are skipped;
+# .ci/run insists on both.
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: fit check test events lint versions pictures clean
+.PHONY: fit check test events onnx lint versions pictures clean
 
 fit: $(VENV)/installed
 	$(PY) main.py fit
@@ -17,9 +18,10 @@ check: lint
 
 test: $(VENV)/installed
 	@$(MAKE) --no-print-directory events || echo 'requirements-events.lock: not installed, the tests of event data are skipped' >&2
+	@$(MAKE) --no-print-directory onnx || echo 'requirements-onnx.lock: not installed, the tests of ONNX are skipped' >&2
 	$(PY) -m pytest -n auto --dist loadfile
 
-events: $(VENV)/installed-events
+events onnx: %: $(VENV)/installed-%
 
 lint: $(VENV)/installed
 	$(PY) -m ruff check .
@@ -47,8 +49,8 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-$(VENV)/installed-events: $(VENV)/installed requirements-events.lock
-	$(PY) -m pip install --quiet --requirement requirements.lock --requirement requirements-events.lock
+$(VENV)/installed-events $(VENV)/installed-onnx: $(VENV)/installed-%: $(VENV)/installed requirements-%.lock
+	$(PY) -m pip install --quiet --requirement requirements.lock --requirement requirements-$*.lock
 	touch $@
 
 clean:

@@ -71,12 +71,15 @@ class Subject:
         """What each layer of neurons is called, in the order of their use."""
         self.names: list[str] = []
         """The layers' names in the network, as ``named_modules`` has them."""
+        self.shapes: list[torch.Size] = []
+        """Shape of what each layer puts out for one sample at one step."""
         self.answer = self.run(self.samples, self._note)
         """Of the first sample."""
 
     def _note(self, seen: Seen) -> None:
         self.labels.append(seen.label)
         self.names.append(seen.name)
+        self.shapes.append(seen.output.shape[2:])
 
     @torch.no_grad()
     def run(self, x: Tensor, see: Callable[[Seen], object] = lambda _: None) -> Answer:

@@ -8,6 +8,8 @@ from litspike.export.artefact import Artefact, Refused
 
 FORMATS: dict[str, tuple[str, str, str]] = {
     "c": ("litspike.export.c", "CFile", ""),
+    "torch": ("litspike.export.graphs.torch_program", "TorchProgram", ""),
+    "onnx": ("litspike.export.graphs.onnx_graph", "OnnxGraph", "onnx"),
 }
 """Name → module, class, and the extra that its packages come with."""
 

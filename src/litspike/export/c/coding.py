@@ -24,9 +24,9 @@ from litspike.engine import exp
 from litspike.engine.ir.nest import Kind
 from litspike.engine.ir.program import Program
 from litspike.export.artefact import Refused, Subject, forward_of
-from litspike.export.c.lower import FORMAT, neurons_of, traced
+from litspike.export.c.lower import FORMAT, neurons_of
 from litspike.export.c.operations import Neurons
-from litspike.neurons import Neuron
+from litspike.export.traced import traced
 from litspike.tasks import Regression, Task
 
 _STILL = {ConstantCurrent.forward: "constant", Latency.forward: "latency", LogarithmicLatency.forward: "latency"}
@@ -129,7 +129,7 @@ def _fields(module: Population, scale: float) -> Fields:
     def step(x: Tensor, centre: Tensor) -> tuple[Tensor]:
         return (_response(x, centre, scale),)
 
-    return Fields(traced("model.encoder", step, 0, [Kind.PER_NEURON]), centres)
+    return Fields(traced(FORMAT, "model.encoder", step, 0, [Kind.PER_NEURON]), centres)
 
 
 def _response(x: Tensor, centre: Tensor, narrowness: float) -> Tensor:
@@ -188,10 +188,10 @@ def readout_of(subject: Subject) -> Readout:
         raise Refused(FORMAT, "model.readout", f"{name} is none of {known}")
     neurons = None
     if inside is not None:
-        if not isinstance(inside, Neuron):
-            raise Refused(FORMAT, "model.readout", f"{type(inside).__name__} is no model of a neuron with a step")
         about = {"inputs": (0,), "output": 0, "size": shape.numel(), "name": "readout"}
         neurons = Neurons(**about, **neurons_of(inside, shape, "model.readout"))  # type: ignore[arg-type]
+        if neurons.recurrent:
+            raise Refused(FORMAT, "model.readout", "its neurons are connected to themselves")
     return Readout(kind, shape.numel(), neurons, tau, _scale(subject.task, shape.numel()))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import inspect
 import math
 from collections.abc import Callable, Sequence
@@ -11,10 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from litspike.engine import Untraceable
 from litspike.engine.ir.nest import Kind, Leaf
-from litspike.engine.ir.program import Program
-from litspike.engine.ir.surroundings import Surroundings
 from litspike.engine.ir.trace import trace
 from litspike.export.artefact import Refused, Subject, forward_of
 from litspike.export.c.operations import (
@@ -29,8 +25,9 @@ from litspike.export.c.operations import (
     folded,
 )
 from litspike.export.graph import Graph, Node
+from litspike.export.traced import traced_layer
 from litspike.networks import TimeDropout
-from litspike.neurons import Neuron, Recurrent
+from litspike.neurons import Neuron, NeuronLayer
 
 FORMAT = "c"
 
@@ -53,35 +50,13 @@ def operations_of(graph: Graph, subject: Subject) -> tuple[list[Operation], int]
         elif forward_of(node.layer) in _SAME:
             _check_same(node)
             alias[index] = inputs[0]
-        elif isinstance(node.layer, (Neuron, Recurrent)):
+        elif isinstance(node.layer, NeuronLayer):
             number, label = next(numbers)
             found.append(_neurons(node, about, number, label))
         else:
             lower = _LAYERS.get(forward_of(node.layer), _elementwise)
             found.append(lower(node, shapes[node.inputs[0]], about))
     return folded(found, alias[graph.output]), alias[graph.output]
-
-
-def traced(place: str, step: Callable[..., Any], states: int, kinds: Sequence[Kind]) -> Program:
-    """The operations of a step; raises :class:`Refused` where they are none that a fused engine knows."""
-    try:
-        with Surroundings(step):
-            return trace(step, states, [Leaf(Kind.PER_STEP), *map(Leaf, kinds)], torch.float32)
-    except Untraceable as problem:
-        raise Refused(FORMAT, place, f"its step can't be traced: {problem}") from problem
-
-
-def neurons_of(layer: Neuron, shape: Sequence[int], place: str) -> dict[str, Any]:
-    """What a :class:`Neurons` has of a layer, for samples of a shape; raises :class:`Refused`."""
-    if forward_of(layer) is not Neuron.forward:
-        raise Refused(FORMAT, place, "it has a forward of its own, beside its step")
-    step: Any = layer.key().step  # type: ignore[attr-defined]  # the key is its rule
-    rest, constants = (
-        tuple(_placed(value, shape) for value in layer.values(name)) for name in ("at_rest", "constants")
-    )
-    kinds = [Kind.PER_NEURON if isinstance(value, Tensor) else Kind.NUMBER for value in (*rest, *constants)]
-    program = traced(place, step, len(rest), kinds)
-    return {"program": program, "states": tuple(layer.rest), "rest": rest, "constants": constants, "layer": layer}
 
 
 def constant_names(layer: Neuron, count: int) -> list[str]:
@@ -94,24 +69,20 @@ def constant_names(layer: Neuron, count: int) -> list[str]:
     return names if fits else [f"constant{index}" for index in range(count)]
 
 
-def _placed(value: Tensor | float, shape: Sequence[int]) -> Tensor | float:
-    """A constant as C has it: one number in single precision, or one for each neuron."""
-    if isinstance(value, Tensor) and value.numel() > 1:
-        return value.detach().float().expand(tuple(shape)).reshape(-1).clone()
-    return ctypes.c_float(float(value)).value
-
-
 def _neurons(node: Node, about: dict[str, Any], number: int, label: str) -> Neurons:
-    layer = node.layer
-    more: dict[str, Any] = {}
-    if isinstance(layer, Recurrent):
-        if forward_of(layer) is not Recurrent.forward or forward_of(layer.connections) is not nn.Linear.forward:  # type: ignore[arg-type]
-            raise Refused(FORMAT, label, "it has a forward of its own")
-        assert layer.connections is not None
-        more = {"weight": layer.connections.weight.detach(), "bias": _detached(layer.connections.bias)}
-        layer = layer.neuron
-    assert isinstance(layer, Neuron)
-    return Neurons(**about, **neurons_of(layer, node.shape, label), **more, number=number, label=label)
+    assert node.layer is not None
+    return Neurons(**about, **neurons_of(node.layer, node.shape, label), number=number, label=label)
+
+
+def neurons_of(layer: nn.Module, shape: Sequence[int], place: str) -> dict[str, Any]:
+    """What a :class:`Neurons` has of a layer, for samples of a shape; raises :class:`Refused`."""
+    *parts, connections = traced_layer(FORMAT, layer, shape, place)
+    made: dict[str, Any] = dict(zip(("program", "states", "rest", "constants", "layer"), parts, strict=True))
+    for name in ("rest", "constants"):
+        made[name] = tuple(value.reshape(-1) if isinstance(value, Tensor) else value for value in made[name])
+    if connections is not None:
+        made |= {"weight": connections.weight.detach(), "bias": _detached(connections.bias)}
+    return made
 
 
 def _check_same(node: Node) -> None:
