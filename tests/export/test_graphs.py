@@ -33,6 +33,8 @@ SEQUENCES = torch.randint(-8, 16, (3, 8, 2), generator=torch.Generator().manual_
 IMAGES = torch.randint(0, 24, (2, 2, 6, 6), generator=torch.Generator().manual_seed(1)) / 8
 FORMATS = ["torch", "onnx"]
 
+pytestmark = pytest.mark.slow
+
 
 def recurrent() -> Task:
     network = dyadic(Perceptron([2, 17, 3], Recurrent(AdaptiveLIF(learn={"decay": "neuron"}), bias=True)))
