@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: fit check test events onnx lint versions pictures clean
+.PHONY: fit check test events onnx lint versions pictures docs clean
 
 fit: $(VENV)/installed
 	$(PY) main.py fit
@@ -42,6 +42,9 @@ pictures: $(VENV)/installed
 	cp $(DRAWN)/delayed_xor/*/pictures/one-sample.gif $(DRAWN)/default/*/pictures/decision-boundary.png docs/pictures
 	cd $(DRAWN)/digits/*/pictures && cp one-sample.png membrane-potential.png spikes-layer-3.png $(CURDIR)/docs/pictures
 
+docs: $(VENV)/installed-docs
+	$(PY) -m mkdocs build --strict
+
 $(VENV)/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("litspike needs Python 3.11 or newer, $(PYTHON) is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
@@ -49,7 +52,7 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-$(VENV)/installed-events $(VENV)/installed-onnx: $(VENV)/installed-%: $(VENV)/installed requirements-%.lock
+$(VENV)/installed-events $(VENV)/installed-onnx $(VENV)/installed-docs: $(VENV)/installed-%: $(VENV)/installed requirements-%.lock
 	$(PY) -m pip install --quiet --requirement requirements.lock --requirement requirements-$*.lock
 	touch $@
 
