@@ -159,6 +159,9 @@ def test_a_frame_shows_the_first_steps_alone_on_the_axes_of_all():
         assert sample.probabilities is not None
         assert bars(frame.axes[-1])["class 11"] == sample.probabilities[step - 1, 11]
     assert "probability after step 3" in words(frames[2])
+    assert "spikes until step 3 / 6 steps" in words(frames[2])
+    rates = [frame.axes[3].collections[0].get_segments()[2][1, 0] for frame in frames]
+    assert rates == pytest.approx(np.arange(1, 7) / 6)  # a neuron that fires at every step
     assert len(list(animated(binary(100), "t"))) == FRAMES
 
 

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from litspike.reports.pictures.maps import draw_maps, is_map
 from litspike.reports.pictures.style import (
     BLACK,
     BLUE,
     DASHES,
-    DPI,
     LABEL,
     ORANGE,
     PALETTE,
@@ -37,8 +35,6 @@ from litspike.reports.pictures.summarise import LayerTrace
 
 NEURONS, CHANNELS, OUTPUTS = 40, 9, 5
 """The most neurons, channels of maps and outputs in one panel."""
-WINDOWS = 8
-"""The most maps beside each other; of a longer sequence each is the mean over some of its steps."""
 FRAMES = 40
 """The most frames of an animation."""
 WIDE, LEFT, BESIDE, RIGHT, GAP = 9.0, 0.75, 1.75, 0.25, 0.42
@@ -141,11 +137,6 @@ def animated(sample: OneSample, title: str) -> Iterator[Figure]:
         yield one_sample(sample, title, int(step))
 
 
-def is_map(values: Array | NDArray[np.bool_]) -> bool:
-    """Whether values [T, *] are images of some channels, [T, C, H, W]."""
-    return values.ndim == 4 and min(values.shape[2:]) > 1
-
-
 def _flat(values: Any) -> Any:
     return values.reshape(len(values), -1)
 
@@ -156,7 +147,7 @@ def _input(axes: Axes, beside: Axes, sample: OneSample, until: int) -> None:
     low, high = _range(flat)
     scale = f"white {low:.3g}, black {high:.3g}"
     if is_map(current):
-        _maps(axes, current, spread(current.shape[1], CHANNELS), until, "Greys", (low, high))
+        draw_maps(axes, current, spread(current.shape[1], CHANNELS), until, "Greys", (low, high))
         heading(axes, f"current into {size} inputs: {scale}", LABEL, "left")
     elif flat.shape[1] <= len(DASHES):
         _lines(axes, beside, flat, until, "current into the network", "input")
@@ -200,7 +191,6 @@ def _range(values: Array) -> tuple[float, float]:
 
 def _layer(axes: Axes, beside: Axes, layer: LayerTrace, until: int) -> None:
     fired = np.nan_to_num(layer.spikes) > 0
-    rate = fired[:until].mean()
     if is_map(fired):
         _layer_of_maps(axes, beside, fired, until, layer.name)
         return
@@ -216,12 +206,12 @@ def _layer(axes: Axes, beside: Axes, layer: LayerTrace, until: int) -> None:
     whole_ticks(axes, x=False, most=3)
     part = "" if len(shown) == size else f": {of_all(len(shown), size, 'neurons')}"
     heading(axes, f"spikes of {layer.name}{part}", LABEL, "left")
-    rates = spikes[:until, shown].mean(0)
+    rates = spikes[:until, shown].sum(0) / len(spikes)
     beside.hlines(shown, 0, rates, linewidth=min(weight, 8.0), color=BLUE)
     beside.set(ylim=(bottom, top), xlim=(0, max(float(spikes.mean(0).max()), 1e-3) * 1.05), yticks=[])
     beside.locator_params(axis="x", nbins=3)
     beside.tick_params(labelsize=TICK - 1)
-    heading(beside, f"spikes per step, mean {rate:.3f}", TICK)
+    heading(beside, _rates(fired, until), TICK)
 
 
 def _layer_of_maps(axes: Axes, beside: Axes, fired: NDArray[np.bool_], until: int, name: str) -> None:
@@ -229,64 +219,20 @@ def _layer_of_maps(axes: Axes, beside: Axes, fired: NDArray[np.bool_], until: in
     busiest = np.argsort(-fired.sum((0, 2, 3)), kind="stable")[:CHANNELS]
     shown = np.sort(busiest)
     some = "" if len(shown) == channels else f": the {len(shown)} most active of {channels} channels"
-    _maps(axes, fired.astype(float), shown, until, "Blues", (0.0, 1.0))
+    draw_maps(axes, fired.astype(float), shown, until, "Blues", (0.0, 1.0))
     heading(axes, f"spikes of {name}{some}", LABEL, "left")
-    rates = fired[:until].mean(0)
-    _maps(beside, rates[None], shown, 1, "Blues", (0.0, float(fired.mean(0).max()) or 1.0))
+    rates = fired[:until].sum(0) / len(fired)
+    draw_maps(beside, rates[None], shown, 1, "Blues", (0.0, float(fired.mean(0).max()) or 1.0))
     beside.axis("off")
-    heading(beside, f"spikes per step, mean {rates.mean():.3f}", TICK)
+    heading(beside, _rates(fired, until), TICK)
 
 
-def _maps(
-    axes: Axes, values: Array, channels: NDArray[np.intp], until: int, colours: str, ends: tuple[float, float]
-) -> None:
-    """Images [T, C, H, W] of some channels at their time steps, those of one step side by side.
-
-    Args:
-        axes: where; its left and right end become those of the steps.
-        values: the images.
-        channels: those that are drawn.
-        until: the number of steps that are drawn.
-        colours: name of the colour map.
-        ends: the values at its ends.
-    """
-    steps = len(values)
-    axes.set(xlim=(0.5, steps + 0.5), ylim=(0, 1), yticks=[])
-    cmap = colormaps[colours].with_extremes(bad="0.8")
-    box = axes.get_window_extent()
-    wide, high = float(box.width) / DPI, float(box.height) / DPI
-    edges = np.linspace(0, steps, min(steps, WINDOWS) + 1).round().astype(int)
-    for begin, end in pairwise(edges):
-        if begin >= until:
-            break
-        cell = 0.94 * wide * (end - begin) / steps
-        tiles = _tiles(values[begin : min(end, until), channels].mean(0), cell / (0.94 * high))
-        inch = min(cell / tiles.shape[1], 0.94 * high / tiles.shape[0])
-        across, along = inch * tiles.shape[1] * steps / wide / 2, inch * tiles.shape[0] / high / 2
-        middle = (begin + end + 1) / 2
-        axes.imshow(
-            tiles, aspect="auto", cmap=cmap, vmin=ends[0], vmax=ends[1], interpolation="nearest",
-            extent=(middle - across, middle + across, 0.5 - along, 0.5 + along),
-        )  # fmt: skip
-
-
-def _tiles(images: Array, proportion: float) -> Array:
-    """Images [C, H, W] in rows and columns with lines of NaN around them, for a box so many times as wide as high."""
-    count, height, width = images.shape
-
-    if count == 1:
-        return images[0]  # type: ignore[no-any-return]  # NumPy types what an index gives as anything
-
-    def scale(columns: int) -> Any:
-        return min(proportion / (columns * (width + 1)), 1 / (count // columns * (height + 1)))
-
-    columns = max((number for number in range(1, count + 1) if count % number == 0), key=scale)
-    rows = count // columns
-    tiles = np.full((rows * (height + 1) + 1, columns * (width + 1) + 1), np.nan)
-    for index, image in enumerate(images):
-        row, column = index // columns * (height + 1) + 1, index % columns * (width + 1) + 1
-        tiles[row : row + height, column : column + width] = image
-    return tiles
+def _rates(fired: NDArray[np.bool_], until: int) -> str:
+    """What the firing rates are called: those of the first steps grow to those of all."""
+    steps = len(fired)
+    return (
+        f"spikes per step, mean {fired.mean():.3f}" if until == steps else f"spikes until step {until} / {steps} steps"
+    )
 
 
 def _curves(axes: Axes, times: NDArray[np.integer], values: Array, sample: OneSample, until: int) -> None:

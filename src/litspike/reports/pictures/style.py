@@ -116,11 +116,6 @@ def limits(*values: Array, margin: float = 0.08) -> tuple[float, float]:
     return low - room, high + room
 
 
-def legend(axes: Axes, where: Sequence[float]) -> None:
-    """A legend with its upper left corner at a place in units of the axes; ``best`` would take long to find."""
-    axes.legend(loc="upper left", bbox_to_anchor=tuple(where), fontsize=TICK, frameon=False, borderaxespad=0.0)
-
-
 def curve(axes: Axes, x: Sequence[float], y: Sequence[float], number: int, label: str | None = None) -> str:
     """A curve in the colour and dash of its number, with a dot at each of a few points; returns its colour."""
     colour, dash = COLOURS_OF_LINES[number % len(COLOURS_OF_LINES)], DASHES[number % 4]
