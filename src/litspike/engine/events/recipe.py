@@ -30,9 +30,12 @@ class Recipe(NamedTuple):
 
     @classmethod
     def of_current(cls, current: Tensor) -> Self | None:
-        """The recipe of a current that comes from a product of spikes as it is, to be had once; None of any other."""
+        """The recipe of a current that comes from a product of spikes as it is, to be had once; None of any other.
+
+        A change that torch doesn't count, through ``.data`` or NumPy, is not seen.
+        """
         maker = current.grad_fn
-        if getattr(maker, "version", None) != current._version:
+        if maker is None or getattr(maker, "version", None) != current._version:
             return None
         recipe: Self | None = vars(maker).pop("recipe", None)
         return recipe

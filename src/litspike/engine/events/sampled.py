@@ -10,8 +10,8 @@ from llvmlite import ir
 from litspike.engine.cpu.builder import INTEGER, least, loop
 from litspike.engine.events.writer import EventWriter
 
-_TOGETHER = 4
-"""Rows that share one reading of the weight."""
+_TOGETHER = (4, 2, 1)
+"""Rows that share one reading of the weight: as many as there are left."""
 _SUMS = 2
 """Vectors of sums of one place, so that an addition needn't wait for the one before."""
 _CHUNK = 32
@@ -41,9 +41,10 @@ class SampledWriter(EventWriter):
         with loop(b, INTEGER(0), given["inputs"], "j") as j:
             left = self.slot(INTEGER, b.load(self._at("columns", b.add(columns, j), INTEGER), typ=INTEGER))
             count = b.ctpop(b.load(left, typ=INTEGER))
-            for many, times in ((_TOGETHER, b.udiv(count, INTEGER(_TOGETHER))), (1, b.urem(count, INTEGER(_TOGETHER)))):
-                with loop(b, INTEGER(0), times, f"by{many}"):
+            for many in _TOGETHER:
+                with loop(b, INTEGER(0), b.udiv(count, INTEGER(many)), f"by{many}"):
                     self._places([self._next(left, first) for _ in range(many)], j)
+                count = b.urem(count, INTEGER(many))
 
     def _turn(self, row: Any, bit: Any, columns: Any) -> None:
         """Set a row's bit in the columns of all its places."""

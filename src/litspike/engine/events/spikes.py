@@ -165,10 +165,12 @@ class _EventLinear(torch.autograd.Function):
 
 def _input_gradient(ctx: Any, grad: Tensor, weight: Tensor) -> Tensor:
     """The gradient of the spikes; where their neurons need few of its places, one that waits until it is read."""
+    if not ordinary([grad, weight]):
+        return (grad @ weight).view(ctx.shape)
     neurons = ctx.next_functions[0][0]
     if neurons is not None and neurons.name() == "AliasBackward0":  # that of Tensor.as_subclass
         neurons = neurons.next_functions[0][0]
-    if sampling_pays(getattr(neurons, "density", 1.0)) and ordinary([grad, weight]):
+    if sampling_pays(getattr(neurons, "density", 1.0)) and not grad.is_inference():
         return PendingGradient(grad, weight, ctx.shape)
     return torch.mm(grad, weight, out=fresh(grad, len(grad), weight.shape[1])).view(ctx.shape)
 
