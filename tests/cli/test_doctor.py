@@ -71,7 +71,7 @@ def test_an_engine_that_disagrees_is_told_from_one_that_agrees(
 def test_an_engine_that_does_not_compile_is_said_with_its_reason(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("litspike.engine.call._KERNELS", {})
+    monkeypatch.setattr("litspike.engine.operator.KERNELS", {})
     assert "on cpu" in lines(capsys, status=1)["fused engine"]
 
 

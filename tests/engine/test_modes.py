@@ -12,7 +12,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from litspike.engine import Rule, call, run
+from litspike.engine import Rule, call, operator, run
 from litspike.engine.cpu import jit
 from litspike.neurons import LIF, AdaptiveExponential, AdaptiveLIF, Izhikevich, Recurrent
 from litspike.surrogates import ArcTan
@@ -36,8 +36,8 @@ def anew(monkeypatch):
 def fused(monkeypatch):
     """How often a kernel has run."""
     count = []
-    run_kernel = call.CpuKernel.__call__
-    monkeypatch.setattr(call.CpuKernel, "__call__", lambda *args: (count.append(1), run_kernel(*args))[1])
+    run_kernel = operator.CpuKernel.__call__
+    monkeypatch.setattr(operator.CpuKernel, "__call__", lambda *args: (count.append(1), run_kernel(*args))[1])
     return count
 
 
