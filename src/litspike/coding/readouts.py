@@ -1,14 +1,19 @@
-"""Readouts: from a network's output over time, [T, B, *], to one value per sample, [B, *], or per step, [B, T, *]."""
+"""Readouts: from a network's output over time, [T, B, *], to one value per sample, [B, *], or per step, [B, T, *].
+
+Where sequences have different lengths, integers [B], a readout reads the steps inside each.
+"""
 
 from __future__ import annotations
 
 import copy
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from litspike.arguments import InputError, check_floats, check_tensor, typed
 from litspike.coding.ranges import check_range
+from litspike.coding.valid import mean_over_steps, spread, valid_steps
 from litspike.neurons import LeakyIntegrator, NeuronLayer
 from litspike.settings import SettingError, number, whole
 
@@ -23,10 +28,10 @@ class MeanOverTime(nn.Module):
         [[0.5]]
     """
 
-    def forward(self, outputs: Tensor) -> Tensor:
+    def forward(self, outputs: Tensor, lengths: Tensor | None = None) -> Tensor:
         """[T, B, *] → [B, *]."""
         check_floats(self, "the output", outputs)
-        return outputs.mean(0)
+        return outputs.mean(0) if lengths is None else mean_over_steps(outputs, lengths)
 
 
 class LeakyIntegratorReadout(nn.Module):
@@ -73,12 +78,23 @@ class LeakyIntegratorReadout(nn.Module):
             integrator = LeakyIntegrator()
         self.integrator = _own(integrator, outputs)
 
-    def forward(self, outputs: Tensor) -> Tensor:
+    def forward(self, outputs: Tensor, lengths: Tensor | None = None) -> Tensor:
         """[T, B, *] → [B, *]."""
         potential: Tensor = self.integrator(outputs)[0]
+        if lengths is not None:
+            return self._inside(potential, lengths)
         if self.read == "mean":
             return potential.mean(0)
         return potential.amax(0) if self.read == "max" else potential[-1]
+
+    def _inside(self, potential: Tensor, lengths: Tensor) -> Tensor:
+        """What is read of the steps inside each sequence."""
+        if self.read == "mean":
+            return mean_over_steps(potential, lengths)
+        if self.read == "last":
+            return potential[lengths - 1, torch.arange(len(lengths), device=lengths.device)]
+        inside = spread(valid_steps(len(potential), lengths), potential)
+        return torch.where(inside, potential, -torch.inf).amax(0)
 
     def extra_repr(self) -> str:
         return f"read={self.read!r}"
@@ -119,8 +135,8 @@ class EveryStep(nn.Module):
             raise SettingError("outputs", outputs, "is given without an integrator, which alone needs it")
         self.integrator = None if integrator is None else _own(integrator, outputs)
 
-    def forward(self, outputs: Tensor) -> Tensor:
-        """[T, B, *] → [B, T, *]."""
+    def forward(self, outputs: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """[T, B, *] → [B, T, *]; what is after a sequence's end says nothing, and no loss or metric reads it."""
         check_tensor(self, "the output", outputs)
         if outputs.dim() < 2:
             raise InputError(f"EveryStep takes [T, B, *], not {list(outputs.shape)}")
@@ -178,11 +194,14 @@ class FirstSpike(nn.Module):
         self.neuron = copy.deepcopy(neuron)
         self.tau = number("tau", tau, "(0, inf)")
 
-    def forward(self, outputs: Tensor) -> Tensor:
+    def forward(self, outputs: Tensor, lengths: Tensor | None = None) -> Tensor:
         """[T, B, *] → [B, *]."""
         spikes = outputs if self.neuron is None else self.neuron(outputs)[0]
         check_range("FirstSpike", spikes, "[0, 1]")
-        return (1 - spikes).cumprod(0).sum(0) / -self.tau
+        waiting = (1 - spikes).cumprod(0)
+        if lengths is not None:
+            waiting = torch.where(spread(valid_steps(len(waiting), lengths), waiting), waiting, 0)
+        return waiting.sum(0) / -self.tau
 
     def extra_repr(self) -> str:
         return f"tau={self.tau}"

@@ -45,7 +45,7 @@ class Arrays(TensorDataModule):
     Batches: x float32 [B, F], [B, T, F], [B, C, H, W] or [B, T, C, H, W]; y for classification int64 [B], or 0 or 1 in
     float32 [B] where there are two classes; for regression float32 [B, D], or [B, T, D] where there is a target for
     each step, in its own unit; for several labels 0 or 1 in float32 [B, L]; for rows without labels [B, 0]. Where
-    sequences have different lengths, a third tensor says them, int64 [B], and x is 0 after the end.
+    sequences have different lengths, ``{"lengths": int64 [B]}`` is the third of a batch, and x is 0 after the end.
 
     Args:
         path: the file, or a folder of images with a folder for each class. An ``.npz`` file has the arrays ``x`` [N,
@@ -170,7 +170,8 @@ class Arrays(TensorDataModule):
             else:
                 super().dataset(name)
             if samples.lengths is not None:
-                raise UserError(f"{samples.name} has sequences of different lengths; they must have one length")
+                tensors = self._parts[name].tensors
+                self._parts[name] = TensorDataset(*tensors, torch.from_numpy(samples.lengths))
         return self._parts[name]
 
     def predict_dataloader(self) -> Batches:

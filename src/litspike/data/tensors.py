@@ -25,7 +25,8 @@ class Batches:
     """A loader that cuts (x, y) into batches: one index operation an epoch instead of one call a sample.
 
     Args:
-        data: samples and labels, first dimension the sample.
+        data: samples and labels, first dimension the sample; and the lengths of sequences where they differ, which
+            a batch has as ``{"lengths": lengths}``.
         batch_size: samples in a batch of this process; the last batch may be smaller.
         seed: shuffle with this seed, anew in each epoch and the same in each run; no shuffling where None.
         form: from samples as they are kept to samples as the encoder gets them, a batch at a time; they are the same
@@ -71,7 +72,7 @@ class Batches:
     def __len__(self) -> int:
         return -(-len(self.dataset) // (self.batch_size * self.share.ranks))
 
-    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
         # a generator, so that the order is drawn at the first batch: a resumed fit makes its iterator before the epoch
         tensors = self.dataset.tensors
         if self.seed is not None:
@@ -89,7 +90,20 @@ class Batches:
         self._given, self._before = self._before.left_out(self.epoch), Given(0, 0)
         for x, *others in islice(batches, self._given, None):
             self._given += 1
-            yield x if self.form is None else self.form(x), *others
+            x = x if self.form is None else self.form(x)
+            if len(others) < 2:
+                yield x, *others
+            else:
+                yield _of_lengths(x, others[0], others[1], trim=self.seed is not None)
+
+
+def _of_lengths(x: Tensor, y: Tensor, lengths: Tensor, trim: bool) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    """A batch of sequences of different lengths; in training without the steps that none of them has."""
+    most = int(lengths.max())
+    if trim and most < x.shape[1]:
+        y = y[:, :most] if y.dim() > 2 else y
+        x = x[:, :most]
+    return x, y, {"lengths": lengths}
 
 
 class TensorDataModule(LightningDataModule):

@@ -39,14 +39,16 @@ class Firing(Metric):
         self.add_state("counts", torch.zeros(neurons, dtype=torch.int64), dist_reduce_fx="sum")
         self.add_state("steps", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
-    def update(self, spikes: Tensor) -> None:
-        """Take in the spikes of a batch, [T, B, *]."""
+    def update(self, spikes: Tensor, valid: Tensor | None = None) -> None:
+        """Take in the spikes of a batch, [T, B, *]; of sequences that end earlier the valid steps alone, [T, B]."""
         check_tensor(self, "the spikes", spikes)
         shape = list(spikes.shape)
         if spikes.dim() < 2 or spikes.shape[2:].numel() != self.neurons:
             raise UserError(f"Firing takes spikes [T, B, *] of {self.neurons} neurons, not {shape}")
+        if valid is not None:
+            spikes = spikes.flatten(2) * valid[..., None]
         self.counts += spikes.detach().sum((0, 1), dtype=torch.float32).flatten().long()
-        self.steps += spikes.shape[0] * spikes.shape[1]
+        self.steps += spikes.shape[0] * spikes.shape[1] if valid is None else valid.sum()
 
     def compute(self) -> dict[str, Tensor]:
         """Rate and shares of all that was taken in; NaN where that is nothing."""

@@ -82,12 +82,14 @@ class Operations(Metric):
         self.add_state("samples", torch.zeros((), dtype=torch.int64), "sum")
 
     @contextmanager
-    def counted(self, samples: int) -> Iterator[None]:
+    def counted(self, samples: int, valid: Tensor | None = None) -> Iterator[None]:
         """Count the calls while the context lasts, as one pass of ``samples`` samples through the network.
+
+        Of sequences that end earlier the ``valid`` steps alone count, boolean [steps, samples].
 
         What goes wrong in counting is raised at the context's end, so that it doesn't disturb the network.
         """
-        tally = _Tally(samples, self.steps, len(self.connections), self._dense)
+        tally = _Tally(samples, self.steps, len(self.connections), self._dense, valid)
         with ExitStack() as handles:
             for index, layer in enumerate(self.connections.values()):
                 hook = layer.register_forward_pre_hook(tally.hook(index), with_kwargs=True)
@@ -135,7 +137,7 @@ def reach(layer: nn.Module, shape: torch.Size, weights: Tensor) -> Tensor:
         return torch.autograd.grad(y.sum(), x)[0][0]
 
 
-def count(x: Tensor, steps: int, effective: Tensor, dense: Tensor) -> Tensor:
+def count(x: Tensor, steps: int, effective: Tensor, dense: Tensor, valid: Tensor | None = None) -> Tensor:
     r"""Operations of one call.
 
     Args:
@@ -143,17 +145,21 @@ def count(x: Tensor, steps: int, effective: Tensor, dense: Tensor) -> Tensor:
         steps: time steps in it.
         effective: what :func:`reach` says of the weights that are not zero, [\*shape].
         dense: what it says of all of them.
+        valid: which steps of which samples count, [steps, B]; None: all.
 
     Returns:
         Dense operations, MACs and ACs of each step, int64 [steps, 3].
     """
     values = x.detach().reshape(steps, -1, dense.numel())
+    if valid is not None:
+        values = values * valid.reshape(steps, -1, 1)
     sign = values.sgn()
     binary = (values - sign).abs_().sum((1, 2)) == 0
     nonzero = sign.abs_().sum(1, dtype=torch.float32)  # an order faster than comparing, and exact up to 2²⁴ samples
     done = (exact(nonzero) @ effective.flatten()).long()
-    each, binary = dense.sum().long() * values.shape[1], binary.to(done.device)
-    return torch.stack([each.expand(steps), done * ~binary, done * binary], 1)
+    samples = torch.full((steps,), values.shape[1]) if valid is None else valid.reshape(steps, -1).sum(1)
+    each, binary = dense.sum().long() * samples.to(done.device), binary.to(done.device)
+    return torch.stack([each, done * ~binary, done * binary], 1)
 
 
 class _Tally:
@@ -162,8 +168,15 @@ class _Tally:
     error: Exception | None = None
     """The first that came up while counting."""
 
-    def __init__(self, samples: int, steps: int, connections: int, dense: dict[tuple[int, torch.Size], Tensor]) -> None:
-        self.samples, self.steps, self.dense = samples, steps, dense
+    def __init__(
+        self,
+        samples: int,
+        steps: int,
+        connections: int,
+        dense: dict[tuple[int, torch.Size], Tensor],
+        valid: Tensor | None,
+    ) -> None:
+        self.samples, self.steps, self.dense, self.valid = samples, steps, dense, valid
         self.whole: list[list[Tensor]] = [[] for _ in range(connections)]  # counts [steps, 3] of calls on all steps
         self.single: list[list[Tensor]] = [[] for _ in range(connections)]  # counts [3] of calls on one
         self.effective: dict[tuple[int, torch.Size], Tensor] = {}
@@ -182,9 +195,10 @@ class _Tally:
         before, shape = x.shape[:-dimensions], x.shape[-dimensions:]
         effective, dense = self._reach(index, layer, shape)
         if math.prod(before) == self.steps * self.samples:
-            self.whole[index].append(count(x, self.steps, effective, dense))
+            self.whole[index].append(count(x, self.steps, effective, dense, self.valid))
         else:
-            self.single[index].append(count(x, 1, effective, dense)[0])
+            now = None if self.valid is None else self.valid[None, len(self.single[index]) % self.steps]
+            self.single[index].append(count(x, 1, effective, dense, now)[0])
 
     def _reach(self, index: int, layer: Any, shape: torch.Size) -> tuple[Tensor, Tensor]:
         key, weight = (index, shape), layer.weight.detach()

@@ -32,12 +32,14 @@ class CarriedClassification(Classification):
         if self.trainer.world_size > 1:
             raise UserError("trainer.devices: the membrane carried from batch to batch is that of one process: set 1")
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Samples [B, *] → logits [B, 1], from the carried state."""
-        return self.answer(x)[0]
+        return self.answer(x, lengths)[0]
 
-    def answer(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def answer(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Logits [B, 1] and outputs [T, B, 1] from the carried state, which moves on."""
+        if lengths is not None:
+            raise UserError("data: sequences of different lengths have no one end from which a membrane is carried on")
         if self.carried is not None:
             carried_size = next((len(value) for value in _tensors(self.carried)), len(x))
             if carried_size != len(x):

@@ -19,7 +19,7 @@ from litspike.tasks.epoch_metrics import EpochMetrics, Score
 from litspike.tasks.losses import BinaryCrossEntropy, ClassificationLoss
 from litspike.tasks.regularisers import RateBand
 from litspike.tasks.targets import class_counts, training_batches
-from litspike.tasks.task import Batch, Task, adam, pair
+from litspike.tasks.task import Batch, Task, adam, unpack
 
 MOST_INPUTS = 16
 """Samples of more inputs than this are left out of the predictions, which show their labels alone."""
@@ -109,8 +109,8 @@ class Classification(Task):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Sample (where it is small), label (where there is one), predicted class and probabilities, each [B, *]."""
-        x, y = pair(batch)
-        logits = self(x)
+        x, y, lengths = unpack(batch)
+        logits = self(x, lengths)
         given = {"x": x} if x[0].numel() <= MOST_INPUTS else {}
         given |= {"label": y.int()} if y.numel() else {}
         classes = {"class": self.loss.predictions(logits).int()}

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.nn import functional
 from torchmetrics import Metric
 
 from litspike.metrics.exact import exact
@@ -125,7 +126,7 @@ class EpochMetrics(nn.Module):
         losses, values, targets = zip(*self._waiting, strict=True)
         self._waiting.clear()
         sizes = [len(batch) for batch in targets]
-        self._update(torch.stack(losses), sizes, torch.cat(values), torch.cat(targets))
+        self._update(torch.stack(losses), sizes, _joined(values), _joined(targets))
 
     def _update(self, losses: Tensor, sizes: list[int], values: Tensor, targets: Tensor) -> None:
         """Take in the losses [K] of K batches, their sizes, and the values and targets of all their samples."""
@@ -221,6 +222,14 @@ class EpochMetrics(nn.Module):
         total = self.sums.to(device, copy=True)
         distributed.all_reduce(total)
         return total.cpu()
+
+
+def _joined(batches: Sequence[Tensor]) -> Tensor:
+    """Batches one after another; those of fewer steps than others, [B, T, D], end in NaN, which no metric counts."""
+    if batches[0].dim() < 3 or len({batch.shape[1] for batch in batches}) == 1:
+        return torch.cat([*batches])
+    most = max(batch.shape[1] for batch in batches)
+    return torch.cat([functional.pad(batch, (0, 0, 0, most - batch.shape[1]), value=torch.nan) for batch in batches])
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from torch import Size, Tensor
 from torch.nn import functional
 
 from litspike.arguments import check_tensor
+from litspike.coding.valid import mean_over_steps
 from litspike.settings import SettingError, UserError, number
 
 
@@ -22,13 +23,14 @@ class Loss(ABC):
     """A mean loss over the samples of a batch."""
 
     @abstractmethod
-    def __call__(self, value: Tensor, outputs: Tensor, target: Tensor) -> Tensor:
+    def __call__(self, value: Tensor, outputs: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
         r"""The loss, a tensor of no dimension.
 
         Args:
             value: what the readout made of the outputs, [B, \*].
             outputs: the network's output at every step, [T, B, \*].
             target: [B] or [B, \*].
+            lengths: number of steps of each sequence, [B], where they differ: no later step counts.
         """
 
     @abstractmethod
@@ -114,7 +116,7 @@ class BinaryCrossEntropy(ClassificationLoss):
     The readout's value is [B, 1]; class 1 is predicted where z > 0.
     """
 
-    def __call__(self, value: Tensor, outputs: Tensor, target: Tensor) -> Tensor:
+    def __call__(self, value: Tensor, outputs: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The loss of logits [B, 1]."""
         check_tensors(self, value, outputs, target)
         value, goal = value.squeeze(1), target.to(value.dtype)
@@ -148,7 +150,7 @@ class CrossEntropy(ClassificationLoss):
     The readout's value is [B, C].
     """
 
-    def __call__(self, value: Tensor, outputs: Tensor, target: Tensor) -> Tensor:
+    def __call__(self, value: Tensor, outputs: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The loss of logits [B, C]."""
         check_tensors(self, value, outputs, target)
         if self.weights is None:
@@ -197,12 +199,17 @@ class TemporalCrossEntropy(CrossEntropy):
         self.share = number("share", share, "[0, 1]")
         self.level = number("level", level, "(-inf, inf)")
 
-    def __call__(self, value: Tensor, outputs: Tensor, target: Tensor) -> Tensor:
+    def __call__(self, value: Tensor, outputs: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The loss of outputs [T, B, C]."""
         check_tensors(self, value, outputs, target)
         every_step = target.expand(len(outputs), -1)
-        per_step = super().__call__(outputs.flatten(0, 1), outputs, every_step.flatten())
-        return (1 - self.share) * per_step + self.share * (outputs - self.level).square().mean()
+        pull = (outputs - self.level).square()
+        if lengths is None:
+            per_step = super().__call__(outputs.flatten(0, 1), outputs, every_step.flatten())
+            return (1 - self.share) * per_step + self.share * pull.mean()
+        each = functional.cross_entropy(outputs.flatten(0, 1), every_step.long().flatten(), reduction="none")
+        per_sample = self.weighed(mean_over_steps(each.view_as(every_step), lengths), target)
+        return (1 - self.share) * per_sample + self.share * mean_over_steps(pull, lengths).mean()
 
 
 class MultiLabelCrossEntropy(ClassificationLoss):
@@ -218,7 +225,7 @@ class MultiLabelCrossEntropy(ClassificationLoss):
     def __init__(self) -> None:
         super().__init__()
 
-    def __call__(self, value: Tensor, outputs: Tensor, target: Tensor) -> Tensor:
+    def __call__(self, value: Tensor, outputs: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The loss of logits [B, L]."""
         check_tensors(self, value, outputs, target)
         return functional.binary_cross_entropy_with_logits(value, target.to(value.dtype))
@@ -244,15 +251,19 @@ class MultiLabelCrossEntropy(ClassificationLoss):
 
 class MeanSquaredError(Loss):
     r"""Mean squared error: ``L = mean (value − target)²``, over all values of all samples, in their unit squared.
+    Of sequences of different lengths it is the mean over the samples of each one's own mean.
 
     The targets have the shape of the readout's value, [B, D], or [B, T, D] for targets at every step; for one value a
     sample, [B, 1], they may be [B].
     """
 
-    def __call__(self, value: Tensor, outputs: Tensor, target: Tensor) -> Tensor:
+    def __call__(self, value: Tensor, outputs: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The loss of values [B, *]."""
         check_tensors(self, value, outputs, target)
-        return functional.mse_loss(value, target.to(value.dtype).reshape(value.shape))
+        target = target.to(value.dtype).reshape(value.shape)
+        if lengths is None or value.shape[:2] != outputs.shape[1::-1]:
+            return functional.mse_loss(value, target)
+        return mean_over_steps((value - target).square().transpose(0, 1), lengths).mean()
 
     def check(self, shape: Size, target: Tensor) -> None:
         """Raise :class:`UserError` unless there is a target for each value."""

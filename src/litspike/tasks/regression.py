@@ -12,13 +12,14 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import Metric
 
 from litspike.arguments import typed
+from litspike.coding.valid import valid_steps
 from litspike.networks.pieces import Gradient
 from litspike.seeding import isolated
 from litspike.tasks.epoch_metrics import EpochMetrics, Score
 from litspike.tasks.losses import Loss, MeanSquaredError
 from litspike.tasks.regularisers import RateBand
 from litspike.tasks.targets import TargetScale, training_batches
-from litspike.tasks.task import Batch, Task, adam, pair
+from litspike.tasks.task import Batch, Task, adam, unpack
 
 
 class Regression(Task):
@@ -93,7 +94,7 @@ class Regression(Task):
         super().on_train_start()
         if self.standardise and not self.targets.known and self.trainer.ckpt_path is None:
             with isolated():
-                self.targets.measure(batch[1] for batch in training_batches(self.trainer))
+                self.targets.measure(_inside(*unpack(batch)[1:]) for batch in training_batches(self.trainer))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the scale, also where a callback saves a copy of the weights that was made before it was measured."""
@@ -114,25 +115,36 @@ class Regression(Task):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Target (where there is one) and predicted value, each with first dimension B."""
-        x, y = pair(batch)
-        return {**({"target": y} if y.numel() else {}), "value": self(x)}
+        x, y, lengths = unpack(batch)
+        return {**({"target": y} if y.numel() else {}), "value": self(x, lengths)}
+
+
+def _inside(targets: Tensor, lengths: Tensor | None) -> Tensor:
+    """Targets without those after a sequence's end, where there is one for each step."""
+    if lengths is None or targets.dim() < 3:
+        return targets
+    return targets[valid_steps(targets.shape[1], lengths).T]
 
 
 def _rows(metric: Metric, values: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """What metrics of numbers take: a row of D for each sample and step, or one number."""
-    dtype, size = torch.promote_types(values.dtype, torch.float32), values.shape[-1]
+    # in double precision: sums of squares of targets far from 0 leave nothing of their variance in single
+    dtype, size = torch.float32 if values.device.type == "mps" else torch.float64, values.shape[-1]
     values, targets = (part.reshape(-1, size).to(dtype) for part in (values, targets))
+    there = ~targets.isnan().any(1)  # inside a sequence
+    if not bool(there.all()):
+        values, targets = values[there], targets[there]
     return (values[:, 0], targets[:, 0]) if values.shape[1] == 1 else (values, targets)
 
 
 def _errors(values: Tensor, targets: Tensor) -> Tensor:
-    """What each value is off by, one row a sample, [B, ·]."""
+    """What each value is off by, one row a sample, [B, ·]; NaN after a sequence's end."""
     return (values - targets.reshape(values.shape)).flatten(1)
 
 
 def _absolute(values: Tensor, targets: Tensor) -> Tensor:
-    return _errors(values, targets).abs().mean(1)
+    return _errors(values, targets).abs().nanmean(1)
 
 
 def _squared(values: Tensor, targets: Tensor) -> Tensor:
-    return _errors(values, targets).square().mean(1)
+    return _errors(values, targets).square().nanmean(1)

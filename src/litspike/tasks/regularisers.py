@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from litspike.coding.valid import spread, valid_steps
 from litspike.settings import SettingError, UserError, number
 
 
@@ -39,19 +40,28 @@ class RateBand:
             raise SettingError("low", low, f"is above high, {high}")
         self.strength = number("strength", strength, "(0, inf)")
 
-    def __call__(self, spikes: Sequence[Tensor]) -> Tensor:
+    def __call__(self, spikes: Sequence[Tensor], lengths: Tensor | None = None) -> Tensor:
         r"""The penalty, a tensor of no dimension.
 
         Args:
             spikes: of each layer, [T, B, \*].
+            lengths: number of steps of each sequence, [B], where they differ: no later step counts.
 
         Raises:
             UserError: if there is no layer.
         """
         if not spikes:
             raise UserError("RateBand: the network has no spiking layer whose rate could be held")
-        return self.strength * torch.stack([self._penalty(layer.mean((0, 1))) for layer in spikes]).sum()
+        return self.strength * torch.stack([self._penalty(_rate(layer, lengths)) for layer in spikes]).sum()
 
     def _penalty(self, rate: Tensor) -> Tensor:
         below, above = functional.relu(self.low - rate), functional.relu(rate - self.high)
         return (below.square() + above.square()).mean()
+
+
+def _rate(spikes: Tensor, lengths: Tensor | None) -> Tensor:
+    """The mean of each neuron, over samples and their steps."""
+    if lengths is None:
+        return spikes.mean((0, 1))
+    inside = spread(valid_steps(len(spikes), lengths), spikes)
+    return torch.where(inside, spikes, 0).sum((0, 1)) / lengths.sum()

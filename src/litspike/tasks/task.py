@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import Metric
 
 from litspike.arguments import typed
+from litspike.coding.valid import valid_steps
 from litspike.engine import spikes
 from litspike.loggers import counts_steps, log_at, position
 from litspike.networks.pieces import Gradient, run_network
@@ -25,7 +26,8 @@ from litspike.tasks.losses import Loss
 from litspike.tasks.regularisers import RateBand
 from litspike.tasks.scheduling import Scheduling
 
-Batch = tuple[Tensor, Tensor]
+Batch = tuple[Any, ...]
+"""What :func:`unpack` takes."""
 REFUSALS = (ArithmeticError, LookupError, NotImplementedError, TypeError, ValueError)
 """What optimizers and schedulers raise for a setting that they don't take."""
 Result = TypeVar("Result")
@@ -103,11 +105,17 @@ class Task(LightningModule):
             metrics: the user's own, by name.
         """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Samples [B, *] → the readout's values [B, *], in the unit of the targets."""
-        return self.in_unit(self.respond(x)[0])
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Samples [B, *] → the readout's values [B, *], in the unit of the targets.
 
-    def respond(self, x: Tensor, state: Any = None) -> tuple[Tensor, Tensor, Any]:
+        Args:
+            x: samples.
+            lengths: number of steps of each, integers [B], where they are sequences that end before their last step:
+                what is after it changes nothing.
+        """
+        return self.in_unit(self.respond(x, lengths=lengths)[0])
+
+    def respond(self, x: Tensor, state: Any = None, lengths: Tensor | None = None) -> tuple[Tensor, Tensor, Any]:
         """Samples [B, *] and the network's state, at rest where None.
 
         Returns:
@@ -121,7 +129,11 @@ class Task(LightningModule):
             if error.setting != "steps":
                 raise
             raise SettingError("model.steps_together", error.value, error.problem) from error
-        return self.readout(outputs), outputs, state
+        return self._readout(outputs, lengths), outputs, state
+
+    def _readout(self, outputs: Tensor, lengths: Tensor | None) -> Tensor:
+        values: Tensor = self.readout(outputs) if lengths is None else self.readout(outputs, lengths)
+        return values
 
     def in_unit(self, values: Tensor) -> Tensor:
         """Values of the readout, or outputs of the network, in the unit of the targets; here they are the same."""
@@ -131,17 +143,28 @@ class Task(LightningModule):
         """Targets as the readout is to give them; here they are the same."""
         return targets
 
-    def read(self, outputs: Tensor) -> Tensor:
+    def read(self, outputs: Tensor, lengths: Tensor | None = None) -> Tensor:
         """What the readout makes of the network's outputs [T, B, *], in the unit of the targets, [B, *]."""
-        return self.in_unit(self.readout(outputs))
+        return self.in_unit(self._readout(outputs, lengths))
 
-    def loss_in_unit(self, values: Tensor, outputs: Tensor, targets: Tensor) -> Tensor:
+    def measured(self, values: Tensor, targets: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Values and targets as metrics take them: where each step has one, NaN after a sequence's end."""
+        if lengths is None or values.dim() < 3 or targets.shape != values.shape:
+            return values, targets
+        outside = ~valid_steps(values.shape[1], lengths).T[..., None]
+        return values.masked_fill(outside, torch.nan), targets.masked_fill(outside, torch.nan)
+
+    def loss_of(self, values: Tensor, outputs: Tensor, targets: Tensor, lengths: Tensor | None) -> Tensor:
+        """The loss; it gets lengths where there are some."""
+        return self.loss(values, outputs, targets, **({} if lengths is None else {"lengths": lengths}))
+
+    def loss_in_unit(self, values: Tensor, outputs: Tensor, targets: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The loss of the readout's values and the network's outputs, in the unit of the targets."""
-        return self.loss(self.in_unit(values), self.in_unit(outputs), targets)
+        return self.loss_of(self.in_unit(values), self.in_unit(outputs), targets, lengths)
 
-    def answer(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def answer(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The readout's values and the network's outputs for one batch of training or evaluation."""
-        values, outputs, _ = self.respond(x)
+        values, outputs, _ = self.respond(x, lengths=lengths)
         return values, outputs
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -204,7 +227,8 @@ class Task(LightningModule):
             spikes: list[Tensor] = []
             with watched(self.network, lambda seen: spikes.append(seen.output)):
                 loss = self._shared_step("train", batch, last)
-            loss = loss + self.regulariser(spikes)
+            lengths = unpack(batch)[2]
+            loss = loss + self.regulariser(spikes, **({} if lengths is None else {"lengths": lengths}))
         if self.trainer.accumulate_grad_batches > 1:
             loss = loss * group_weight(self.trainer, batch_idx, len(batch[1]))
         return loss * self._weight(len(batch[1])) if last and self.trainer.world_size > 1 else loss
@@ -247,18 +271,18 @@ class Task(LightningModule):
         self._log_metrics("test")
 
     def _shared_step(self, stage: str, batch: Batch, last: bool = False) -> Tensor:
-        x, y = pair(batch)
-        values, outputs = self.answer(x)
+        x, y, lengths = unpack(batch)
+        values, outputs = self.answer(x) if lengths is None else self.answer(x, lengths)
         if stage not in self.checked:
             check_finite(stage, x)
             self.loss.check(values.shape, y)
         scaled = self.scaled(y)
-        loss = shown = self.loss(values, outputs, scaled)
+        loss = shown = self.loss_of(values, outputs, scaled, lengths)
         if scaled is not y:
             with torch.no_grad():
-                shown = self.loss_in_unit(values, outputs, y)
+                shown = self.loss_in_unit(values, outputs, y, lengths)
         try:
-            self._metrics(stage).add(shown, self.in_unit(values.detach()), y, last)
+            self._metrics(stage).add(shown, *self.measured(self.in_unit(values.detach()), y, lengths), last)
         except NonFiniteLoss as error:
             self._stop(stage, error)
         return loss
@@ -306,12 +330,32 @@ def _begun(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
     return state if sums is None else {"sums": sums, "metrics": {}}
 
 
-def pair(batch: Any) -> Batch:
-    """A batch, which must be samples and targets; raises :class:`UserError` where it is anything else."""
-    if isinstance(batch, (tuple, list)) and len(batch) == 2 and isinstance(batch[0], Tensor):
-        return batch[0], batch[1]
+def unpack(batch: Any) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Samples, targets and the lengths of sequences, None where all have one.
+
+    A batch is (x, y), or (x, y, {"lengths": lengths}) with integers [B].
+
+    Raises:
+        UserError: if it is anything else.
+    """
+    if isinstance(batch, (tuple, list)) and isinstance(batch[0], Tensor):
+        if len(batch) == 2:
+            return batch[0], batch[1], None
+        if len(batch) == 3 and isinstance(batch[2], dict) and [*batch[2]] == ["lengths"]:
+            return batch[0], batch[1], batch[2]["lengths"]
     kind = f"{type(batch).__name__} of {len(batch)}" if isinstance(batch, (tuple, list, dict)) else type(batch).__name__
-    raise UserError(f"data: a batch is a {kind}; a task takes (x, y), samples and their targets as tensors")
+    raise UserError(
+        f"data: a batch is a {kind}; a task takes (x, y), samples and their targets as tensors, and "
+        'of sequences of different lengths a third entry, {"lengths": lengths}'
+    )
+
+
+def pair(batch: Any) -> tuple[Tensor, Tensor]:
+    """Samples and targets, for what takes no sequences of different lengths; raises :class:`UserError` of these."""
+    x, y, lengths = unpack(batch)
+    if lengths is not None:
+        raise UserError("data: the sequences have different lengths; this needs sequences of one length")
+    return x, y
 
 
 def check_finite(part: str, x: Tensor) -> None:

@@ -50,6 +50,14 @@ def test_batches_hold_counts_and_labels_in_their_order():
     assert torch.equal(y, torch.arange(SIZE) % 5)
 
 
+def test_a_length_ends_with_the_last_event():
+    counted = Samples(Counting(), np.arange(SIZE) % 5, np.arange(SIZE), (SIZE, 1), None, lengths=True)
+    batches = list(loader(counted, 10, 0, seed=None))
+    assert torch.equal(torch.cat([third["lengths"] for _, _, third in batches]), torch.arange(SIZE) + 1)
+    x, _, third = counted[3]
+    assert (x.nonzero()[-1, 0] + 1, third["lengths"]) == (4, 4)
+
+
 @pytest.mark.parametrize(("clip", "largest"), [(1, 1), (4, 4), (None, SIZE)])
 def test_counts_above_the_clip_become_it(clip: int | None, largest: int):
     (x, _), *_ = loader(samples(clip), SIZE, 0, seed=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sized
@@ -23,6 +24,7 @@ from litspike.settings import UserError
 from litspike.tasks.task import REFUSALS, Task, check_finite
 
 _PARTS = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",), "predict": ("predict",)}
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 _FEW = 4
 """Samples that a metric of the user's is tried on: some need two or more."""
 
@@ -83,8 +85,10 @@ def check_part(
     _check_loader(part, loader)
     batch = _one(loader)
     if batch is not None:
-        x, y = moved(batch)
+        x, y, *more = moved(batch)
         with torch.no_grad(), context():
+            if more:
+                _check_lengths(task, x)
             _check_batch(task, x, _all_labels(loader, y), part == "train" and _single(loader))
         if isinstance(loader.dataset, TensorDataset):
             check_finite(part, loader.dataset.tensors[0])
@@ -144,19 +148,20 @@ def _as_evaluated(task: nn.Module) -> Iterator[None]:
             module.training = True
 
 
-def _one(loader: Any) -> tuple[Tensor, Tensor] | None:
+def _one(loader: Any) -> tuple[Any, ...] | None:
     """The first sample as a batch of one; None of a loader that can't say it without going on."""
     data: Any = getattr(loader, "dataset", None)
     if data is None or isinstance(data, IterableDataset) or not hasattr(data, "__len__") or len(data) == 0:
         return None
     if isinstance(data, TensorDataset):
-        x, y = data[:1]
+        x, y, *lengths = data[:1]
         form = getattr(loader, "form", None)
-        return (x if form is None else form(x)), y
+        return (x if form is None else form(x)), y, *({"lengths": one} for one in lengths)
     batch = data.__getitems__([0]) if hasattr(data, "__getitems__") else [data[0]]
     batch = loader.collate_fn(batch) if hasattr(loader, "collate_fn") else batch
-    pair = isinstance(batch, (tuple, list)) and len(batch) == 2 and all(isinstance(part, Tensor) for part in batch)
-    return tuple(batch) if pair else None
+    samples = isinstance(batch, (tuple, list)) and all(isinstance(part, Tensor) for part in batch[:2])
+    third = len(batch) == 3 and isinstance(batch[2], dict)
+    return tuple(batch) if samples and (len(batch) == 2 or third) else None
 
 
 def _all_labels(loader: Any, y: Tensor) -> Tensor:
@@ -171,6 +176,31 @@ def _single(loader: Any) -> bool:
     if size is None or getattr(loader, "drop_last", False):
         return size == 1
     return bool(size == 1 or len(loader.dataset) % size == 1)
+
+
+def _check_lengths(task: Task, x: Tensor) -> None:
+    """Refuse parts of a task that would let what is after a sequence's end count.
+
+    Args:
+        task: in evaluation mode.
+        x: a sample, [1, T, *], that has fewer steps than T, or as many.
+    """
+    said = "the sequences have different lengths"
+    if len(_encoded(task, x)) != x.shape[1]:
+        raise UserError(
+            f"model.encoder: {said}, and {type(task.encoder).__name__} doesn't keep their steps: take "
+            "litspike.coding.TimeFirst or DeltaModulation"
+        )
+    takers: dict[str, Any] = {"readout": task.readout.forward, "loss": type(task.loss).__call__}
+    if task.regulariser is not None:
+        takers["regulariser"] = type(task.regulariser).__call__
+    for name, taker in takers.items():
+        if "lengths" not in inspect.signature(taker).parameters:
+            raise UserError(f"model.{name}: {said}, and {type(getattr(task, name)).__name__} takes no lengths")
+    for name, layer in task.network.named_modules():
+        if isinstance(layer, _NORMS):
+            kind = type(layer).__name__
+            raise UserError(f"model.network: {said}, and {name} ({kind}) would mix in what comes after their ends")
 
 
 def _check_batch(task: Task, x: Tensor, labels: Tensor, single: bool) -> None:

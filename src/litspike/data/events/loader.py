@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -18,11 +19,11 @@ from litspike.settings import UserError
 
 _ORDER = 101  # purpose of the draws that shuffle, apart from those of any other module
 
-Batch = tuple[Tensor, Tensor]
+Batch = tuple[Any, ...]
 
 
 class Samples(Dataset[Batch]):
-    """Some of the recordings of a split as (x, y), x float32 [T, *] and y int64.
+    """Some of the recordings of a split as (x, y), x float32 [T, *] and y int64, or with their lengths as well.
 
     Args:
         binned: the cells of all recordings.
@@ -30,6 +31,7 @@ class Samples(Dataset[Batch]):
         chosen: numbers of the recordings that belong to this part.
         shape: T and the shape of one step.
         clip: larger counts become this; None: counts as they are.
+        lengths: whether a batch has ``{"lengths": int64 [B]}`` too: the steps of each until its last event.
     """
 
     def __init__(
@@ -39,26 +41,31 @@ class Samples(Dataset[Batch]):
         chosen: NDArray[np.int64],
         shape: tuple[int, ...],
         clip: int | None,
+        lengths: bool = False,
     ) -> None:
         self.binned, self.labels, self.chosen, self.shape, self.clip = binned, labels, chosen, shape, clip
+        self.lengths = lengths
 
     def __len__(self) -> int:
         return len(self.chosen)
 
     def __getitem__(self, index: int) -> Batch:
-        x, y = self.__getitems__([index])
-        return x[0], y[0]
+        x, y, *more = self.__getitems__([index])
+        return x[0], y[0], *({"lengths": one["lengths"][0]} for one in more)
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
-        """The batch (x [B, T, *], y [B]) of several samples: what the loader asks for, instead of collating."""
+        """The batch (x [B, T, *], y [B], …) of several samples: what the loader asks for, instead of collating."""
         chosen = self.chosen[np.asarray(indices, np.int64)]
         x = torch.zeros(len(chosen), *self.shape)
-        rows = x.view(len(chosen), -1).numpy()
-        for row, recording in zip(rows, chosen, strict=True):
+        rows, steps = x.view(len(chosen), -1).numpy(), np.ones(len(chosen), np.int64)
+        for place, (row, recording) in enumerate(zip(rows, chosen, strict=True)):
             cells = self.binned[int(recording)]
             count = cells["count"]
             row[cells["index"]] = count if self.clip is None else np.minimum(count, self.clip)
-        return x, torch.from_numpy(self.labels[chosen])
+            if len(cells):  # by rising index
+                steps[place] += int(cells["index"][-1]) // math.prod(self.shape[1:])
+        y = torch.from_numpy(self.labels[chosen])
+        return (x, y, {"lengths": torch.from_numpy(steps)}) if self.lengths else (x, y)
 
 
 class Order(DistributedSampler[int]):

@@ -44,6 +44,8 @@ class EventDataModule(LightningDataModule):
         eval_batch_size: samples in a batch of validation, test and prediction.
         workers: processes that make batches ahead; the batches are the same for each number.
         seed: seed of the order of the training batches, from 0 to 2³² − 1.
+        lengths: whether bins after a recording's last event count as none of it: batches are then
+            (x, y, {"lengths": int64 [B]}), and readouts, losses and rates end with each recording.
 
     Raises:
         SettingError: if a setting is out of its range.
@@ -69,6 +71,7 @@ class EventDataModule(LightningDataModule):
         eval_batch_size: int = 256,
         workers: int = 0,
         seed: int = 0,
+        lengths: bool = False,
     ) -> None:
         super().__init__()
         self.root, self.cache = Path(root).expanduser(), None if cache is None else Path(cache).expanduser()
@@ -78,6 +81,7 @@ class EventDataModule(LightningDataModule):
         self.eval_batch_size = whole("eval_batch_size", eval_batch_size)
         self.workers = whole("workers", workers, 0)
         self.seed = seed_in_range("seed", seed)
+        self.lengths = lengths
         self._splits: dict[str, tuple[Recordings, NDArray[np.int64], Binned]] = {}
         self._parts: dict[str, Samples] = {}
 
@@ -119,7 +123,7 @@ class EventDataModule(LightningDataModule):
             chosen = np.flatnonzero(self.chosen(part, recordings, labels))
             if len(chosen) == 0:
                 raise UserError(f"the {part} data are empty: {self._folder} has too few recordings")
-            self._parts[part] = Samples(binned, labels, chosen, self.shape, self.clip)
+            self._parts[part] = Samples(binned, labels, chosen, self.shape, self.clip, self.lengths)
         return self._parts[part]
 
     def setup(self, stage: str) -> None:

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
-from torch import nn
+from torch import Tensor, nn
 
 from litspike.loggers import log_at, position
 from litspike.metrics import Spread
@@ -27,6 +27,7 @@ from litspike.reports.checkup.diagnose import (
 )
 from litspike.runs.collectives import same_everywhere
 from litspike.settings import LitspikeWarning, UserError, number, whole
+from litspike.tasks.task import Task, unpack
 from litspike.terminal import say
 
 
@@ -82,6 +83,7 @@ class CheckUp(Callback):
         self._spread: Spread | None = None
         self._validated: list[LayerSummary] | None = None
         self._output_spread = math.nan
+        self._lengths: Tensor | None = None
         self._of_layers, self._of_gradients = LastingProblems(self.patience), LastingProblems(self.patience)
         self._explained = False
 
@@ -92,6 +94,11 @@ class CheckUp(Callback):
         if trainer.sanity_checking or not self._due(trainer):
             return
         self._guarded(self._watch, pl_module)
+
+    def on_validation_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, *_: Any, **__: Any
+    ) -> None:
+        self._lengths = unpack(batch)[2] if isinstance(pl_module, Task) else None
 
     def on_validation_batch_end(self, trainer: Trainer, *_: Any) -> None:
         self._closely = False
@@ -142,7 +149,7 @@ class CheckUp(Callback):
     def _update_layer(self, seen: Seen) -> None:
         if seen.name not in self._layers:
             self._layers[seen.name] = WatchedLayer(seen)
-        self._layers[seen.name].update(seen, self._closely)
+        self._layers[seen.name].update(seen, self._closely, self._lengths)
 
     def _sum_up(self, same: bool) -> None:
         if not same:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 from torchmetrics import MeanMetric
 
+from litspike.coding.valid import valid_steps
 from litspike.metrics import Firing
 from litspike.networks.sequence import neuron_layers
 from litspike.networks.watch import Seen, layer_label, size
@@ -47,21 +48,24 @@ class WatchedLayer:
         self._inside.reset()
         self._fires = None
 
-    def update(self, seen: Seen, closely: bool) -> None:
+    def update(self, seen: Seen, closely: bool, lengths: Tensor | None = None) -> None:
         """Take in a call of the layer.
 
         Args:
             seen: the call.
             closely: whether to measure its membrane potentials as well; they are in the first call of an epoch anyway.
+            lengths: number of steps of each sequence, [B], where they differ: no later step counts.
         """
+        valid = None if lengths is None else valid_steps(len(seen.output), lengths)
         if closely or self._fires is None:
             distance = seen.layer.distance(*_first_samples(*seen.arguments))
             self._fires = distance is not None
             if distance is not None and self._surrogate is not None:
                 inside = self._surrogate.inside(distance)
+                inside = inside if valid is None else inside[valid[:, :SAMPLES]]
                 self._inside.update(inside.float().mean(), inside.numel())
         if self._fires:
-            self._firing.update(seen.output)
+            self._firing.update(seen.output, valid)
 
     def summary(self) -> LayerSummary | None:
         """The summary of the epoch, over all processes; None of a layer that doesn't fire, or wasn't called."""

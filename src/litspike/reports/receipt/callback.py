@@ -23,7 +23,7 @@ from litspike.reports.receipt.provenance import Origin, file_hash, machine, text
 from litspike.reports.receipt.render import markdown
 from litspike.reports.receipt.summarise import anytime, classes, connections, energies, figures, layers, parameters
 from litspike.settings import LitspikeWarning
-from litspike.tasks.task import Task
+from litspike.tasks.task import Task, unpack
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,6 +57,10 @@ class Receipt(Callback):
         self._origin = self.origin or Origin(folder, path)
         if self.enabled and isinstance(pl_module, Task):
             self._measurements = Measurements(pl_module)
+
+    def on_test_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, *_: Any, **__: Any) -> None:
+        if self._measurements is not None:
+            self._measurements.lengths = unpack(batch)[2]
 
     def on_test_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: Any, **__: Any

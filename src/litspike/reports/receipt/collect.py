@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
+from litspike.coding.valid import valid_steps
 from litspike.metrics import ClassRecall, Firing, Jackknife, Operations, SampleMean, exact, exact_device
 from litspike.networks.sequence import neuron_layers
 from litspike.networks.watch import Seen, layer_label, model, watched
@@ -31,6 +32,8 @@ class Measurements:
 
     def __init__(self, task: Task) -> None:
         self.task = task
+        self.lengths: Tensor | None = None
+        """Number of steps of each sequence of the batch, [B]; None where all have T."""
         self.steps = 0
         """Time steps T of the samples; 0 before the first."""
         self.points: list[int] = []
@@ -102,7 +105,7 @@ class Measurements:
         """Take in the answers to a batch, [B, *], whose targets are y."""
         outputs, self._outputs = self._outputs, None
         if self.sample is None:
-            self.sample = x[:1].clone()
+            self.sample = (x[:1] if self.lengths is None else x[:1, : int(self.lengths[0])]).clone()
         if outputs is not None:
             self._safely("score", lambda: self._score(outputs, y))
             if isinstance(self.task.loss, ClassificationLoss):
@@ -129,7 +132,7 @@ class Measurements:
             self.operations = Operations(network, steps).to(self.task.device)
         if steps != self.steps:
             raise UserError(f"samples of {self.steps} and of {steps} time steps")
-        self._pass.enter_context(self.operations.counted(samples))
+        self._pass.enter_context(self.operations.counted(samples, self._valid(steps)))
 
     def _end(self, network: nn.Module, arguments: tuple[Any, ...], result: Any) -> None:
         self._safely("operations", self._pass.close)
@@ -145,16 +148,21 @@ class Measurements:
         if seen.name not in self.firing:
             firing = Firing(spikes.shape[2:].numel()).to(spikes.device)
             self.firing[seen.name] = seen.number, model(seen.layer), firing
-        self.firing[seen.name][2].update(spikes)
+        self.firing[seen.name][2].update(spikes, self._valid(len(spikes)))
+
+    def _valid(self, steps: int) -> Tensor | None:
+        """Which steps are inside each sequence, [T, B]; None where all are."""
+        return None if self.lengths is None else valid_steps(steps, self.lengths)
 
     def _score(self, outputs: Tensor, y: Tensor) -> None:
-        values = self.task.read(outputs)
+        values, y = self.task.measured(self.task.read(outputs, self.lengths), y, self.lengths)
         self.scores.update(torch.stack([exact(score.of_samples(values, y)) for score in self.task.test_metrics.scores]))
 
     def _answer(self, outputs: Tensor, y: Tensor) -> None:
         if len(outputs) != self.steps:
             raise UserError(f"samples of {self.steps} and of {len(outputs)} time steps")
-        answers = [self.task.read(outputs[:step]) for step in self.points]
+        until = [None if self.lengths is None else self.lengths.clamp(max=step) for step in self.points]
+        answers = [self.task.read(outputs[:step], own) for step, own in zip(self.points, until, strict=True)]
         if len({answer.shape for answer in answers}) > 1:
             raise UserError("the readout gives a value for each step, not one answer that each step adds to")
         score = self.task.test_metrics.scores[0]
@@ -162,21 +170,35 @@ class Measurements:
             self.answers = SampleMean(len(self.points)).to(exact_device(outputs.device))
         self.answers.update(torch.stack([exact(score.of_samples(answer, y)) for answer in answers]))
 
+    def _each_loss(self, outputs: Tensor, y: Tensor) -> Tensor:
+        if self.lengths is None:
+            return sample_losses(self.task.loss_in_unit, self.task.readout(outputs), outputs, y)
+        values = self.task.readout(outputs, self.lengths)
+        each = []
+        for index, length in enumerate(self.lengths):
+            one = slice(index, index + 1)
+            each.append(self.task.loss_in_unit(values[one], outputs[:, one], y[one], length[None]))
+        return torch.stack(each)
+
     def _find(self, loss: ClassificationLoss, outputs: Tensor, y: Tensor) -> None:
-        values = self.task.read(outputs)
+        values = self.task.read(outputs, self.lengths)
         if self.recall is None:
             self.recall = ClassRecall(max(values.shape[1], 2) if y.dim() == 1 else y.shape[1]).to(values.device)
         self.recall.update(loss.predictions(values), y)
 
     def _leave_out(self, jackknife: Jackknife, outputs: Tensor, y: Tensor) -> None:
-        inputs = self.task.test_metrics.inputs(jackknife.all, self.task.read(outputs), y)
-        jackknife.update(*inputs, samples=len(y))
+        values, targets = self.task.measured(self.task.read(outputs, self.lengths), y, self.lengths)
+        if values.dim() > 2 and self.lengths is not None:
+            for value, target in zip(values, targets, strict=True):  # each has rows of its own number
+                jackknife.update(*self.task.test_metrics.inputs(jackknife.all, value[None], target[None]), samples=1)
+            return
+        jackknife.update(*self.task.test_metrics.inputs(jackknife.all, values, targets), samples=len(y))
 
     def _compute(self, name: str, jackknife: Jackknife) -> None:
         self.computed[name] = jackknife.compute()
 
     def _lose(self, outputs: Tensor, y: Tensor) -> None:
-        self.losses.update(sample_losses(self.task.loss_in_unit, self.task.readout(outputs), outputs, y))
+        self.losses.update(self._each_loss(outputs, y))
 
 
 def _part(name: str) -> str:
