@@ -12,7 +12,7 @@ import pytest
 from litspike.cli.arguments import Call
 from litspike.cli.seeds import run_seeds
 from litspike.settings import UserError
-from tests.conftest import Cli
+from tests.conftest import Cli, runs
 
 FORK = "fork"  # the commands of these tests need nothing of their own process but that it can crash
 
@@ -100,3 +100,9 @@ def test_the_command_line_runs_real_seeds(cli: Cli, home: Path):
     assert {"train/loss", "val/accuracy", "test/accuracy"} <= set(figures)  # type: ignore[arg-type]
     losses = figures["test/loss"]["values"]  # type: ignore[index]
     assert losses[0] != losses[1]
+
+
+def test_a_trial_has_no_seeds(cli: Cli, home: Path):
+    line = cli("fit --trainer.fast_dev_run true --seeds 2").error_line
+    assert line == "trainer.fast_dev_run: it tries one fit and keeps nothing: leave it or --seeds out"
+    assert runs(home) == []

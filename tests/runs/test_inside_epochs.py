@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from litspike.settings import LitspikeWarning
 from tests.conftest import Cli, runs
 
 QUICK = "--data.train_points 95 --data.val_points 50 --pictures.every 0"
@@ -175,3 +177,13 @@ def test_a_run_that_begins_from_a_checkpoint_elsewhere_has_the_axis_of_its_setti
     cli(f"fit --ckpt_path {home}/copy.ckpt --trainer.max_epochs 2 --trainer.val_check_interval 0.5")
     _, run = runs(home)
     assert [step for step, _ in scalars(run, "val/loss")] == [15, 20]
+
+
+def test_another_number_of_batches_in_the_epoch_that_is_gone_on_with_is_said(cli: Cli, home: Path):
+    assert cli(f"fit {QUICK} --trainer.max_steps 3").status == 0
+    on = "fit --ckpt_path last --trainer.max_steps"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", LitspikeWarning)
+        assert cli(f"{on} 5").status == 0
+    with pytest.warns(LitspikeWarning, match="data: an epoch has 19 batches and had 10: the rest of this one is not"):
+        cli(f"{on} 7 --data.batch_size 5")

@@ -87,6 +87,8 @@ def _count(call: Call) -> int:
     for option in ("--seed_everything", "--data.seed", "--ckpt_path"):
         if call.option(option) is not None:
             raise UserError(f"seeds: {option} can't be set beside --seeds, which sets it")
+    if call.option("--trainer.fast_dev_run") not in (None, "false", "0"):
+        raise UserError("trainer.fast_dev_run: it tries one fit and keeps nothing: leave it or --seeds out")
     text = call.option("--seeds") or ""
     if not text.isdigit():
         raise SettingError("seeds", text, "is not a whole number")

@@ -19,8 +19,9 @@ from litspike.settings import LitspikeWarning, UserError
 from litspike.terminal import say
 
 KEY = "litspike/resume"
-"""Where a checkpoint keeps ``metrics``, the newest ones, what the ``axis`` of its run's curves counts, whether its
-epoch was ``cut`` short, with the hooks of an epoch's end, and, inside a group of accumulated batches, ``gradients``."""
+"""Where a checkpoint keeps ``metrics``, the newest ones, what the ``axis`` of its run's curves counts, how many
+``batches`` an epoch has, whether its epoch was ``cut`` short, with the hooks of an epoch's end, and, inside a group of
+accumulated batches, ``gradients``."""
 
 
 class Resumption(Callback):
@@ -45,6 +46,7 @@ class Resumption(Callback):
             return
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         checkpoint[KEY] = {"metrics": metrics, "axis": STEPS if counts_steps(trainer) else EPOCHS}
+        checkpoint[KEY]["batches"] = trainer.num_training_batches
         loops = checkpoint["loops"]["fit_loop"]
         ended = loops["epoch_progress"]["current"]["processed"] > loops["epoch_progress"]["current"]["completed"]
         rest = settle(loops, trainer.num_training_batches)
@@ -77,7 +79,7 @@ class Resumption(Callback):
             follow_metrics(trainer)
             return
         if self._kept:
-            _say_what_differs(trainer, bool(self._kept.get("cut")))
+            _say_what_differs(trainer, bool(self._kept.get("cut")), self._kept.get("batches"))
         for callback in trainer.callbacks:  # type: ignore[attr-defined]  # Lightning sets it from afar
             if isinstance(callback, GradientAccumulationScheduler) and self._kept:
                 callback.on_train_epoch_start(trainer)
@@ -109,13 +111,19 @@ def follow_metrics(trainer: Trainer) -> None:
             trainer.lightning_module.lr_scheduler_step(config.scheduler, metric)
 
 
-def _say_what_differs(trainer: Trainer, cut: bool) -> None:
+def _say_what_differs(trainer: Trainer, cut: bool, batches: Any) -> None:
     """Warn of loaders and averages that don't go on inside an epoch as if it had not been interrupted.
 
     Args:
         trainer: it goes on inside an epoch.
         cut: whether the callbacks took this for the epoch's end.
+        batches: how many an epoch had before; None where that isn't known.
     """
+    if batches not in (None, trainer.num_training_batches):
+        _warn(
+            f"data: an epoch has {trainer.num_training_batches} batches and had {batches}: the rest of this one is not "
+            "what was left of it, so that samples may come twice or not at all"
+        )
     for loader in CombinedLoader(trainer.train_dataloader).flattened:
         if not callable(getattr(loader, "load_state_dict", None)):
             _warn(
