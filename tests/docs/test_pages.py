@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -73,7 +75,19 @@ def test_litspikes_side_of_the_comparison_runs():
     names: dict[str, object] = {}
     ours = blocks(PROJECT / "docs" / "side-by-side.md", "python")[0]
     exec(compile(ours, "side-by-side.md", "exec"), names)
-    assert float(names["loss"]) > 0  # type: ignore[arg-type]
+    assert names["loss"].item() > 0  # type: ignore[attr-defined]
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("peer", ["snntorch", "spikingjelly", "norse", "sinabs"])
+def test_the_other_librarys_side_of_the_comparison_runs(peer: str):
+    python = os.environ.get(f"LITSPIKE_PEER_{peer.upper()}")
+    if python is None:
+        pytest.skip(f"LITSPIKE_PEER_{peer.upper()} names no Python with {peer} installed (docs/peers.md)")
+    text = (PROJECT / "docs" / "side-by-side.md").read_text(encoding="utf-8")
+    (code,) = re.findall(rf"^```python {peer}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    done = subprocess.run([python, "-c", f"{code}\nassert loss > 0"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_page_stands_in_the_sites_contents_and_every_entry_is_a_page():
