@@ -6,6 +6,7 @@ import re
 import sys
 import tomllib
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from tools import try_versions
@@ -24,6 +25,7 @@ def test_every_dependency_is_tried_at_its_lower_bound():
     assert all(version in SpecifierSet(project["requires-python"]) for version in try_versions.PYTHONS)
 
 
+@pytest.mark.slow
 def test_what_went_wrong_is_said_with_the_command(tmp_path, monkeypatch):
     monkeypatch.setattr(try_versions, "COMMANDS", ("--version", "fitt"))
     wheel = tmp_path / "none.whl"

@@ -91,6 +91,8 @@ def test_each_is_listed_with_a_line(capsys: pytest.CaptureFixture[str]):
     assert all(len(line.split()) > 3 for line in lines)
     needs = {line.split()[0] for line in lines if line.endswith("(needs litspike[data])")}
     assert needs == {"digits", "digits_sequence"}
+    events = {line.split()[0] for line in lines if line.endswith("(needs litspike[events])")}
+    assert events == {"cifar10_dvs", "dvs_gesture", "nmnist", "shd", "ssc"}
 
 
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]):

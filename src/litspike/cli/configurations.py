@@ -13,7 +13,7 @@ from litspike.installation import CONFIGURATIONS, program
 LONGEST = 110
 """Characters of a sentence that is shown whole."""
 
-_EXTRA = re.compile(r"\. (?:It n|N)eeds the extra (litspike\[\w+\])")
+_EXTRA = re.compile(r"\b(?:It n|N)eeds the extra (litspike\[\w+\])")
 
 
 def find(given: str, home: Path | None) -> str:

@@ -19,6 +19,7 @@ from litspike.reports.receipt.provenance import machine, versions
 from litspike.settings import UserError
 
 _EXTRA = re.compile(r'([\w.-]+).*extra == "(\w+)"')
+_FOR_WORK_ON_LITSPIKE = ("dev", "docs")
 _WIDTHS = {"avx512f": 512, "avx2": 256, "avx": 256, "sse2": 128, "neon": 128}
 CLOSE = 1e-4
 """Largest difference of a gradient on the fused engine from the reference's, as a share of the largest gradient."""
@@ -85,10 +86,11 @@ def vector_width() -> int:
 
 
 def extras() -> dict[str, list[str]]:
-    """The extras of litspike, each with the packages of it that are missing."""
+    """The extras of litspike, each with the packages of it that are missing; those for work on it in a clone alone."""
     found: dict[str, list[str]] = {}
     for requirement in requires("litspike") or []:
-        if match := _EXTRA.match(requirement):
+        match = _EXTRA.match(requirement)
+        if match and (CLONED or match[2] not in _FOR_WORK_ON_LITSPIKE):
             missing = found.setdefault(match[2], [])
             try:
                 version(match[1])
