@@ -37,7 +37,7 @@ from litspike import (
     TimeFirst,
     UserError,
 )
-from litspike.arguments import InputError
+from litspike.arguments import InputError, check_type
 from litspike.metrics import Firing, SampleMean
 from litspike.tasks import BinaryCrossEntropy, Classification, CrossEntropy, MeanSquaredError, TemporalCrossEntropy
 from tests.public import PACKAGES, arguments, public_classes
@@ -241,3 +241,9 @@ def test_a_hook_that_overrides_one_of_ours_runs_it_too():
     for kind, name, parent in found:
         calls = f"super().{name}(" in inspect.getsource(vars(kind)[name])
         assert calls, f"{kind.__name__}.{name} leaves {parent.__name__}'s out"
+
+
+def test_an_argument_of_any_type_takes_anything():
+    check_type("x", [Anything()], list[Any])
+    check_type("x", {"a": Anything()}, dict[str, Any])
+    check_type("x", Anything(), Any)

@@ -121,6 +121,8 @@ def check_type(setting: str, value: Any, hint: Any) -> None:
 
 def _is(value: Any, hint: Any) -> bool:
     origin, inner = get_origin(hint), get_args(hint)
+    if hint is Any:  # a class, which isinstance refuses
+        return True
     if origin in (Union, types.UnionType):
         return any(_is(value, one) for one in inner)
     if origin is Literal:
