@@ -23,7 +23,6 @@ import numpy as np
 import torch
 from chain_run import DECAY, Outcome, Times, outcome, tensors
 from layer import MATCHES, found_peers, processor
-from layer_kernel import table
 
 from litspike.engine import spikes
 from litspike.neurons import LIF, LeakyIntegrator, Neuron
@@ -102,10 +101,9 @@ def _apart(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.linalg.norm(a - b) / np.linalg.norm(b))
 
 
-def compare(chain: Chain, options: argparse.Namespace, peers: dict[str, str]) -> list[list[str]]:
-    """The lines of one chain: of each surrogate and peer, and the least ratio of each surrogate."""
+def compare(chain: Chain, options: argparse.Namespace, peers: dict[str, str]) -> None:
+    """Print the lines of one chain: of each surrogate and peer, and the least ratio of each surrogate."""
     repeats, seconds = (2, 1.0) if options.quick else (11, 20.0)
-    lines = []
     for kind in ("default", "finite"):
         ratios = []
         for peer, python in peers.items():
@@ -118,10 +116,14 @@ def compare(chain: Chain, options: argparse.Namespace, peers: dict[str, str]) ->
             cells = [f"{value * 1e3:.0f}" for times in (expected.times, found.times) for value in times]
             surrogate = type(settings["surrogate"]).__name__
             verdict = agreement(found, expected, chain.readout)
-            lines.append([chain.name, surrogate, f"{peer} {version}", *cells, f"{ratios[-1]:.1f}", verdict])
+            line([chain.name, surrogate, f"{peer} {version}", *cells, f"{ratios[-1]:.1f}", verdict])
         if ratios:
-            lines.append([chain.name, kind, "**best peer**", *[""] * 4, f"**{min(ratios):.1f}**", ""])
-    return lines
+            line([chain.name, kind, "**best peer**", *[""] * 4, f"**{min(ratios):.1f}**", ""])
+
+
+def line(cells: list[str]) -> None:
+    """Print a line of the table as soon as it is there."""
+    print(f"| {' | '.join(cells)} |", flush=True)
 
 
 HEAD = [
@@ -140,7 +142,10 @@ def main() -> None:
     options = parser.parse_args()
     print(f"{datetime.date.today()}, {processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}\n")
     peers = found_peers(options.peers)
-    table(HEAD, [line for chain in chains(options.width) for line in compare(chain, options, peers)])
+    line(HEAD)
+    line(["---"] * len(HEAD))
+    for chain in chains(options.width):
+        compare(chain, options, peers)
     print(
         f"\nThey agree if at most {OUTPUTS_MAY_DIFFER:.0e} of the spikes differ, or a readout by at most "
         f"{GRADIENTS_MAY_DIFFER:.0e} of its norm, and each gradient by at most that: the order of a sum decides the "
