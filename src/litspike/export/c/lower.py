@@ -89,7 +89,6 @@ def _check_same(node: Node) -> None:
     layer = node.layer
     if isinstance(layer, nn.Flatten) and layer.start_dim < 1:
         raise Refused(FORMAT, node.place, f"start_dim: {layer.start_dim} joins samples")
-    assert not node.layer.training if node.layer is not None else True
 
 
 def _elementwise(node: Node, shape: torch.Size, about: dict[str, Any]) -> Operation:

@@ -1,0 +1,25 @@
+"""Every configuration that can be exported to onnx is, and its report is checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Cli
+from tests.export.configurations import NAMES, check, exported
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*published are")]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_configuration_is_exported_or_refused_by_a_line(
+    cli: Cli, home: Path, name: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(home)
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    report = exported(cli, home, name, "onnx")
+    if report is not None:
+        check(report, "onnx", 0.999)
+        assert report["facts"]["opset"].startswith("ai.onnx ")
