@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -32,7 +33,7 @@ COMMANDS = (
     "test",
     "predict",
     "picture",
-    "fit -c arrays --trainer.max_epochs 2 --model.network.neuron.learn {decay:neuron}",
+    "fit -c arrays --trainer.max_epochs 2 --model.network.neuron.learn '{decay: neuron}'",
     "fit -c arrays --trainer.max_epochs 1 --model.network litspike.networks.RecurrentNetwork",
     "new rings",
     "fit -c rings --trainer.max_epochs 2",
@@ -110,7 +111,7 @@ def trial(python: str, wheel: Path, pins: list[str], folder: Path) -> tuple[str 
         names = ("torch==", "lightning==", "numpy==", "llvmlite==", "jsonargparse==", "torchmetrics==", "matplotlib==")
         packages = ", ".join(line for line in frozen if line.startswith(names))
         for command in COMMANDS:
-            done = _run([str(own.with_name("litspike")), *command.split()], folder)
+            done = _run([str(own.with_name("litspike")), *shlex.split(command)], folder)
             if done.returncode:
                 return f"`litspike {command}` ended with {done.returncode}: {_last_line(done)}", packages
         return None, packages
