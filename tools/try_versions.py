@@ -53,7 +53,7 @@ def main() -> int:
     failed = False
     with tempfile.TemporaryDirectory() as folder:
         wheel = build(Path(folder))
-        for version, python in (("given", one) for one in given.python) if given.python else interpreters():
+        for version, python in ((one, one) for one in given.python) if given.python else interpreters():
             if python is None:
                 print(f"Python {version}: not found here, not tried", flush=True)
                 continue
