@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from litspike.settings import SettingError, number, whole
+from litspike.settings import SettingError, integer, number
 
 
 @pytest.mark.parametrize(("value", "interval"), [(0, "[0, 1]"), (1.0, "[0, 1]"), (0.5, "(0, 1)"), (1e30, "(0, inf)")])
@@ -28,4 +28,4 @@ def test_anything_else_is_refused_with_its_name(value: object, interval: str):
 @pytest.mark.parametrize("value", [0, 1.0, "1", True, None])
 def test_what_is_no_whole_number_from_one_on_is_refused(value: object):
     with pytest.raises(SettingError, match=r"^x: "):
-        whole("x", value)
+        integer("x", value)

@@ -8,16 +8,16 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from litspike.settings import whole
+from litspike.settings import integer
 
 
 def seed_in_range(setting: str, seed: int) -> int:
-    """Check that a seed is a whole number from 0 to 2³² − 1, and return it.
+    """Check that a seed is an integer from 0 to 2³² − 1, and return it.
 
     Raises:
         SettingError: if it is not.
     """
-    return whole(setting, seed, 0, most=2**32 - 1)
+    return integer(setting, seed, 0, most=2**32 - 1)
 
 
 def generator(seed: int, *purpose: int, device: torch.device | str = "cpu") -> torch.Generator:
@@ -28,7 +28,7 @@ def generator(seed: int, *purpose: int, device: torch.device | str = "cpu") -> t
 
     Args:
         seed: from 0 to 2³² − 1.
-        purpose: whole numbers that tell the draws of one seed apart, such as a part's and an epoch's; zeros at the
+        purpose: integers that tell the draws of one seed apart, such as a part's and an epoch's; zeros at the
             end make no difference.
         device: where it draws. The same seed gives other numbers on another kind of device.
     """

@@ -81,14 +81,14 @@ def bounds(interval: str) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def whole(setting: str, value: Any, least: int = 1, most: int = 2**31 - 1) -> int:
-    """Check that ``value`` is a whole number of at least ``least`` and at most ``most``, and return it.
+def integer(setting: str, value: Any, least: int = 1, most: int = 2**31 - 1) -> int:
+    """Check that ``value`` is an integer of at least ``least`` and at most ``most``, and return it.
 
     Raises:
         SettingError: if it is not.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise SettingError(setting, value, "is not a whole number")
+        raise SettingError(setting, value, "is not an integer")
     checked = int(value)
     if checked < least:
         raise SettingError(setting, value, f"is less than {least}")

@@ -103,7 +103,7 @@ def test_the_folder_of_runs_may_stand_in_a_file(cli: Cli, home: Path):
     [
         ("--data.train_points", "data.train_points: it needs a value"),
         ("--trainer.max_epochs --data.seed 3", "trainer.max_epochs: it needs a value"),
-        ("--trainer.max_epochs 1:30", "trainer.max_epochs: '1:30' is not a whole number or null"),
+        ("--trainer.max_epochs 1:30", "trainer.max_epochs: '1:30' is not an integer or null"),
         ("--trainer.callbacks &a[*a]", "trainer.callbacks: '&a[*a]'"),
         ("--trainer.callbacks {a:&a,b:*a}", "trainer.callbacks: "),
     ],

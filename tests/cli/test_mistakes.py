@@ -27,7 +27,7 @@ QUICK = "--trainer.max_epochs 1 --data.train_points 50 --pictures.every 0"
         ("--trainer.max_epoch 4", "trainer.max_epoch: there is no such setting; did you mean trainer.max_epochs?"),
         ("--model.network.neuron.decayy 1", "model.network.neuron.decayy: there is no such setting; did you mean"),
         ("extra", "extra: there is no such setting"),
-        ("--data.batch_size x", "data.batch_size: 'x' is not a whole number"),
+        ("--data.batch_size x", "data.batch_size: 'x' is not an integer"),
         ("--data.batch_size 0", "data.batch_size: 0 is less than 1"),
         ("--data.train_points 0", "data.train_points: 0 is less than 1"),
         ("--data.test_points -3", "data.test_points: -3 is less than 1"),

@@ -83,7 +83,7 @@ def test_another_command_line_or_configuration_is_another_experiment(home: Path)
     ("arguments", "message"),
     [
         ("--seeds 1", "seeds: 1 is less than 2"),
-        ("--seeds x", "seeds: 'x' is not a whole number"),
+        ("--seeds x", "seeds: 'x' is not an integer"),
         ("--seeds 3 --data.seed 4", "--data.seed can't be set beside --seeds"),
         ("--seeds 3 --ckpt_path last", "--ckpt_path can't be set beside --seeds"),
     ],

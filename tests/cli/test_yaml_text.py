@@ -119,7 +119,7 @@ def test_others_who_read_yaml_are_left_alone():
         ("checkpoint: text", "checkpoint: 'text' is no group of settings"),
         ("seeds: 3", "seeds: it belongs on the command line, not into a file: --seeds 3"),
         ("ckpt_path: last", "ckpt_path: it belongs on the command line, not into a file: --ckpt_path last"),
-        ("trainer: {max_epochs: 1:30}", "trainer.max_epochs: '1:30' is not a whole number or null"),
+        ("trainer: {max_epochs: 1:30}", "trainer.max_epochs: '1:30' is not an integer or null"),
     ],
 )
 def test_what_the_parser_would_overlook_gets_one_line(cli: Cli, home: Path, text: str, line: str):

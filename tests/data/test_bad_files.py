@@ -83,7 +83,7 @@ def ragged() -> np.ndarray:
         ({**GOOD, "y": np.arange(20) % 2 * 2 - 1}, "bad.npz: labels must be 0..C−1, they start at -1: add 1"),
         ({**GOOD, "y": np.arange(20) % 2 * 2}, "bad.npz: labels go up to 2, but class 1 has no training sample"),
         ({**GOOD, "y": np.arange(20) % 2 * 20}, "bad.npz: 20 samples are fewer than the 21 classes 0..20"),
-        ({**GOOD, "y": np.arange(20) / 2}, "bad.npz, key x, sample 1: the label 0.5 is not a whole number"),
+        ({**GOOD, "y": np.arange(20) / 2}, "bad.npz, key x, sample 1: the label 0.5 is not an integer"),
         ({"x": np.zeros((2, 2)), "y": np.arange(2)}, "test_fraction: 0.15 of 2 samples leaves the test part empty"),
         ({}, "bad.npz is empty"),
     ],
@@ -150,7 +150,7 @@ ROWS = [f"{i}.5,{i},{i % 2}" for i in range(20)]
         (["a,b,label", *ROWS, "nan,2,0"], "bad.csv, line 22, column 'a' is NaN"),
         (["a,b,label", *ROWS, "1,-inf,0"], "bad.csv, line 22, column 'b' is infinite"),
         (["a,b,label", *ROWS, "1,1e99,0"], "bad.csv, line 22, column 'b': 1e+99 is too large for float32"),
-        (["a,b,label", *ROWS, "1,2,0.5"], "bad.csv, line 22: the label 0.5 is not a whole number"),
+        (["a,b,label", *ROWS, "1,2,0.5"], "bad.csv, line 22: the label 0.5 is not an integer"),
         (["a,b,label", *ROWS, "1,2,3"], "bad.csv: labels go up to 3, but class 2 has no training sample"),
     ],
 )

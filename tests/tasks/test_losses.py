@@ -158,10 +158,10 @@ def test_targets_and_values_of_which_one_is_of_every_step_are_told_the_readout(
     [
         (BinaryCrossEntropy(), [0, 1, 2], "the label 2 is not one of 0 to 1: one logit tells two classes"),
         (BinaryCrossEntropy(), [0, 1, -1], "the label -1 is not one of 0 to 1"),
-        (BinaryCrossEntropy(), [0, 0.5, 1], "the label 0.5 is not a whole number"),
+        (BinaryCrossEntropy(), [0, 0.5, 1], "the label 0.5 is not an integer"),
         (CrossEntropy(), [1, 2, 3], "the label 3 is not one of 0 to 2: the network gives 3 outputs a sample"),
         (CrossEntropy(), [-1, 0, 1], "the label -1 is not one of 0 to 2"),
-        (CrossEntropy(), [0, math.nan, 1], "the label nan is not a whole number"),
+        (CrossEntropy(), [0, math.nan, 1], "the label nan is not an integer"),
         (CrossEntropy(), [[1, 0, 0], [0, 1, 0], [0, 0, 1]], "the labels are [3, 3]; a sample has one class"),
     ],
 )

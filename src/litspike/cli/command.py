@@ -29,7 +29,7 @@ from litspike.runs.foreign import check_folder, limited
 from litspike.runs.processes import place
 from litspike.runs.resolve import find
 from litspike.runs.trust import BEHIND, Trust
-from litspike.settings import LitspikeWarning, whole
+from litspike.settings import LitspikeWarning, integer
 
 MOST_THREADS = 1024
 _log = logging.getLogger("litspike")
@@ -143,7 +143,7 @@ def make(command: Command) -> Parts:
     """
     threads = command.config.get("threads")
     if threads is not None:
-        torch.set_num_threads(whole("threads", threads, most=MOST_THREADS))
+        torch.set_num_threads(integer("threads", threads, most=MOST_THREADS))
         os.environ["OMP_NUM_THREADS"] = str(threads)  # of several processes Lightning would set another number
     with users_mistakes(command.config):
         made = command.parser.instantiate_classes(command.config)

@@ -16,8 +16,8 @@ _TYPE = re.compile(r"Expected a (<class '.*?'>|typing\.Literal\[.*?\])(?:$|[.\n]
 _REQUIRED = re.compile(r"the following arguments are required: (.*)$")
 _DENIED = re.compile(r"Importing '([^']+)' is not allowed, denied by")
 _VALUE = re.compile(r"(?:Given|Got) value: (.*)")
-_PLAIN_NAMES = {"NoneType": "null", "int": "a whole number", "float": "a number", "bool": "true or false"}
-_BASIC = ("a whole number", "a number", "true or false", "str")
+_PLAIN_NAMES = {"NoneType": "null", "int": "an integer", "float": "a number", "bool": "true or false"}
+_BASIC = ("an integer", "a number", "true or false", "str")
 _CLASSES = (
     (
         re.compile(

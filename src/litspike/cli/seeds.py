@@ -21,7 +21,7 @@ from litspike.metrics import mean_interval, most_of
 from litspike.runs.folder import BEST, LAST, logs_folder, runs_in, tested
 from litspike.runs.processes import place
 from litspike.runs.resolve import is_finished
-from litspike.settings import SettingError, UserError, whole
+from litspike.settings import SettingError, UserError, integer
 from litspike.terminal import Terminal
 
 Command = Callable[[list[str], Path], int]
@@ -91,8 +91,8 @@ def _count(call: Call) -> int:
         raise UserError("trainer.fast_dev_run: it tries one fit and keeps nothing: leave it or --seeds out")
     text = call.option("--seeds") or ""
     if not text.isdigit():
-        raise SettingError("seeds", text, "is not a whole number")
-    return whole("seeds", int(text), 2)
+        raise SettingError("seeds", text, "is not an integer")
+    return integer("seeds", int(text), 2)
 
 
 def _fingerprint(arguments: list[str], configs: list[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from litspike.arguments import check_tensor
-from litspike.settings import whole
+from litspike.settings import integer
 
 
 class ConstantCurrent(nn.Module):
@@ -28,7 +28,7 @@ class ConstantCurrent(nn.Module):
 
     def __init__(self, steps: int = 16) -> None:
         super().__init__()
-        self.steps = whole("steps", steps)
+        self.steps = integer("steps", steps)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, *] → [T, B, *]."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from litspike.coding.ranges import check_range
-from litspike.settings import number, whole
+from litspike.settings import integer, number
 
 
 def one_spike(times: Tensor, fires: Tensor, steps: int) -> Tensor:
@@ -57,7 +57,7 @@ class Latency(nn.Module):
 
     def __init__(self, steps: int = 16, threshold: float = 0.0) -> None:
         super().__init__()
-        self.steps = whole("steps", steps)
+        self.steps = integer("steps", steps)
         self.threshold = number("threshold", threshold, "[0, 1)")
 
     def forward(self, x: Tensor) -> Tensor:
@@ -101,7 +101,7 @@ class LogarithmicLatency(nn.Module):
 
     def __init__(self, steps: int = 16, tau: float = 5.0, threshold: float = 0.2) -> None:
         super().__init__()
-        self.steps = whole("steps", steps)
+        self.steps = integer("steps", steps)
         self.tau = number("tau", tau, "(0, inf)")
         self.threshold = number("threshold", threshold, "(0, inf)")
 

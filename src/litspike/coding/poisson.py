@@ -7,7 +7,7 @@ from torch import Tensor, distributed, nn
 
 from litspike.coding.ranges import check_range
 from litspike.seeding import generator, seed_in_range
-from litspike.settings import number, whole
+from litspike.settings import integer, number
 
 _TAG = 0x706F6973
 """Sets these draws apart from all others of the same seed."""
@@ -52,7 +52,7 @@ class PoissonRate(nn.Module):
 
     def __init__(self, steps: int = 16, rate: float = 1.0, seed: int = 0) -> None:
         super().__init__()
-        self.steps = whole("steps", steps)
+        self.steps = integer("steps", steps)
         self.rate = number("rate", rate, "(0, 1]")
         self.seed = seed_in_range("seed", seed)
         self.draws = 0

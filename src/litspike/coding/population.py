@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from litspike.arguments import typed
 from litspike.coding.ranges import check_range
-from litspike.settings import SettingError, number, whole
+from litspike.settings import SettingError, integer, number
 
 
 class Population(nn.Module):
@@ -50,7 +50,7 @@ class Population(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = encoder
-        self.fields = whole("fields", fields, 3)
+        self.fields = integer("fields", fields, 3)
         self.low, self.high = number("low", low, "(-inf, inf)"), number("high", high, "(-inf, inf)")
         if self.low >= self.high:
             raise SettingError("low", low, f"is not below high, {high}")

@@ -15,7 +15,7 @@ from litspike.arguments import InputError, check_floats, check_tensor, typed
 from litspike.coding.ranges import check_range
 from litspike.coding.valid import mean_over_steps, spread, valid_steps
 from litspike.neurons import LeakyIntegrator, NeuronLayer
-from litspike.settings import SettingError, number, whole
+from litspike.settings import SettingError, integer, number
 
 
 class MeanOverTime(nn.Module):
@@ -147,7 +147,7 @@ class EveryStep(nn.Module):
 def _own(integrator: LeakyIntegrator, outputs: int | None) -> LeakyIntegrator:
     """A readout's copy of an integrator, refused where it learns a value for each output without knowing how many."""
     if outputs is not None:
-        return integrator.shaped(whole("outputs", outputs))
+        return integrator.shaped(integer("outputs", outputs))
     parameters = dict(integrator.named_parameters())
     for name in integrator.learn or {}:
         if f"free_{name}" not in parameters:

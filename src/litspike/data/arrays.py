@@ -22,7 +22,7 @@ from litspike.data.tables import read_table
 from litspike.data.tensors import Batches, TensorDataModule
 from litspike.installation import file_of
 from litspike.seeding import generator
-from litspike.settings import SettingError, UserError, number, whole
+from litspike.settings import SettingError, UserError, integer, number
 
 _TEST, _VALIDATION = 0, 1  # purposes of the draws that carve
 _READABLE = (".npz", ".csv", ".parquet")
@@ -122,12 +122,12 @@ class Arrays(TensorDataModule):
         self.ignore = [] if ignore is None else list(ignore)
         self.val_fraction = number("val_fraction", val_fraction, "(0, 1)")
         self.test_fraction = number("test_fraction", test_fraction, "(0, 1)")
-        self.steps = None if steps is None else whole("steps", steps)
+        self.steps = None if steps is None else integer("steps", steps)
         if length is not None and steps is None:
             raise SettingError("length", length, "needs steps, into which a row is cut")
         self.scaling = scaling if standardize else None
         self.missing = missing
-        self.image_size = None if image_size is None else [whole("image_size", size) for size in image_size]
+        self.image_size = None if image_size is None else [integer("image_size", size) for size in image_size]
         if self.image_size is not None and len(self.image_size) != 2:
             raise SettingError("image_size", image_size, "must be height and width")
         self._file_parts: dict[str, FilePart] = {}

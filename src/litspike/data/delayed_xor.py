@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from litspike.data.drawn import DrawnDataModule, population
-from litspike.settings import SettingError, number, whole
+from litspike.settings import SettingError, integer, number
 
 CHANNELS = ("zero", "one", "go")
 
@@ -62,14 +62,14 @@ class DelayedXOR(DrawnDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__(train_samples, val_samples, test_samples, batch_size, eval_batch_size, seed)
-        self.cue_steps = whole("cue_steps", cue_steps)
-        self.min_delay = whole("min_delay", min_delay, 0)
-        self.max_delay = whole("max_delay", max_delay, 0)
+        self.cue_steps = integer("cue_steps", cue_steps)
+        self.min_delay = integer("min_delay", min_delay, 0)
+        self.max_delay = integer("max_delay", max_delay, 0)
         if max_delay < min_delay:
             raise SettingError("max_delay", max_delay, f"is less than min_delay {min_delay}")
-        self.wait = whole("wait", wait, 0)
-        self.go_steps = whole("go_steps", go_steps)
-        self.units = whole("units", units)
+        self.wait = integer("wait", wait, 0)
+        self.go_steps = integer("go_steps", go_steps)
+        self.units = integer("units", units)
         self.rate = number("rate", rate, "(0, 1]")
 
     def form(self, x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from litspike.data.tensors import TensorDataModule
 from litspike.seeding import generator
-from litspike.settings import whole
+from litspike.settings import integer
 
 _PARTS = ("train", "val", "test")
 
@@ -43,9 +43,9 @@ class DrawnDataModule(TensorDataModule):
     ) -> None:
         super().__init__(batch_size, eval_batch_size, seed)
         self.samples = {
-            "train": whole("train_samples", train_samples),
-            "val": whole("val_samples", val_samples),
-            "test": whole("test_samples", test_samples),
+            "train": integer("train_samples", train_samples),
+            "val": integer("val_samples", val_samples),
+            "test": integer("test_samples", test_samples),
         }
 
     @abstractmethod

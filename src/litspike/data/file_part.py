@@ -160,7 +160,7 @@ def check_whole(samples: FilePart, classes: int | None = None) -> None:
         return
     label = samples.labels[:, 0]
     wrong = label != np.round(label)
-    allowed = "a whole number"
+    allowed = "an integer"
     if classes is not None:
         wrong |= (label < 0) | (label >= classes)
         allowed = f"a class from 0 to {classes - 1}"

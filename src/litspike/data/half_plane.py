@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from litspike.data.drawn import DrawnDataModule
-from litspike.settings import whole
+from litspike.settings import integer
 
 
 class HalfPlane(DrawnDataModule):
@@ -37,9 +37,9 @@ class HalfPlane(DrawnDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__(
-            whole("train_points", train_points),
-            whole("val_points", val_points),
-            whole("test_points", test_points),
+            integer("train_points", train_points),
+            integer("val_points", val_points),
+            integer("test_points", test_points),
             batch_size,
             eval_batch_size,
             seed,

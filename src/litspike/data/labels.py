@@ -36,7 +36,7 @@ class Binary:
 
 
 class Classes:
-    """Several classes: whole numbers from 0 to ``count`` − 1, int64 [N]."""
+    """Several classes: integers from 0 to ``count`` − 1, int64 [N]."""
 
     def __init__(self, count: int) -> None:
         self.count = count

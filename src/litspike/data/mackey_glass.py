@@ -13,7 +13,7 @@ from torch import Tensor
 from litspike.arguments import typed
 from litspike.data.drawn import DrawnDataModule
 from litspike.data.labels import Values
-from litspike.settings import SettingError, number, whole
+from litspike.settings import SettingError, integer, number
 
 _PER_UNIT = 10  # Runge–Kutta steps in a unit of time
 _WASHOUT = 500  # units of time until a history is forgotten
@@ -74,8 +74,8 @@ class MackeyGlass(DrawnDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__(train_samples, val_samples, test_samples, batch_size, eval_batch_size, seed)
-        self.steps = whole("steps", steps)
-        self.horizon = whole("horizon", horizon)
+        self.steps = integer("steps", steps)
+        self.horizon = integer("horizon", horizon)
         self.target = target
         self.tau = number("tau", tau, "(0, inf)")
         if not math.isclose(tau * _PER_UNIT, round(tau * _PER_UNIT)):

@@ -13,7 +13,7 @@ from litspike.arguments import typed
 from litspike.data.drawn import DrawnDataModule
 from litspike.data.labels import of_classes
 from litspike.seeding import generator
-from litspike.settings import number, whole
+from litspike.settings import integer, number
 
 _SHAPE = 10  # purpose of the draws that shape the manifolds, apart from those of any part's samples
 _GRID = 1000  # points at which a one-dimensional function is evaluated to find its range
@@ -112,13 +112,13 @@ class Manifolds(DrawnDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__(train_samples, val_samples, test_samples, batch_size, eval_batch_size, seed)
-        self.classes = whole("classes", classes, 2)
+        self.classes = integer("classes", classes, 2)
         self.labels = of_classes(classes)
-        self.dimension = whole("dimension", dimension)
-        self.units = whole("units", units)
+        self.dimension = integer("dimension", dimension)
+        self.units = integer("units", units)
         self.alpha = number("alpha", alpha, "(0, inf)")
         self.layout = layout
-        self.steps = whole("steps", steps)
+        self.steps = integer("steps", steps)
 
     @cached_property
     def manifolds(self) -> list[Manifold]:

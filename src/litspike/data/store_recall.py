@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from litspike.data.drawn import DrawnDataModule, population
-from litspike.settings import SettingError, number, whole
+from litspike.settings import SettingError, integer, number
 
 CHANNELS = ("zero", "one", "store", "recall")
 
@@ -61,13 +61,13 @@ class StoreRecall(DrawnDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__(train_samples, val_samples, test_samples, batch_size, eval_batch_size, seed)
-        self.symbol_steps = whole("symbol_steps", symbol_steps)
-        self.stores = whole("stores", stores)
-        self.min_delay = whole("min_delay", min_delay, 0)
-        self.symbols = whole("symbols", symbols)
+        self.symbol_steps = integer("symbol_steps", symbol_steps)
+        self.stores = integer("stores", stores)
+        self.min_delay = integer("min_delay", min_delay, 0)
+        self.symbols = integer("symbols", symbols)
         if symbols < stores + min_delay:
             raise SettingError("symbols", symbols, f"is less than stores + min_delay = {stores + min_delay}")
-        self.units = whole("units", units)
+        self.units = integer("units", units)
         self.rate = number("rate", rate, "(0, 1]")
 
     def form(self, x: Tensor) -> Tensor:

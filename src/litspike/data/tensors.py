@@ -16,7 +16,7 @@ from litspike.arguments import described
 from litspike.data.labels import Binary, Labels
 from litspike.data.loading import ALL, Given, Share
 from litspike.seeding import generator, seed_in_range
-from litspike.settings import UserError, whole
+from litspike.settings import UserError, integer
 
 _ORDER, _VARIATION = 100, 101  # purposes of the draws of each epoch, apart from those of any part's samples
 
@@ -127,8 +127,8 @@ class TensorDataModule(LightningDataModule):
 
     def __init__(self, batch_size: int, eval_batch_size: int, seed: int) -> None:
         super().__init__()
-        self.batch_size = whole("batch_size", batch_size)
-        self.eval_batch_size = whole("eval_batch_size", eval_batch_size)
+        self.batch_size = integer("batch_size", batch_size)
+        self.eval_batch_size = integer("eval_batch_size", eval_batch_size)
         self.seed = seed_in_range("seed", seed)
         self._parts: dict[str, TensorDataset] = {}
 

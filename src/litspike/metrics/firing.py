@@ -8,7 +8,7 @@ from torchmetrics import Metric
 
 from litspike.arguments import check_tensor
 from litspike.metrics.exact import exact
-from litspike.settings import UserError, whole
+from litspike.settings import UserError, integer
 
 
 class Firing(Metric):
@@ -35,7 +35,7 @@ class Firing(Metric):
 
     def __init__(self, neurons: int) -> None:
         super().__init__()
-        self.neurons = whole("neurons", neurons)
+        self.neurons = integer("neurons", neurons)
         self.add_state("counts", torch.zeros(neurons, dtype=torch.int64), dist_reduce_fx="sum")
         self.add_state("steps", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 

@@ -12,7 +12,7 @@ from torchmetrics import Metric
 from litspike.arguments import typed
 from litspike.metrics.exact import exact
 from litspike.metrics.mean import interval_of
-from litspike.settings import whole
+from litspike.settings import integer
 
 _SIGNED = ("CohenKappa", "CosineSimilarity", "ExplainedVariance", "HingeLoss", "KendallRank", "MatthewsCorr")
 """Parts of the names of torchmetrics' classes whose bounds are those of a plot alone: they may leave [0, 1]."""
@@ -51,7 +51,7 @@ class Jackknife(nn.Module):
     @typed
     def __init__(self, metric: Metric, groups: int = 20) -> None:
         super().__init__()
-        self.groups, self.samples = whole("groups", groups, 2), 0
+        self.groups, self.samples = integer("groups", groups, 2), 0
         self.all = metric.clone()
         self.without = nn.ModuleList([metric.clone() for _ in range(groups)])
 

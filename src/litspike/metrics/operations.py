@@ -13,7 +13,7 @@ from torchmetrics import Metric
 
 from litspike.arguments import typed
 from litspike.metrics.exact import exact, exact_device
-from litspike.settings import whole
+from litspike.settings import integer
 
 CONNECTIONS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 """The layers whose operations are counted."""
@@ -72,7 +72,7 @@ class Operations(Metric):
     @typed
     def __init__(self, network: nn.Module, steps: int = 1) -> None:
         super().__init__()
-        self.steps = whole("steps", steps)
+        self.steps = integer("steps", steps)
         # in a dictionary that no module looks into: the network is not part of its counter
         self.connections = {name: layer for name, layer in network.named_modules() if isinstance(layer, CONNECTIONS)}
         self.uncounted = [name for name, layer in network.named_modules() if isinstance(layer, UNCOUNTED)]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from litspike.settings import whole
+from litspike.settings import integer
 
 
 class ClassRecall(Metric):
@@ -30,7 +30,7 @@ class ClassRecall(Metric):
 
     def __init__(self, classes: int) -> None:
         super().__init__()
-        self.classes = whole("classes", classes)
+        self.classes = integer("classes", classes)
         for name in ("samples", "found"):
             self.add_state(name, torch.zeros(classes, dtype=torch.int64), dist_reduce_fx="sum")
 

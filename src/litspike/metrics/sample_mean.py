@@ -9,7 +9,7 @@ from torchmetrics import Metric
 from litspike.arguments import check_tensor
 from litspike.metrics.exact import exact
 from litspike.metrics.mean import interval_of
-from litspike.settings import whole
+from litspike.settings import integer
 
 
 class SampleMean(Metric):
@@ -35,7 +35,7 @@ class SampleMean(Metric):
 
     def __init__(self, quantities: int = 1) -> None:
         super().__init__()
-        self.add_state("sums", torch.zeros((2, whole("quantities", quantities)), dtype=torch.float64), "sum")
+        self.add_state("sums", torch.zeros((2, integer("quantities", quantities)), dtype=torch.float64), "sum")
         self.add_state("samples", torch.zeros((), dtype=torch.int64), "sum")
 
     def update(self, values: Tensor) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from litspike.settings import SettingError, whole
+from litspike.settings import SettingError, integer
 
 
 def wilson_interval(successes: int, trials: int, z: float = 1.959963984540054) -> tuple[float, float]:
@@ -25,8 +25,8 @@ def wilson_interval(successes: int, trials: int, z: float = 1.959963984540054) -
 
     Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
     """
-    whole("trials", trials)
-    if whole("successes", successes, 0) > trials:
+    integer("trials", trials)
+    if integer("successes", successes, 0) > trials:
         raise SettingError("successes", successes, f"is above the {trials} trials")
     p, share = successes / trials, z * z / trials
     centre = p + share / 2

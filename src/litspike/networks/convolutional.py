@@ -13,7 +13,7 @@ from litspike.networks.perceptron import fully_connected
 from litspike.networks.sequence import SpikingSequential
 from litspike.networks.shapes import sample_shape, widths
 from litspike.neurons import NeuronLayer
-from litspike.settings import SettingError, number, whole
+from litspike.settings import SettingError, integer, number
 
 _CONVOLUTION: dict[int, type[nn.Module]] = {1: nn.Conv1d, 2: nn.Conv2d}
 _BATCH_NORM: dict[int, type[nn.Module]] = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d}
@@ -71,7 +71,7 @@ class ConvNet(SpikingSequential):
         dropout: float = 0.0,
     ) -> None:
         shape = sample_shape(input_shape, spatial=(1, 2))
-        if whole("kernel_size", kernel_size) % 2 == 0:
+        if integer("kernel_size", kernel_size) % 2 == 0:
             raise SettingError("kernel_size", kernel_size, "is even: an odd one keeps the size of the image")
         if all(entry == "pool" for entry in channels):
             raise SettingError("channels", channels, "needs one convolution at least")
@@ -84,7 +84,7 @@ class ConvNet(SpikingSequential):
                 shape = _halved(setting, shape)
                 layers.append(_POOLING[pooling, len(shape) - 1](2))
             else:
-                layers += convolution(shape[0], whole(setting, entry), len(shape) - 1, kernel_size, 1, batch_norm)
+                layers += convolution(shape[0], integer(setting, entry), len(shape) - 1, kernel_size, 1, batch_norm)
                 shape = (entry, *shape[1:])
                 layers.append(neuron.shaped(*shape))
         layers += [nn.Flatten(), *([TimeDropout(dropout)] if dropout else [])]

@@ -10,7 +10,7 @@ from litspike.arguments import typed
 from litspike.networks.dropout import TimeDropout
 from litspike.networks.sequence import SpikingSequential
 from litspike.neurons import NeuronLayer
-from litspike.settings import SettingError, number, whole
+from litspike.settings import SettingError, integer, number
 
 
 class Perceptron(SpikingSequential):
@@ -42,7 +42,7 @@ class Perceptron(SpikingSequential):
         if len(sizes) < 2:
             raise SettingError("sizes", sizes, "needs the width of the input and of the output at least")
         for index, size in enumerate(sizes):
-            whole(f"sizes[{index}]", size)
+            integer(f"sizes[{index}]", size)
         super().__init__(fully_connected(sizes, neuron, number("dropout", dropout, "[0, 1)"), batch_norm))
 
 

@@ -9,7 +9,7 @@ from litspike.networks.convolutional import convolution
 from litspike.networks.sequence import Pass, SpikingNetwork, SpikingSequential
 from litspike.networks.shapes import sample_shape, widths
 from litspike.neurons import NeuronLayer
-from litspike.settings import SettingError, whole
+from litspike.settings import SettingError, integer
 
 
 class SEWBlock(SpikingNetwork):
@@ -42,8 +42,8 @@ class SEWBlock(SpikingNetwork):
     def __init__(self, shape: tuple[int, ...], outputs: int, stride: int, neuron: NeuronLayer) -> None:
         super().__init__()
         inputs, *image = sample_shape(shape, spatial=(2,), setting="shape")
-        whole("outputs", outputs)
-        whole("stride", stride)
+        integer("outputs", outputs)
+        integer("stride", stride)
         self.shape = (outputs, *(-(-size // stride) for size in image))
         """Shape of an output sample."""
 
@@ -96,7 +96,7 @@ class SEWResNet(SpikingSequential):
         if min(shape[1:]) <= 2 ** (len(channels) - 2):
             size = "×".join(map(str, shape[1:]))
             raise SettingError("channels", channels, f"halves the image of {size} too often: take fewer stages")
-        whole("outputs", outputs)
+        integer("outputs", outputs)
         layers: list[nn.Module] = convolution(shape[0], channels[0], 2, 3, 1, True)
         shape = (channels[0], *shape[1:])
         layers.append(neuron.shaped(*shape))

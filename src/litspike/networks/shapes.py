@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from litspike.settings import SettingError, whole
+from litspike.settings import SettingError, integer
 
 
 def sample_shape(shape: Sequence[int], spatial: tuple[int, ...], setting: str = "input_shape") -> tuple[int, ...]:
@@ -32,4 +32,4 @@ def widths(setting: str, sizes: Sequence[int]) -> tuple[int, ...]:
     """
     if not sizes:
         raise SettingError(setting, list(sizes), "needs one entry at least")
-    return tuple(whole(f"{setting}[{index}]", size) for index, size in enumerate(sizes))
+    return tuple(integer(f"{setting}[{index}]", size) for index, size in enumerate(sizes))

@@ -13,7 +13,7 @@ from torch.nn.functional import embedding_bag
 from litspike.arguments import InputError, found
 from litspike.networks.sequence import Pass, SpikingNetwork
 from litspike.neurons import Recurrent, RecurrentState
-from litspike.settings import whole
+from litspike.settings import integer
 
 _CROSSOVER = 0.3
 """Density from which on a dense product is as fast; see benchmarks/stream.py."""
@@ -57,7 +57,7 @@ class Stream:
         if shape is None:
             first = next(iter(linear), None)
             shape = None if first is None else [first.in_features]
-        self._shape = None if shape is None else tuple(whole("shape", size) for size in shape)
+        self._shape = None if shape is None else tuple(integer("shape", size) for size in shape)
         weight = next(self.network.parameters(), torch.empty(0))
         self._dtype, self._device = weight.dtype, weight.device
         self.state: tuple[Any, ...] | None = None

@@ -12,7 +12,7 @@ from torch import nn
 from litspike.neurons.declaration import Option, Param, constructor, declarations, documentation, option
 from litspike.neurons.layer import NeuronLayer
 from litspike.neurons.learning import free_of
-from litspike.settings import SettingError, bounds, number, whole
+from litspike.settings import SettingError, bounds, integer, number
 
 OF_PARAMETERS = ("learn", "spread")
 """Options about parameters, which no step reads."""
@@ -79,7 +79,7 @@ class Declared(NeuronLayer):
             SettingError: if a size is not an integer of at least 1.
         """
         for size in shape:
-            whole("shape", size)
+            integer("shape", size)
         layer = copy.deepcopy(self)
         for name, scope in (layer.learn or {}).items():
             if scope == "neuron":

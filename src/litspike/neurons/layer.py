@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from litspike.arguments import check_tensor
 from litspike.neurons.declaration import option, param
-from litspike.settings import whole
+from litspike.settings import integer
 
 
 def check_call(layer: nn.Module, current: Any, steps: Any) -> None:
     """Refuse a call of a layer of neurons with anything but a tensor and a number of steps."""
     check_tensor(layer, "the input", current)
     if steps is not None:
-        whole("steps", steps)
+        integer("steps", steps)
 
 
 class LayerType(ABCMeta):

@@ -17,7 +17,7 @@ from litspike.engine.inputs import Feedback
 from litspike.engine.recurrent import run_recurrent
 from litspike.neurons.base import Neuron
 from litspike.neurons.layer import NeuronLayer, check_call
-from litspike.settings import UserError, whole
+from litspike.settings import UserError, integer
 
 
 class RecurrentState(NamedTuple):
@@ -72,7 +72,7 @@ class Recurrent(NeuronLayer):
     def shaped(self, *shape: int) -> Self:
         """See :class:`~litspike.neurons.layer.NeuronLayer`."""
         for size in shape:
-            whole("shape", size)
+            integer("shape", size)
         layer = copy.deepcopy(self)
         layer.neuron = self.neuron.shaped(*shape)
         layer.connections = nn.Linear(math.prod(shape), math.prod(shape), self.bias)

@@ -12,7 +12,7 @@ from litspike.networks.calibrate import TOLERANCE, Calibrated, calibrate
 from litspike.networks.sequence import neuron_layers
 from litspike.runs.collectives import samples_of_all
 from litspike.seeding import isolated
-from litspike.settings import number, whole
+from litspike.settings import integer, number
 from litspike.tasks.targets import training_batches
 from litspike.terminal import say
 
@@ -36,7 +36,7 @@ class Calibration(Callback):
 
     def __init__(self, target_rate: float = 0.05, batches: int = 4, min_layers: int = 3) -> None:
         self.target_rate = number("target_rate", target_rate, "(0, 1)")
-        self.batches, self.min_layers = whole("batches", batches, 0), whole("min_layers", min_layers)
+        self.batches, self.min_layers = integer("batches", batches, 0), integer("min_layers", min_layers)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.batches == 0 or trainer.ckpt_path is not None:

@@ -305,7 +305,7 @@ def _check_labels(shape: Size, target: Tensor, classes: int, reason: str) -> Non
     labels = target.long()
     broken = labels != target
     if bool(broken.any()):
-        raise UserError(f"the label {target[broken][0].item():g} is not a whole number")
+        raise UserError(f"the label {target[broken][0].item():g} is not an integer")
     for label in (int(labels.min()), int(labels.max())):
         if not 0 <= label < classes:
             raise UserError(f"the label {label} is not one of 0 to {classes - 1}: {reason}")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from lightning import Trainer
 from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
-from litspike.settings import SettingError, UserError, whole
+from litspike.settings import SettingError, UserError, integer
 
 
 class Scheduling:
@@ -28,7 +28,7 @@ class Scheduling:
         if not monitor.startswith(("train/", "val/")):
             raise SettingError("scheduler_monitor", monitor, "is no figure of training or validation")
         self.interval, self.monitor = interval, monitor
-        self.frequency = None if frequency is None else whole("scheduler_frequency", frequency)
+        self.frequency = None if frequency is None else integer("scheduler_frequency", frequency)
         self._by_step = 1
 
     def of(self, scheduler: LRScheduler, trainer: Trainer) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from litspike.engine import spikes
 from litspike.loggers import counts_steps, log_at, position
 from litspike.networks.pieces import Gradient, run_network
 from litspike.networks.watch import watched
-from litspike.settings import SettingError, UserError, whole
+from litspike.settings import SettingError, UserError, integer
 from litspike.tasks.accumulation import group_weight
 from litspike.tasks.epoch_metrics import EpochMetrics, NonFiniteLoss
 from litspike.tasks.losses import Loss
@@ -87,7 +87,7 @@ class Task(LightningModule):
         self.network, self.encoder, self.readout = network, encoder, readout
         self.loss, self.optimizer, self.scheduler, self.regulariser = loss, optimizer, scheduler, regulariser
         self.train_metrics, self.val_metrics, self.test_metrics = (self.make_metrics(metrics or {}) for _ in range(3))
-        self.steps_together = None if steps_together is None else whole("steps_together", steps_together)
+        self.steps_together = None if steps_together is None else integer("steps_together", steps_together)
         if regulariser is not None and steps_together is not None:
             raise SettingError("steps_together", steps_together, "is set beside a regulariser, which sees all steps")
         self.gradient = gradient

@@ -31,7 +31,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def counted(recording: Recording, case: Case, steps: int, width: float | None, downsample: int) -> np.ndarray:
-    """The counts of a recording: NumPy's own histogram, with edges between the whole numbers."""
+    """The counts of a recording: NumPy's own histogram, with edges between the integers."""
     time = recording.events[:, 0]
     if case.module in (DVSGesture, CIFAR10DVS):
         time = time - time[0]

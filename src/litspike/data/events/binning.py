@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from litspike.settings import SettingError, UserError, number, whole
+from litspike.settings import SettingError, UserError, integer, number
 
 CELL = np.dtype([("index", "<u4"), ("count", "<u4")])
 """What is stored of a recording: the flat index into [T, *] of each cell that holds events, and how many it holds."""
@@ -56,8 +56,8 @@ class Binning:
     """
 
     def __init__(self, sensor: Sensor, steps: int, bin: float | None, downsample: int) -> None:
-        self.sensor, self.steps = sensor, whole("steps", steps)
-        self.downsample = whole("downsample", downsample)
+        self.sensor, self.steps = sensor, integer("steps", steps)
+        self.downsample = integer("downsample", downsample)
         self.width = None if bin is None else round(number("bin", bin, "[0.001, inf)") * 1000)
         self.shape = (self.steps, *sensor.coarser(self.downsample))
         if math.prod(self.shape) > 2**32:

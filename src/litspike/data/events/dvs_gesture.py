@@ -13,7 +13,7 @@ from litspike.arguments import typed
 from litspike.data.events.binning import Sensor
 from litspike.data.events.module import EventDataModule, of_people
 from litspike.data.events.recordings import Recordings, provide
-from litspike.settings import UserError, whole
+from litspike.settings import UserError, integer
 
 
 class DVSGesture(EventDataModule):
@@ -62,7 +62,7 @@ class DVSGesture(EventDataModule):
     ) -> None:
         sizes: dict[str, Any] = {"batch_size": batch_size, "eval_batch_size": eval_batch_size}
         super().__init__(root, cache, steps=steps, downsample=downsample, **sizes, **others)
-        self.val_users = tuple(whole("val_users", user, 0) for user in val_users)
+        self.val_users = tuple(integer("val_users", user, 0) for user in val_users)
 
     def recordings(self, split: str) -> tuple[Recordings, NDArray[np.int64]]:
         """The recordings of the split ``train`` or ``test`` and the gesture of each, [N]."""

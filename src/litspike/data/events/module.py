@@ -22,7 +22,7 @@ from litspike.data.events.recordings import Recordings, version
 from litspike.data.loading import Share
 from litspike.data.splits import carve
 from litspike.seeding import generator, seed_in_range
-from litspike.settings import LitspikeWarning, SettingError, UserError, whole
+from litspike.settings import LitspikeWarning, SettingError, UserError, integer
 
 _SPLIT = 102  # purpose of the draw that carves a part out of a split
 
@@ -76,10 +76,10 @@ class EventDataModule(LightningDataModule):
         super().__init__()
         self.root, self.cache = Path(root).expanduser(), None if cache is None else Path(cache).expanduser()
         self.binning = Binning(self.sensor, steps, bin, downsample)
-        self.clip = None if clip is None else whole("clip", clip)
-        self.batch_size = whole("batch_size", batch_size)
-        self.eval_batch_size = whole("eval_batch_size", eval_batch_size)
-        self.workers = whole("workers", workers, 0)
+        self.clip = None if clip is None else integer("clip", clip)
+        self.batch_size = integer("batch_size", batch_size)
+        self.eval_batch_size = integer("eval_batch_size", eval_batch_size)
+        self.workers = integer("workers", workers, 0)
         self.seed = seed_in_range("seed", seed)
         self.lengths = lengths
         self._splits: dict[str, tuple[Recordings, NDArray[np.int64], Binned]] = {}

@@ -13,7 +13,7 @@ from litspike.arguments import typed
 from litspike.data.events.binning import Sensor
 from litspike.data.events.module import EventDataModule, of_people
 from litspike.data.events.recordings import Recordings, provide, reading
-from litspike.settings import UserError, whole
+from litspike.settings import UserError, integer
 
 COCHLEA = Sensor((700,), spatial=1)
 """700 units along the basilar membrane."""
@@ -61,7 +61,7 @@ class SHD(EventDataModule):
         **others: Any,
     ) -> None:
         super().__init__(root, cache, steps=steps, bin=bin, downsample=downsample, **others)
-        self.val_speakers = tuple(whole("val_speakers", speaker, 0) for speaker in val_speakers)
+        self.val_speakers = tuple(integer("val_speakers", speaker, 0) for speaker in val_speakers)
 
     def recordings(self, split: str) -> tuple[Recordings, NDArray[np.int64]]:
         """The recordings of the split ``train`` or ``test`` and the class of each, [N]."""

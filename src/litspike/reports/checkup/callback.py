@@ -26,7 +26,7 @@ from litspike.reports.checkup.diagnose import (
     output_problems,
 )
 from litspike.runs.collectives import same_everywhere
-from litspike.settings import LitspikeWarning, UserError, number, whole
+from litspike.settings import LitspikeWarning, UserError, integer, number
 from litspike.tasks.task import Task, unpack
 from litspike.terminal import say
 
@@ -66,7 +66,7 @@ class CheckUp(Callback):
         min_gradient: float = 1e-4,
         max_gradient: float = 1e3,
     ) -> None:
-        self.every, self.patience = whole("every", every, 0), whole("patience", patience)
+        self.every, self.patience = integer("every", every, 0), integer("patience", patience)
         self.limits = Limits(
             number("max_silent", max_silent, "(0, 1]"),
             number("max_rate", max_rate, "(0, 1]"),

@@ -17,7 +17,7 @@ from litspike.files import replacing
 from litspike.loggers import boards, position
 from litspike.reports.pictures.collect import ValidationSamples
 from litspike.runs.collectives import as_the_first, at_the_first
-from litspike.settings import LitspikeWarning, UserError, whole
+from litspike.settings import LitspikeWarning, UserError, integer
 from litspike.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Drawing(Callback):
     """
 
     def __init__(self, samples: int, most_layers: int | None) -> None:
-        self.samples, self.most_layers = whole("samples", samples), most_layers
+        self.samples, self.most_layers = integer("samples", samples), most_layers
         self._collected: ValidationSamples | None = None
         self._value: Any = None
         self._stop: Callable[[], None] | None = None
@@ -143,7 +143,7 @@ class Pictures(Drawing):
     @typed
     def __init__(self, every: int = 100, samples: int = 10, format: Literal["png", "svg", "gif"] = "png") -> None:
         super().__init__(samples, MOST_LAYERS)
-        self.every, self.format = whole("every", every, 0), format
+        self.every, self.format = integer("every", every, 0), format
 
     def due(self, trainer: Trainer) -> bool:
         """Every so many epochs of a fit."""

@@ -67,7 +67,7 @@ def heading(axes: Axes, text: str, size: float, where: Literal["left", "center"]
 
 
 def whole_ticks(axes: Axes, x: bool = True, y: bool = True, most: int = 5) -> None:
-    """Ticks at a few whole numbers, and nowhere else."""
+    """Ticks at a few integers, and nowhere else."""
     for axis in [axes.xaxis] * x + [axes.yaxis] * y:
         axis.set_major_locator(MaxNLocator(most, integer=True))
         axis.set_major_formatter(ScalarFormatter(useOffset=False))
