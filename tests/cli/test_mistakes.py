@@ -93,7 +93,7 @@ model:
 def test_nothing_in_a_fit_is_decided_by_the_test_data(cli: Cli, home: Path, settings: str, name: str):
     (home / "mine.yaml").write_text(settings)
     line = cli(f"fit {QUICK} -c {home}/mine.yaml").error_line
-    assert line == f"{name}: 'test/loss' is no figure of training or validation"
+    assert line == f"{name}: 'test/loss' is no metric of training or validation"
     assert runs(home, "mine") == []
     (home / "mine.yaml").write_text(settings.replace("test/loss", "val/loss"))
     result = cli(f"fit {QUICK} -c {home}/mine.yaml")
@@ -129,6 +129,29 @@ def test_an_entry_of_a_metric_that_gives_a_row_can_be_followed(cli: Cli, home: P
     (home / "mine.yaml").write_text(f"model: {{init_args: {{metrics: {{recall: {recall}}}}}}}")
     result = cli(f"fit {QUICK} -c {home}/mine.yaml --checkpoint.monitor val/recall_1 --checkpoint.mode max")
     assert (result.status, result.err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("monitor", "typed", "mode"),
+    [
+        ("val/loss", "", "min"),
+        ("val/accuracy", "", "max"),
+        ("val/f1", "", "max"),
+        ("val/hinge", "", "min"),
+        ("val/accuracy", "--checkpoint.mode min", "min"),
+    ],
+)
+def test_the_best_checkpoint_is_the_one_that_its_metric_calls_best(cli: Cli, home: Path, monitor, typed, mode):
+    own = "{f1: {class_path: torchmetrics.F1Score, init_args: {task: binary}}, "
+    own += "hinge: {class_path: torchmetrics.HingeLoss, init_args: {task: binary}}}"
+    (home / "mine.yaml").write_text(f"model: {{init_args: {{metrics: {own}}}}}")
+    result = cli(f"fit {QUICK} -c {home}/mine.yaml --checkpoint.monitor {monitor} {typed}")
+    assert (result.status, result.err) == (0, "")
+    (run,) = runs(home, "mine")
+    kept = torch.load(run / "checkpoints" / "best.ckpt")["callbacks"]
+    (key,) = [key for key in kept if key.startswith("BestCheckpoint")]
+    assert f"'mode': '{mode}'" in key
+    assert f"'monitor': '{monitor}'" in key
 
 
 def test_a_class_of_a_checkpoint_that_is_gone_is_named_with_its_setting(cli: Cli, home: Path, monkeypatch):

@@ -68,7 +68,7 @@ class LitspikeCLI(LightningCLI):
         for name, group in GROUPS.items():
             parser.add_lightning_class_args(group, name)
         parser.add_argument("--checkpoint.monitor", type=str, default="val/loss")
-        parser.add_argument("--checkpoint.mode", type=Literal["min", "max"], default="min")
+        parser.add_argument("--checkpoint.mode", type=Literal["min", "max"] | None, default=None)
         parser.add_argument("--ckpt_path", type=str | None)
 
     def parse_arguments(self, parser: Any, args: Any) -> None:

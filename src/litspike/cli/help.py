@@ -45,7 +45,7 @@ COMMON = {
     "threads": "Threads of one process on the CPU; one a core where null.",
     "trust": "Package whose classes a checkpoint of somebody else's may name; repeatable.",
     "checkpoint.monitor": "Metric that chooses the best checkpoint.",
-    "checkpoint.mode": "Whether its best value is the least (min) or the greatest (max).",
+    "checkpoint.mode": "Whether its best value is the least (min) or the greatest (max); if null, as the metric says.",
 }
 """The settings that come first in the help."""
 
@@ -53,7 +53,7 @@ _ONLY = {
     **dict.fromkeys(("trainer.max_epochs", "seeds", "checkpoint.monitor", "checkpoint.mode"), "fit"),
     **dict.fromkeys(("to", "name"), "export"),
 }
-_DEFAULTS = {"trainer.devices": "auto", "checkpoint.monitor": "val/loss", "checkpoint.mode": "min"}
+_DEFAULTS = {"trainer.devices": "auto", "checkpoint.monitor": "val/loss"}
 _PLACES = (
     *(f"litspike.{name}" for name in ("tasks", "networks", "neurons", "surrogates", "coding", "data")),
     *("torch.optim", "torch.optim.lr_scheduler"),

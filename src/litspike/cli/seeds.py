@@ -122,7 +122,7 @@ def _one_seed(arguments: list[str], folder: Path, seed: int, home: Path, command
 def _report(results: dict[int, dict[str, float]], count: int, group: Path) -> int:
     names = list(dict.fromkeys(name for figures in results.values() for name in figures))
     summary: dict[str, Any] = {}
-    table = Table("figure", "mean", "standard deviation", "95% interval of the mean", title=f"{len(results)} seeds")
+    table = Table("metric", "mean", "standard deviation", "95% interval of the mean", title=f"{len(results)} seeds")
     for name in names:
         values = [figures[name] for figures in results.values() if name in figures]
         summary[name] = {"values": values, "mean": statistics.fmean(values)}

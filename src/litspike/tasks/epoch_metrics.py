@@ -94,6 +94,11 @@ class EpochMetrics(nn.Module):
         """Names of all that :meth:`close` gives."""
         return ["loss", *(score.name for score in self.scores), *self.names]
 
+    def higher_is_better(self, name: str) -> bool:
+        """Whether a metric, or an entry ``NAME_0`` of one, is best where it is greatest and not where it is least."""
+        own = [metric for known, metric in self.named() if name == known or re.fullmatch(f"{known}_\\d+", name)]
+        return name == "accuracy" or any(metric.higher_is_better is True for metric in own)
+
     def named(self) -> Iterator[tuple[str, Metric]]:
         """The user's own metrics by name."""
         for name, metric in zip(self.names, self.metrics, strict=True):

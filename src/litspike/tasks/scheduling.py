@@ -26,7 +26,7 @@ class Scheduling:
 
     def __init__(self, interval: Literal["epoch", "step"] | None, frequency: int | None, monitor: str) -> None:
         if not monitor.startswith(("train/", "val/")):
-            raise SettingError("scheduler_monitor", monitor, "is no figure of training or validation")
+            raise SettingError("scheduler_monitor", monitor, "is no metric of training or validation")
         self.interval, self.monitor = interval, monitor
         self.frequency = None if frequency is None else integer("scheduler_frequency", frequency)
         self._by_step = 1

@@ -1,8 +1,9 @@
-"""The figures by which a fit decides: the best checkpoint, when to stop, when to lower the learning rate."""
+"""The metrics by which a fit decides: the best checkpoint, when to stop, when to lower the learning rate."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from jsonargparse import Namespace
 from lightning import Callback, LightningModule, Trainer
@@ -13,20 +14,20 @@ from litspike.tasks import Task
 
 
 def check_monitors(config: Namespace) -> None:
-    """Refuse a fit that would decide by anything but its own figures: the test data choose nothing.
+    """Refuse a fit that would decide by anything but its own metrics: the test data choose nothing.
 
     Args:
-        config: the configuration of a fit. Every setting in it that is called ``monitor`` names such a figure,
+        config: the configuration of a fit. Every setting in it that is called ``monitor`` names such a metric,
             whether of ``checkpoint``, of a callback or of a scheduler. A module of the user's own may call them as it
             likes; what begins with ``test`` is refused all the same.
 
     Raises:
-        SettingError: with the setting's full name, if it names no figure of training or validation.
+        SettingError: with the setting's full name, if it names no metric of training or validation.
     """
     ours = str(config.get("model.class_path")).startswith("litspike.")
     for name, monitor in monitors(config):
         if monitor.startswith("test") or (ours and not monitor.startswith(("train/", "val/"))):
-            raise SettingError(name, monitor, "is no figure of training or validation")
+            raise SettingError(name, monitor, "is no metric of training or validation")
 
 
 def monitors(config: Namespace) -> list[tuple[str, str]]:
@@ -37,6 +38,12 @@ def monitors(config: Namespace) -> list[tuple[str, str]]:
         for name in ("monitor", "scheduler_monitor")
         if isinstance(settings.get(name), str) and settings.get("strict") is not False  # which may go without
     ]
+
+
+def best_mode(model: LightningModule, monitor: str) -> Literal["min", "max"]:
+    """Whether a metric is best where it is least or greatest; least where it isn't known."""
+    name = monitor.removeprefix("val/").removeprefix("train/")
+    return "max" if isinstance(model, Task) and model.val_metrics.higher_is_better(name) else "min"
 
 
 class MonitorCheck(Callback):

@@ -10,7 +10,7 @@ import yaml
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from litspike.cli.check.monitors import MonitorCheck, check_monitors, monitors
+from litspike.cli.check.monitors import MonitorCheck, best_mode, check_monitors, monitors
 from litspike.cli.check.trainer import as_list
 from litspike.cli.command import Command, Outcome, Parts, make
 from litspike.cli.constructor_errors import users_mistakes
@@ -92,7 +92,8 @@ def _trainer(command: Command, parts: Parts, settings: dict[str, Any], record: R
     run, chosen = record.run, parts.sections.checkpoint
     folder = run.checkpoint(BEST).parent if run else None  # the other processes learn it from the first
     # two of them, for save_last keeps the last one that was among the best, not the last epoch
-    best, last = BestCheckpoint(folder, BEST, chosen.monitor, chosen.mode), LastCheckpoint(folder, LAST)
+    mode = chosen.mode or best_mode(parts.model, chosen.monitor)
+    best, last = BestCheckpoint(folder, BEST, chosen.monitor, mode), LastCheckpoint(folder, LAST)
     saving: list[Callback] = [best, last]
     before = checkpoints.configuration(command.source.checkpoint) if command.source else {}
     callbacks = [
