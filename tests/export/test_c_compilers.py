@@ -112,7 +112,7 @@ def test_a_compiler_that_fails_is_a_line(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("CC", "")
     monkeypatch.setenv("PATH", os.fspath(tmp_path))
     with pytest.raises(Refused, match="none of cc, gcc and clang"):
-        artefact()
+        CFile(file.subject, "network")
 
 
 def test_a_process_that_ends_too_soon_is_a_line(tmp_path: Path):
