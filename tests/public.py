@@ -19,6 +19,7 @@ PACKAGES = ("coding", "networks", "neurons", "surrogates", "tasks", "metrics", "
 _REQUIRED: dict[str, Any] = {
     "blocks": [1],
     "channels": [2],
+    "classes": 3,
     "device": "cpu",
     "encoder": ConstantCurrent(2),
     "epoch": 1,

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from litspike import LIF, ConvNet, Perceptron, RecurrentNetwork, SpikingSequential
-from litspike.arguments import InputError
 from litspike.networks import Stream
 from litspike.neurons import AdaptiveLIF
+from litspike.settings import UserError
 
 NETWORKS = {
     "perceptron": (lambda: Perceptron([65, 33, 3], LIF(), dropout=0.5), (65,)),
@@ -52,12 +52,12 @@ def test_events_are_steps():
         (lambda stream: stream.events([-1]), r"an index is outside \[0, 5\]"),
         (lambda stream: stream(torch.zeros(7)), "a Linear layer for 6 inputs got 7"),
         (lambda stream: stream([0.0] * 6), "the step is .*list"),
-        (lambda stream: Stream(nn.Linear(2, 2)), "it must be a SpikingNetwork"),
+        (lambda stream: Stream(nn.Linear(2, 2)), "is no SpikingNetwork"),
         (lambda stream: Stream(SpikingSequential([LIF()])).events([0]), "shape is missing"),
     ],
 )
 def test_a_mistake_is_a_line(call, line):
-    with pytest.raises(InputError, match=line):
+    with pytest.raises(UserError, match=line):
         call(Stream(Perceptron([6, 4, 2], LIF())))
 
 

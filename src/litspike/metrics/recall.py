@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from litspike.arguments import typed
 from litspike.settings import integer
 
 
@@ -28,6 +29,7 @@ class ClassRecall(Metric):
     samples: Tensor
     found: Tensor
 
+    @typed
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.classes = integer("classes", classes)

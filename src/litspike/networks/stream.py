@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
-from litspike.arguments import InputError, found
+from litspike.arguments import InputError, found, typed
 from litspike.networks.sequence import Pass, SpikingNetwork
 from litspike.neurons import Recurrent, RecurrentState
 from litspike.settings import integer
@@ -34,7 +34,8 @@ class Stream:
         shape: of a step, [\*], where events are fed by their index; taken from the first Linear layer where None.
 
     Raises:
-        InputError: if the network is none of these, or a step has another shape or holds an index that is too large.
+        SettingError: if the network is none of these.
+        InputError: if a step has another shape or holds an index that is too large.
 
     Example:
         >>> import torch
@@ -48,9 +49,8 @@ class Stream:
         >>> stream.reset()
     """
 
+    @typed
     def __init__(self, network: SpikingNetwork, shape: Sequence[int] | None = None) -> None:
-        if not isinstance(network, SpikingNetwork):
-            raise InputError(f"Stream: the network is {found(network)}; it must be a SpikingNetwork")
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         linear = [layer for layer in self.network.modules() if isinstance(layer, nn.Linear)]
         self._weights = {layer: layer.weight.t().contiguous() for layer in linear}

@@ -19,7 +19,7 @@ from litspike.tasks.epoch_metrics import EpochMetrics, Score
 from litspike.tasks.losses import BinaryCrossEntropy, ClassificationLoss
 from litspike.tasks.regularisers import RateBand
 from litspike.tasks.targets import class_counts, training_batches
-from litspike.tasks.task import Batch, Task, adam, unpack
+from litspike.tasks.task import Batch, Task, adam, given, unpack
 
 MOST_INPUTS = 16
 """Samples of more inputs than this are left out of the predictions, which show their labels alone."""
@@ -110,11 +110,11 @@ class Classification(Task):
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Sample (where it is small), label (where there is one), predicted class and probabilities, each [B, *]."""
         x, y, lengths = unpack(batch)
-        logits = self(x, lengths)
-        given = {"x": x} if x[0].numel() <= MOST_INPUTS else {}
-        given |= {"label": y.int()} if y.numel() else {}
+        logits = self(x, **given(lengths))
+        known = {"x": x} if x[0].numel() <= MOST_INPUTS else {}
+        known |= {"label": y.int()} if y.numel() else {}
         classes = {"class": self.loss.predictions(logits).int()}
-        return {**given, "probability": self.loss.probabilities(logits), **classes}
+        return {**known, "probability": self.loss.probabilities(logits), **classes}
 
 
 def _probabilities(loss: ClassificationLoss, metric: Metric, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -161,9 +161,15 @@ class EpochMetrics(nn.Module):
                     found = probe.compute()
                 numbers(name, metric, found)
 
-    def state(self) -> State:
-        """What :meth:`restore` takes: all until now. All processes have to call it; raises as :meth:`add`."""
+    def state(self, alone: bool = False) -> State:
+        """What :meth:`restore` takes: all until now. Raises as :meth:`add`.
+
+        Args:
+            alone: of this process alone, where the others may be gone; else all of them have to call it.
+        """
         self.flush()
+        if alone:
+            return {"sums": self.sums.clone(), "metrics": {n: [_copy(m.metric_state)] for n, m in self.named()}}
         states = {name: _of_all(_copy(metric.metric_state)) for name, metric in self.named()}
         return {"sums": self._total(), "metrics": states}
 

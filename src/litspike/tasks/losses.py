@@ -14,7 +14,7 @@ import torch
 from torch import Size, Tensor
 from torch.nn import functional
 
-from litspike.arguments import check_tensor
+from litspike.arguments import check_tensor, typed
 from litspike.coding.valid import mean_over_steps
 from litspike.settings import SettingError, UserError, number
 
@@ -64,6 +64,7 @@ class ClassificationLoss(Loss):
         SettingError: if a weight is not above 0.
     """
 
+    @typed
     def __init__(self, class_weights: Weights = None) -> None:
         if isinstance(class_weights, str) and class_weights != "balanced":
             raise SettingError("class_weights", class_weights, "is neither balanced nor a number for each class")
@@ -194,6 +195,7 @@ class TemporalCrossEntropy(CrossEntropy):
     re-weighting".
     """
 
+    @typed
     def __init__(self, share: float = 0.001, level: float = 1.0, class_weights: Weights = None) -> None:
         super().__init__(class_weights)
         self.share = number("share", share, "[0, 1]")

@@ -19,7 +19,7 @@ from litspike.tasks.epoch_metrics import EpochMetrics, Score
 from litspike.tasks.losses import Loss, MeanSquaredError
 from litspike.tasks.regularisers import RateBand
 from litspike.tasks.targets import TargetScale, training_batches
-from litspike.tasks.task import Batch, Task, adam, unpack
+from litspike.tasks.task import Batch, Task, adam, given, unpack
 
 
 class Regression(Task):
@@ -116,7 +116,7 @@ class Regression(Task):
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Target (where there is one) and predicted value, each with first dimension B."""
         x, y, lengths = unpack(batch)
-        return {**({"target": y} if y.numel() else {}), "value": self(x, lengths)}
+        return {**({"target": y} if y.numel() else {}), "value": self(x, **given(lengths))}
 
 
 def _inside(targets: Tensor, lengths: Tensor | None) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Literal, NoReturn, TypeVar
 
 import torch
@@ -113,7 +114,7 @@ class Task(LightningModule):
             lengths: number of steps of each, integers [B], where they are sequences that end before their last step:
                 what is after it changes nothing.
         """
-        return self.in_unit(self.respond(x, lengths=lengths)[0])
+        return self.in_unit(self.respond(x, **given(lengths))[0])
 
     def respond(self, x: Tensor, state: Any = None, lengths: Tensor | None = None) -> tuple[Tensor, Tensor, Any]:
         """Samples [B, *] and the network's state, at rest where None.
@@ -132,7 +133,7 @@ class Task(LightningModule):
         return self._readout(outputs, lengths), outputs, state
 
     def _readout(self, outputs: Tensor, lengths: Tensor | None) -> Tensor:
-        values: Tensor = self.readout(outputs) if lengths is None else self.readout(outputs, lengths)
+        values: Tensor = self.readout(outputs, **given(lengths))
         return values
 
     def in_unit(self, values: Tensor) -> Tensor:
@@ -156,7 +157,7 @@ class Task(LightningModule):
 
     def loss_of(self, values: Tensor, outputs: Tensor, targets: Tensor, lengths: Tensor | None) -> Tensor:
         """The loss; it gets lengths where there are some."""
-        return self.loss(values, outputs, targets, **({} if lengths is None else {"lengths": lengths}))
+        return self.loss(values, outputs, targets, **given(lengths))
 
     def loss_in_unit(self, values: Tensor, outputs: Tensor, targets: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The loss of the readout's values and the network's outputs, in the unit of the targets."""
@@ -164,7 +165,7 @@ class Task(LightningModule):
 
     def answer(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The readout's values and the network's outputs for one batch of training or evaluation."""
-        values, outputs, _ = self.respond(x, lengths=lengths)
+        values, outputs, _ = self.respond(x, **given(lengths))
         return values, outputs
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -212,7 +213,10 @@ class Task(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what the metrics of the epoch rest on until now: a fit may go on inside it."""
-        checkpoint["train_metrics"] = self._closing("train", self.train_metrics.state)
+        alone = False
+        with suppress(RuntimeError):  # without a trainer
+            alone = self.trainer.interrupted
+        checkpoint["train_metrics"] = self._closing("train", lambda: self.train_metrics.state(alone))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch, with the penalty of the regulariser.
@@ -272,7 +276,7 @@ class Task(LightningModule):
 
     def _shared_step(self, stage: str, batch: Batch, last: bool = False) -> Tensor:
         x, y, lengths = unpack(batch)
-        values, outputs = self.answer(x) if lengths is None else self.answer(x, lengths)
+        values, outputs = self.answer(x, **given(lengths))
         if stage not in self.checked:
             check_finite(stage, x)
             self.loss.check(values.shape, y)
@@ -328,6 +332,11 @@ def _begun(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
     sums = checkpoint.get("train_figures")
     state: dict[str, Any] | None = checkpoint.get("train_metrics")
     return state if sums is None else {"sums": sums, "metrics": {}}
+
+
+def given(lengths: Tensor | None) -> dict[str, Tensor]:
+    """Lengths as an argument, where there are some: a part of one's own may not know them."""
+    return {} if lengths is None else {"lengths": lengths}
 
 
 def unpack(batch: Any) -> tuple[Tensor, Tensor, Tensor | None]:
