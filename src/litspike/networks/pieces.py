@@ -54,12 +54,13 @@ def run_network(
         True
     """
     length = current.shape[0] if current.dim() else 0
+    if length <= (LONG if steps is None else steps) or not ordinary([current]) or torch.compiler.is_compiling():
+        return network(current, state)  # type: ignore[no-any-return]
     problem = _whole_only(network) if torch.is_grad_enabled() else None
     if steps is None:
-        known = isinstance(network, SpikingNetwork) and problem is None
-        steps = PIECE if known and length > LONG else max(length, 1)
-    if steps >= length or not ordinary([current]) or torch.compiler.is_compiling():
-        return network(current, state)  # type: ignore[no-any-return]
+        if problem is not None or not isinstance(network, SpikingNetwork):
+            return network(current, state)  # type: ignore[no-any-return]
+        steps = PIECE
     if problem is not None:
         raise SettingError("steps", steps, f"can't be below the {length} steps of a sample: {problem}")
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
