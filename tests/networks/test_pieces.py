@@ -108,13 +108,15 @@ def test_what_is_drawn_at_each_step_is_the_same_on_the_way_back():
     assert not torch.allclose(network.layers[2].weight.grad, hidden.detach().sum((0, 1)).expand(2, -1))
 
 
-def test_the_mask_of_a_sequence_is_the_same_in_all_pieces():
+@pytest.mark.parametrize("grad", [True, False])
+def test_the_mask_of_a_sequence_is_the_same_in_all_pieces(grad):
     network = Perceptron([2, 50, 50], LIF(), dropout=0.5)
     with torch.no_grad():
         network.layers[0].weight.fill_(1.0)
         network.layers[3].weight.copy_(torch.eye(50))
         network.layers[3].bias.zero_()
-    output, _ = run_network(network, torch.ones(30, 1, 2), steps=7)
+    with torch.set_grad_enabled(grad):
+        output, _ = run_network(network, torch.ones(30, 1, 2), steps=7)
     silent = output.detach()[:, 0].sum(0) == 0
     assert 5 < silent.sum() < 45
     assert (output.detach()[10:, 0, ~silent] > 0).any(0).all()
@@ -132,11 +134,18 @@ def test_a_batch_norm_in_training_is_refused_and_left_whole_where_nothing_is_set
     run_network(network.eval(), x, steps=5)
 
 
-def test_a_layer_that_sees_the_whole_sequence_is_refused():
+@pytest.mark.parametrize("grad", [True, False])
+def test_a_layer_that_sees_the_whole_sequence_is_refused_and_left_whole_where_nothing_is_set(grad):
     class Reversed(SequenceLayer):
         def forward(self, x):
             return x.flip(0)
 
+    network = SpikingSequential([Reversed()])
+    x = torch.rand(LONG + 1, 1, 2)
+    with torch.set_grad_enabled(grad):
+        assert torch.equal(run_network(network, x)[0], x.flip(0))
+        with pytest.raises(SettingError, match=r"layers.0 \(Reversed\) is called on all of them"):
+            run_network(network, x, steps=5)
     with pytest.raises(SettingError, match=r"layers.0 \(Reversed\) is called on all of them"):
         run_network(SpikingSequential([Reversed(), nn.Linear(2, 1)]), torch.rand(20, 2, 2), steps=5)
 

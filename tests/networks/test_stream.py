@@ -8,14 +8,28 @@ from torch import nn
 
 from litspike import LIF, ConvNet, Perceptron, RecurrentNetwork, SpikingSequential
 from litspike.networks import Stream
-from litspike.neurons import AdaptiveLIF
+from litspike.neurons import AdaptiveLIF, Recurrent
 from litspike.settings import UserError
+
+
+class Doubled(nn.Linear):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+def doubling(layer: nn.Module) -> nn.Module:
+    layer.register_forward_hook(lambda layer, given, result: 2 * result)
+    return layer
+
 
 NETWORKS = {
     "perceptron": (lambda: Perceptron([65, 33, 3], LIF(), dropout=0.5), (65,)),
     "learned": (lambda: Perceptron([5, 9, 3], AdaptiveLIF(learn={"decay": "neuron"}), batch_norm=True), (5,)),
     "recurrent": (lambda: RecurrentNetwork([5, 17, 9, 2], AdaptiveLIF()), (5,)),
     "convolutional": (lambda: ConvNet([2, 4, 4], [4], [7, 3], LIF()), (2, 4, 4)),
+    "bias": (lambda: SpikingSequential([nn.Linear(5, 9), Recurrent(LIF(), bias=True).shaped(9)]), (5,)),
+    "own linear": (lambda: SpikingSequential([Doubled(5, 9), LIF().shaped(9)]), (5,)),
+    "hooked": (lambda: SpikingSequential([doubling(nn.Linear(5, 9)), LIF().shaped(9)]), (5,)),
     "no bias": (lambda: SpikingSequential([nn.Linear(5, 4, bias=False), LIF().shaped(4)]), (5,)),
 }
 

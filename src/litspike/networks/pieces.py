@@ -42,7 +42,7 @@ def run_network(
         gradient: ``truncated`` cuts the gradient between the pieces: truncated backpropagation through time.
 
     Raises:
-        SettingError: if the network is to be trained in pieces and a layer looks at all steps at once.
+        SettingError: if a layer looks at all steps at once, and ``steps`` are fewer.
 
     Example:
         >>> import torch
@@ -56,7 +56,7 @@ def run_network(
     length = current.shape[0] if current.dim() else 0
     if length <= (LONG if steps is None else steps) or not ordinary([current]) or torch.compiler.is_compiling():
         return network(current, state)  # type: ignore[no-any-return]
-    problem = _whole_only(network) if torch.is_grad_enabled() else None
+    problem = _whole_only(network)
     if steps is None:
         if problem is not None or not isinstance(network, SpikingNetwork):
             return network(current, state)  # type: ignore[no-any-return]
@@ -64,7 +64,7 @@ def run_network(
     if problem is not None:
         raise SettingError("steps", steps, f"can't be below the {length} steps of a sample: {problem}")
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    leaves = [] if state is None else list(_leaves(state))
+    leaves = [] if state is None else list(tensors_of(state))
     if torch.is_grad_enabled() and (parameters or current.requires_grad or any(leaf.requires_grad for leaf in leaves)):
         run = _Run(network, steps, gradient, state, len(leaves), current.device.type)
         output, *after = _InPieces.apply(run, current, *leaves, *parameters)  # type: ignore[no-untyped-call]
@@ -72,9 +72,10 @@ def run_network(
     if any(module._forward_hooks or module._forward_pre_hooks for module in network.modules()):
         return network(current, state)  # type: ignore[no-any-return]
     outputs = _Room(length, steps)
-    for number, piece in enumerate(_pieces(current, steps)):
-        output, state = network(piece, state)
-        outputs.put(number, output)
+    with one_sequence({}):
+        for number, piece in enumerate(_pieces(current, steps)):
+            output, state = network(piece, state)
+            outputs.put(number, output)
     return outputs.all, state
 
 
@@ -97,7 +98,7 @@ class _Room:
 
 
 def _whole_only(network: nn.Module) -> str | None:
-    """Why a network can't be trained in pieces."""
+    """Why a network can't be run in pieces."""
     for name, module in network.named_modules():
         kind = f"network.{name} ({type(module).__name__})"
         if isinstance(module, _OVER_SAMPLES) and module.training:
@@ -139,14 +140,14 @@ class _InPieces(torch.autograd.Function):
                 run.random.append(_RandomState(piece))
                 output, run.after = run.network(piece, run.after)
                 outputs.put(number, output)
-                leaves = list(_leaves(run.after))
+                leaves = list(tensors_of(run.after))
                 run.between = run.between or [_Room(len(pieces), 1) for _ in leaves]
                 for room, leaf in zip(run.between, leaves, strict=True):
                     room.put(number, leaf[None])
         ctx.run = run
         ctx.save_for_backward(current, *tensors)
         ctx.set_materialize_grads(False)
-        return outputs.all, *(leaf.clone() for leaf in _leaves(run.after))
+        return outputs.all, *(leaf.clone() for leaf in tensors_of(run.after))
 
     @staticmethod
     @once_differentiable
@@ -160,7 +161,7 @@ class _InPieces(torch.autograd.Function):
         for number in reversed(range(len(run.random))):
             part, at = slice(number * run.steps, (number + 1) * run.steps), run.before(number)
             piece = current[part].detach().requires_grad_(wants_current)
-            before = [leaf.detach().requires_grad_() for leaf in _leaves(at)]
+            before = [leaf.detach().requires_grad_() for leaf in tensors_of(at)]
             state = None if at is None else _rebuilt(at, iter(before))
             with (
                 torch.enable_grad(),
@@ -169,7 +170,7 @@ class _InPieces(torch.autograd.Function):
                 torch.autocast(*run.autocast),
             ):
                 output, later = run.network(piece, state)
-            pairs = zip([output, *_leaves(later)], [None if grad is None else grad[part], *states], strict=True)
+            pairs = zip([output, *tensors_of(later)], [None if grad is None else grad[part], *states], strict=True)
             roots = [(root, g) for root, g in pairs if g is not None and root.requires_grad]
             wanted = [*([piece] if wants_current else []), *before, *parameters]
             found: Sequence[Tensor | None] = [None] * len(wanted)
@@ -209,13 +210,13 @@ def _added(total: Tensor | None, more: Tensor | None) -> Tensor | None:
     return more if total is None else total if more is None else total.add_(more)
 
 
-def _leaves(state: Any) -> Iterator[Tensor]:
+def tensors_of(state: Any) -> Iterator[Tensor]:
     """The tensors of a state, however deep."""
     if isinstance(state, Tensor):
         yield state
     elif isinstance(state, (tuple, list)):
         for part in state:
-            yield from _leaves(part)
+            yield from tensors_of(part)
 
 
 def _rebuilt(state: Any, leaves: Iterator[Tensor]) -> Any:

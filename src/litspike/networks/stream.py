@@ -13,6 +13,7 @@ from torch.nn.functional import embedding_bag
 from litspike.arguments import InputError, found, typed
 from litspike.networks.sequence import Pass, SpikingNetwork
 from litspike.neurons import Recurrent, RecurrentState
+from litspike.neurons.recurrent import called_plainly
 from litspike.settings import integer
 
 _CROSSOVER = 0.3
@@ -53,13 +54,15 @@ class Stream:
     def __init__(self, network: SpikingNetwork, shape: Sequence[int] | None = None) -> None:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         linear = [layer for layer in self.network.modules() if isinstance(layer, nn.Linear)]
-        self._weights = {layer: layer.weight.t().contiguous() for layer in linear}
+        plain = [layer for layer in linear if called_plainly(layer, nn.Linear)]
+        self._weights: dict[nn.Module, Tensor] = {layer: layer.weight.t().contiguous() for layer in plain}
         if shape is None:
             first = next(iter(linear), None)
             shape = None if first is None else [first.in_features]
         self._shape = None if shape is None else tuple(integer("shape", size) for size in shape)
         weight = next(self.network.parameters(), torch.empty(0))
         self._dtype, self._device = weight.dtype, weight.device
+        self._begin = torch.zeros(1, dtype=torch.int64, device=self._device)  # of the one sum of a product
         self.state: tuple[Any, ...] | None = None
         """The state of each layer of neurons after the last step, None at rest."""
 
@@ -72,7 +75,7 @@ class Stream:
         if not isinstance(step, Tensor):
             raise InputError(f"Stream: the step is {found(step)}; it must be a tensor, or indices for Stream.events")
         with torch.inference_mode():
-            apply = _Step(self.state, self._weights, self._device)
+            apply = _Step(self.state, self._weights, self._begin)
             output = self.network.through(step.to(self._device, self._dtype)[None, None], apply)
             self.state = apply.state()
             return output[0, 0]
@@ -97,28 +100,25 @@ class Stream:
 class _Step(Pass):
     """One step through a network, whose Linear layers have their weights transposed."""
 
-    def __init__(
-        self, state: tuple[Any, ...] | None, weights: Mapping[nn.Linear, Tensor], device: torch.device
-    ) -> None:
+    def __init__(self, state: tuple[Any, ...] | None, weights: Mapping[nn.Module, Tensor], begin: Tensor) -> None:
         super().__init__(state)
-        self._weights = weights
-        self._begin = torch.zeros(1, dtype=torch.int64, device=device)  # of the one sum
+        self._weights, self._begin = weights, begin
 
     def __call__(self, layer: nn.Module, x: Tensor) -> Tensor:
-        if isinstance(layer, nn.Linear) and x.dim() == 3:
+        if layer in self._weights and x.dim() == 3:
             return self._product(layer, x)
-        if isinstance(layer, Recurrent) and layer.connections is not None:
+        if isinstance(layer, Recurrent) and layer.connections in self._weights and called_plainly(layer, Recurrent):
+            assert layer.connections is not None
             start = self._start()
-            before = layer.neuron.start(x) if start is None else start.neuron
-            if start is not None:
-                x = x + self._product(layer.connections, start.output.flatten(1)[None]).view_as(x)
+            before, last = (layer.neuron.start(x), torch.zeros_like(x[0])) if start is None else start
+            x = x + self._product(layer.connections, last.flatten(1)[None]).view_as(x)
             output: Tensor
             output, after = layer.neuron(x, before)
             self._ended(RecurrentState(after, output[0]))
             return output
         return super().__call__(layer, x)
 
-    def _product(self, layer: nn.Linear, x: Tensor) -> Tensor:
+    def _product(self, layer: nn.Module, x: Tensor) -> Tensor:
         weight = self._weights[layer]
         row = x.view(-1)
         if len(row) != len(weight):
@@ -127,4 +127,4 @@ class _Step(Pass):
         if len(places) > _CROSSOVER * len(row):
             return layer(x)  # type: ignore[no-any-return]
         sums = embedding_bag(places, weight, self._begin, mode="sum", per_sample_weights=row[places])
-        return (sums if layer.bias is None else sums + layer.bias)[None]
+        return (sums if layer.bias is None else sums + layer.bias)[None]  # type: ignore[operator]  # its tensor

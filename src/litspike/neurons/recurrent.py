@@ -109,7 +109,7 @@ class Recurrent(NeuronLayer):
         engine, weights = self.neuron.engine, self.connections
         assert weights is not None
         results = None
-        if engine != "reference" and _plain(weights):
+        if engine != "reference" and called_plainly(weights, nn.Linear):
             first = last if isinstance(last, Tensor) else current.new_full(current.shape[1:], last)
             rule = self.neuron._rule
             feedback = Feedback(first, weights.weight, weights.bias)
@@ -139,8 +139,8 @@ class Recurrent(NeuronLayer):
         return output, output, *states
 
 
-def _plain(layer: nn.Linear) -> bool:
-    """Whether a layer is called for its product alone: no hook sees or changes its call."""
+def called_plainly(layer: nn.Module, kind: type[nn.Module]) -> bool:
+    """Whether a call of a layer does what its class does and no more: no hook sees or changes it."""
     waiting = (layer._forward_hooks, layer._forward_pre_hooks, layer._backward_hooks, layer._backward_pre_hooks)
     any_of_all: bool = module._has_any_global_hook()  # type: ignore[no-untyped-call]  # torch's
-    return type(layer).forward is nn.Linear.forward and not any(waiting) and not any_of_all
+    return type(layer).forward is kind.forward and not any(waiting) and not any_of_all

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
 
+from litspike.networks.pieces import tensors_of
 from litspike.settings import UserError
 from litspike.tasks.classification import Classification
 
@@ -41,7 +42,7 @@ class CarriedClassification(Classification):
         if lengths is not None:
             raise UserError("data: sequences of different lengths have no one end from which a membrane is carried on")
         if self.carried is not None:
-            carried_size = next((len(value) for value in _tensors(self.carried)), len(x))
+            carried_size = next((len(value) for value in tensors_of(self.carried)), len(x))
             if carried_size != len(x):
                 raise UserError(
                     f"data.batch_size: a batch of {len(x)} samples meets the membrane carried over from one of "
@@ -77,12 +78,3 @@ class CarriedClassification(Classification):
 def _each(change: Callable[[Tensor], Tensor], state: Any) -> tuple[Any, ...]:
     """A state whose tensors are changed: plain tuples, since a checkpoint may hold no other."""
     return tuple(change(part) if isinstance(part, Tensor) else _each(change, part) for part in state)
-
-
-def _tensors(state: Any) -> Iterator[Tensor]:
-    """The tensors of a state, however deep."""
-    for part in state:
-        if isinstance(part, Tensor):
-            yield part
-        else:
-            yield from _tensors(part)
