@@ -120,7 +120,8 @@ class _Run:
         """The states before the first piece and after the last."""
         self.between: list[_Room] = []
         """Each tensor of the states after each piece, one a row."""
-        self.random: list[_RandomState] = []
+        self.random: list[_Room] = []
+        """The states of torch's global generators before each piece, which is run once more, one a row."""
         self.masks: dict[nn.Module, Tensor] = {}
 
     def before(self, number: int) -> Any:
@@ -137,13 +138,10 @@ class _InPieces(torch.autograd.Function):
         outputs = _Room(len(current), run.steps)
         with one_sequence(run.masks):
             for number, piece in enumerate(pieces):
-                run.random.append(_RandomState(piece))
+                _note(run.random, number, len(pieces), _random_states(current.device))
                 output, run.after = run.network(piece, run.after)
                 outputs.put(number, output)
-                leaves = list(tensors_of(run.after))
-                run.between = run.between or [_Room(len(pieces), 1) for _ in leaves]
-                for room, leaf in zip(run.between, leaves, strict=True):
-                    room.put(number, leaf[None])
+                _note(run.between, number, len(pieces), list(tensors_of(run.after)))
         ctx.run = run
         ctx.save_for_backward(current, *tensors)
         ctx.set_materialize_grads(False)
@@ -158,7 +156,7 @@ class _InPieces(torch.autograd.Function):
         sums: list[Tensor | None] = [None] * len(parameters)
         back = current.new_empty(current.shape) if wants_current else None
         states: Sequence[Tensor | None] = after
-        for number in reversed(range(len(run.random))):
+        for number in reversed(range(-(-len(current) // run.steps))):
             part, at = slice(number * run.steps, (number + 1) * run.steps), run.before(number)
             piece = current[part].detach().requires_grad_(wants_current)
             before = [leaf.detach().requires_grad_() for leaf in tensors_of(at)]
@@ -166,7 +164,7 @@ class _InPieces(torch.autograd.Function):
             with (
                 torch.enable_grad(),
                 one_sequence(run.masks),
-                run.random[number].again(),
+                _drawing_as_before([room.all[number] for room in run.random], current.device),
                 torch.autocast(*run.autocast),
             ):
                 output, later = run.network(piece, state)
@@ -188,22 +186,27 @@ class _InPieces(torch.autograd.Function):
         return None, back, *states, *sums
 
 
-class _RandomState:
-    """The state of torch's global generators before a piece, which is run once more."""
+def _note(rooms: list[_Room], number: int, pieces: int, values: Sequence[Tensor]) -> None:
+    """Put a row into each room; the rooms are made at the first."""
+    if not rooms:
+        rooms += [_Room(pieces, 1) for _ in values]
+    for room, value in zip(rooms, values, strict=True):
+        room.put(number, value[None])
 
-    def __init__(self, like: Tensor) -> None:
-        self.device = like.device
-        self.cpu = torch.get_rng_state()
-        self.cuda = torch.cuda.get_rng_state(like.device) if like.is_cuda else None
 
-    @contextmanager
-    def again(self) -> Iterator[None]:
-        devices = [] if self.cuda is None else [self.device]
-        with torch.random.fork_rng(devices):
-            torch.set_rng_state(self.cpu)
-            if self.cuda is not None:
-                torch.cuda.set_rng_state(self.cuda, self.device)
-            yield
+def _random_states(device: torch.device) -> list[Tensor]:
+    return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
+
+
+@contextmanager
+def _drawing_as_before(states: Sequence[Tensor], device: torch.device) -> Iterator[None]:
+    """Inside, torch's global generators go on from these states."""
+    cpu, *cuda = states
+    with torch.random.fork_rng([device] if cuda else []):
+        torch.set_rng_state(cpu.clone())  # torch reads from the begin of its memory
+        for state in cuda:
+            torch.cuda.set_rng_state(state.clone(), device)
+        yield
 
 
 def _added(total: Tensor | None, more: Tensor | None) -> Tensor | None:
