@@ -22,7 +22,7 @@ from litspike.tasks import (
     Task,
     TemporalCrossEntropy,
 )
-from litspike.tasks.task import pair, unpack
+from litspike.tasks.batches import pair, unpack
 
 LENGTHS = torch.tensor([5, 12, 1, 9])
 READOUTS: dict[str, Any] = {

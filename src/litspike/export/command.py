@@ -18,7 +18,8 @@ from litspike.export.folder import REPORT, hashes, replacing_folder
 from litspike.export.formats import format_named
 from litspike.figure_text import written
 from litspike.settings import UserError
-from litspike.tasks.task import Task, check_finite, pair
+from litspike.tasks.batches import check_finite, pair
+from litspike.tasks.task import Task
 
 LONGEST = 60.0
 """Seconds that a proof takes at most; at least one sample is run."""

@@ -15,11 +15,12 @@ from litspike.arguments import typed
 from litspike.coding.valid import valid_steps
 from litspike.networks.pieces import Gradient
 from litspike.seeding import isolated
+from litspike.tasks.batches import Batch, given, unpack
 from litspike.tasks.epoch_metrics import EpochMetrics, Score
 from litspike.tasks.losses import Loss, MeanSquaredError
 from litspike.tasks.regularisers import RateBand
 from litspike.tasks.targets import TargetScale, training_batches
-from litspike.tasks.task import Batch, Task, adam, given, unpack
+from litspike.tasks.task import Task, adam
 
 
 class Regression(Task):

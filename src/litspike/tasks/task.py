@@ -22,13 +22,12 @@ from litspike.networks.pieces import Gradient, run_network
 from litspike.networks.watch import watched
 from litspike.settings import SettingError, UserError, integer
 from litspike.tasks.accumulation import group_weight
+from litspike.tasks.batches import Batch, check_finite, given, unpack
 from litspike.tasks.epoch_metrics import EpochMetrics, NonFiniteLoss
 from litspike.tasks.losses import Loss
 from litspike.tasks.regularisers import RateBand
 from litspike.tasks.scheduling import Scheduling
 
-Batch = tuple[Any, ...]
-"""What :func:`unpack` takes."""
 REFUSALS = (ArithmeticError, LookupError, NotImplementedError, TypeError, ValueError)
 """What optimizers and schedulers raise for a setting that they don't take."""
 Result = TypeVar("Result")
@@ -232,7 +231,7 @@ class Task(LightningModule):
             with watched(self.network, lambda seen: spikes.append(seen.output)):
                 loss = self._shared_step("train", batch, last)
             lengths = unpack(batch)[2]
-            loss = loss + self.regulariser(spikes, **({} if lengths is None else {"lengths": lengths}))
+            loss = loss + self.regulariser(spikes, **given(lengths))
         if self.trainer.accumulate_grad_batches > 1:
             loss = loss * group_weight(self.trainer, batch_idx, len(batch[1]))
         return loss * self._weight(len(batch[1])) if last and self.trainer.world_size > 1 else loss
@@ -332,45 +331,6 @@ def _begun(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
     sums = checkpoint.get("train_figures")
     state: dict[str, Any] | None = checkpoint.get("train_metrics")
     return state if sums is None else {"sums": sums, "metrics": {}}
-
-
-def given(lengths: Tensor | None) -> dict[str, Tensor]:
-    """Lengths as an argument, where there are some: a part of one's own may not know them."""
-    return {} if lengths is None else {"lengths": lengths}
-
-
-def unpack(batch: Any) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Samples, targets and the lengths of sequences, None where all have one.
-
-    A batch is (x, y), or (x, y, {"lengths": lengths}) with integers [B].
-
-    Raises:
-        UserError: if it is anything else.
-    """
-    if isinstance(batch, (tuple, list)) and isinstance(batch[0], Tensor):
-        if len(batch) == 2:
-            return batch[0], batch[1], None
-        if len(batch) == 3 and isinstance(batch[2], dict) and [*batch[2]] == ["lengths"]:
-            return batch[0], batch[1], batch[2]["lengths"]
-    kind = f"{type(batch).__name__} of {len(batch)}" if isinstance(batch, (tuple, list, dict)) else type(batch).__name__
-    raise UserError(
-        f"data: a batch is a {kind}; a task takes (x, y), samples and their targets as tensors, and "
-        'of sequences of different lengths a third entry, {"lengths": lengths}'
-    )
-
-
-def pair(batch: Any) -> tuple[Tensor, Tensor]:
-    """Samples and targets, for what takes no sequences of different lengths; raises :class:`UserError` of these."""
-    x, y, lengths = unpack(batch)
-    if lengths is not None:
-        raise UserError("data: the sequences have different lengths; this needs sequences of one length")
-    return x, y
-
-
-def check_finite(part: str, x: Tensor) -> None:
-    """Refuse samples that hold NaN or infinity: neurons turn them into no spikes, and all that follows looks sound."""
-    if not bool(x.isfinite().all()):
-        raise UserError(f"data: the {part} samples hold NaN or infinity: look for them, or replace them, in the data")
 
 
 def adam(parameters: Iterable[Any]) -> Optimizer:

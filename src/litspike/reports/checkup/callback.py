@@ -27,7 +27,8 @@ from litspike.reports.checkup.diagnose import (
 )
 from litspike.runs.collectives import same_everywhere
 from litspike.settings import LitspikeWarning, UserError, integer, number
-from litspike.tasks.task import Task, unpack
+from litspike.tasks.batches import unpack
+from litspike.tasks.task import Task
 from litspike.terminal import say
 
 

@@ -23,7 +23,8 @@ from litspike.reports.receipt.provenance import Origin, file_hash, machine, text
 from litspike.reports.receipt.render import markdown
 from litspike.reports.receipt.summarise import anytime, classes, connections, energies, figures, layers, parameters
 from litspike.settings import LitspikeWarning
-from litspike.tasks.task import Task, unpack
+from litspike.tasks.batches import unpack
+from litspike.tasks.task import Task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
