@@ -9,6 +9,7 @@ import torch
 from llvmlite import binding
 
 from litspike.engine.cpu import codegen
+from litspike.engine.cpu.jit import optimised
 from litspike.engine.events.codegen import Writer
 from litspike.engine.events.form import FIELDS, Form
 from litspike.engine.events.sampled import SampledWriter
@@ -60,13 +61,7 @@ def test_kernels_are_compiled_for_arm_with_its_vectors(dtype):
     machine = target.create_target_machine(cpu="cortex-a72", opt=3)
     code = ""
     for text in texts(dtype):
-        module = binding.parse_assembly(text)
-        module.verify()
-        options = binding.create_pipeline_tuning_options(speed_level=3)
-        options.loop_vectorization = True
-        builder = binding.create_pass_builder(machine, options)
-        builder.getModulePassManager().run(module, builder)
-        code += machine.emit_assembly(module)
+        code += machine.emit_assembly(optimised(text, machine))
     lanes = "4s" if dtype == torch.float32 else "2d"
     for operation in ("fmul", "fadd", "fmla", "fcmge"):
         assert any(f".{lanes}" in line for line in code.splitlines() if operation in line), operation

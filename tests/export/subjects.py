@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from litspike.coding import ConstantCurrent, MeanOverTime
 from litspike.export.artefact import Answer, Artefact, Subject
 from litspike.export.c import CFile
+from litspike.neurons import Neuron
 from litspike.tasks import Classification, Task
 
 
@@ -42,6 +44,18 @@ def normalising(module: nn.Module) -> nn.Module:
             nn.init.uniform_(part.weight, 0.5, 1.5)
             nn.init.uniform_(part.bias, -0.2, 0.2)
     return module
+
+
+class Drawing(Neuron):
+    """One whose step draws, so that no format has it."""
+
+    rest: ClassVar[dict[str, float]] = {"u": 0.0}
+
+    def constants(self):
+        return ()
+
+    def step(self, x, u):
+        return torch.rand_like(x), u
 
 
 def c_file(task: Task, x: Tensor, name: str = "network") -> CFile:

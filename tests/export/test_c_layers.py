@@ -39,7 +39,7 @@ from litspike.neurons import (
     SynapticLIF,
 )
 from litspike.neurons.declaration import param
-from tests.export.subjects import c_file, dyadic, normalising, same, same_bits, task_of, written_and_run
+from tests.export.subjects import Drawing, c_file, dyadic, normalising, same, same_bits, task_of, written_and_run
 
 POINTS = torch.tensor([[0.5, 2.25], [-1.0, 3.0], [0.0, 1.5]])
 IMAGES = torch.randint(0, 24, (2, 2, 9, 7), generator=torch.Generator().manual_seed(1)) / 8
@@ -238,16 +238,6 @@ def hooked() -> nn.Module:
     layer = nn.Linear(2, 3)
     layer.register_forward_hook(lambda *_: None)
     return SpikingSequential([layer])
-
-
-class Drawing(Neuron):
-    rest: ClassVar[dict[str, float]] = {"u": 0.0}
-
-    def constants(self):
-        return ()
-
-    def step(self, x, u):
-        return torch.rand_like(x), u
 
 
 REFUSED = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -23,10 +22,10 @@ from litspike.coding import (
 from litspike.export.artefact import Artefact, Refused, Subject
 from litspike.export.formats import format_named
 from litspike.networks import Perceptron, SpikingSequential
-from litspike.neurons import LIF, AdaptiveExponential, AdaptiveLIF, LeakyIntegrator, Neuron, Recurrent
+from litspike.neurons import LIF, AdaptiveExponential, AdaptiveLIF, LeakyIntegrator, Recurrent
 from litspike.tasks import Task
 from tests.conftest import LIMIT
-from tests.export.subjects import dyadic, normalising, same, task_of, written_and_run
+from tests.export.subjects import Drawing, dyadic, normalising, same, task_of, written_and_run
 
 POINTS = torch.tensor([[0.5, 2.25], [-1.0, 3.0], [0.0, 1.5]])
 SEQUENCES = torch.randint(-8, 16, (3, 8, 2), generator=torch.Generator().manual_seed(2)) / 8
@@ -145,16 +144,6 @@ def test_a_readout_is_part_of_the_program(readout: nn.Module, tmp_path: Path):
     own = Subject(task, SEQUENCES).run(SEQUENCES)
     other = written_and_run(exported("torch", task, SEQUENCES), SEQUENCES, tmp_path)
     assert same(own._replace(values=own.values.contiguous()), other)
-
-
-class Drawing(Neuron):
-    rest: ClassVar[dict[str, float]] = {"u": 0.0}
-
-    def constants(self):
-        return ()
-
-    def step(self, x, u):
-        return torch.rand_like(x), u
 
 
 class Deciding(nn.Module):

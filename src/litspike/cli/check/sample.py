@@ -225,12 +225,8 @@ def _check_batch(task: Task, x: Tensor, labels: Tensor, single: bool) -> None:
             f"data.batch_size: a batch of one sample gives {name} one value a channel, which can't be normalised: "
             "choose a size that leaves no rest of 1"
         )
-    try:
+    with _blamed("model.readout", task.readout, f"outputs {list(outputs.shape)}"):
         values = task.readout(outputs)
-    except UserError:
-        raise
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        raise UserError(f"model.readout: {_said(task.readout, error)} of outputs {list(outputs.shape)}") from error
     if not isinstance(values, Tensor) or values.dim() < 1 or len(values) != len(x):
         shown = list(values.shape) if isinstance(values, Tensor) else type(values).__name__
         raise UserError(f"model.readout: {type(task.readout).__name__} gives {shown}; one sample needs [1, *]")
@@ -246,12 +242,8 @@ def _check_batch(task: Task, x: Tensor, labels: Tensor, single: bool) -> None:
 
 def _encoded(task: Task, x: Tensor) -> Tensor:
     name = type(task.encoder).__name__
-    try:
+    with _blamed("model.encoder", task.encoder, f"samples {list(x.shape[1:])}"):
         current = task.encoder(x)
-    except UserError:
-        raise
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        raise UserError(f"model.encoder: {_said(task.encoder, error)} of samples {list(x.shape[1:])}") from error
     if not isinstance(current, Tensor) or current.dim() < 2 or current.shape[1] != len(x):
         shown = list(current.shape) if isinstance(current, Tensor) else type(current).__name__
         raise UserError(f"model.encoder: {name} gives {shown} for one sample; it must give [T, 1, *], time first")
@@ -275,9 +267,17 @@ def _outputs(network: nn.Module, current: Tensor) -> Tensor:
     return outputs
 
 
-def _said(module: nn.Module, error: Exception) -> str:
-    first = (str(error).splitlines() or [type(error).__name__])[0]
-    return f"{type(module).__name__} can't take what it gets ({first[:200]})"
+@contextmanager
+def _blamed(setting: str, module: nn.Module, given: str) -> Iterator[None]:
+    """Say in one line what a part can't take."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        name = type(module).__name__
+        raise UserError(f"{setting}: {name} can't take what it gets ({first[:200]}) of {given}") from error
 
 
 def _remedy(network: nn.Module, error: Unsuited) -> str:

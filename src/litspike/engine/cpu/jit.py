@@ -62,11 +62,16 @@ def _machine() -> Any:
 
 def _compile(text: str) -> bytes:
     machine = _machine()
+    code: bytes = machine.emit_object(optimised(text, machine))
+    return code
+
+
+def optimised(text: str, machine: Any) -> Any:
+    """A module of LLVM's, checked and optimised for a machine."""
     module = binding.parse_assembly(text)
     module.verify()
     options = binding.create_pipeline_tuning_options(speed_level=3)
     options.loop_vectorization = True
     builder = binding.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
-    code: bytes = machine.emit_object(module)
-    return code
+    return module

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 PRODUCT = """\
 /* y = bias + the columns of the weight of what is not zero in x, in the order of its index. */
 static void product(const float *restrict weight, const float *restrict bias, const float *restrict x,
@@ -103,49 +105,42 @@ typedef struct {
 } pool_shape;
 """
 
-MAXIMUM = """\
-static void maximum(const pool_shape *shape, const pool_window *rows, const pool_window *columns,
+
+def _pooling(name: str, begin: str, take: Sequence[str], result: str) -> str:
+    lines = "\n".join(" " * 24 + line for line in take)
+    return f"""\
+static void {name}(const pool_shape *shape, const pool_window *rows, const pool_window *columns,
                     const float *restrict x, float *restrict y)
-{
+{{
     const pool_shape s = *shape;
     long channel, row, column, i, j;
-    for (channel = 0; channel < s.channels; channel++, x += s.height * s.width) {
-        for (row = 0; row < s.rows; row++) {
-            for (column = 0; column < s.columns; column++) {
-                float most = -INFINITY;
-                for (i = rows[row].begin; i < rows[row].end; i += s.step_rows) {
-                    for (j = columns[column].begin; j < columns[column].end; j += s.step_columns) {
-                        const float value = x[i * s.width + j];
-                        if (value > most || value != value) {
-                            most = value;
-                        }
-                    }
-                }
-                *y++ = most;
-            }
-        }
-    }
-}
+    for (channel = 0; channel < s.channels; channel++, x += s.height * s.width) {{
+        for (row = 0; row < s.rows; row++) {{
+            for (column = 0; column < s.columns; column++) {{
+                {begin}
+                for (i = rows[row].begin; i < rows[row].end; i += s.step_rows) {{
+                    for (j = columns[column].begin; j < columns[column].end; j += s.step_columns) {{
+{lines}
+                    }}
+                }}
+                *y++ = {result};
+            }}
+        }}
+    }}
+}}
 """
 
-AVERAGE = """\
-static void average(const pool_shape *shape, const pool_window *rows, const pool_window *columns,
-                    const float *restrict x, float *restrict y)
-{
-    const pool_shape s = *shape;
-    long channel, row, column, i, j;
-    for (channel = 0; channel < s.channels; channel++, x += s.height * s.width) {
-        for (row = 0; row < s.rows; row++) {
-            for (column = 0; column < s.columns; column++) {
-                float sum = 0.0f;
-                for (i = rows[row].begin; i < rows[row].end; i += s.step_rows) {
-                    for (j = columns[column].begin; j < columns[column].end; j += s.step_columns) {
-                        sum += x[i * s.width + j];
-                    }
-                }
-                *y++ = sum / (float)(rows[row].size * columns[column].size);
-            }
-        }
-    }
-}
-"""
+
+_GREATEST = (
+    "const float value = x[i * s.width + j];",
+    "if (value > most || value != value) {",
+    "    most = value;",
+    "}",
+)
+MAXIMUM = _pooling("maximum", "float most = -INFINITY;", _GREATEST, "most")
+AVERAGE = _pooling(
+    "average",
+    "float sum = 0.0f;",
+    ["sum += x[i * s.width + j];"],
+    "sum / (float)(rows[row].size * columns[column].size)",
+)

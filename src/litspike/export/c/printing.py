@@ -28,6 +28,27 @@ typedef union {
     uint32_t bits;
 } float_bits;
 """
+
+
+def _extreme(name: str, zeros: str, both: str, sign: str) -> str:
+    return f"""\
+static float {name}_of(float a, float b) /* no number where one is none; {zeros} */
+{{
+    float_bits one, other;
+    if (a != a || b != b) {{
+        return a + b;
+    }}
+    if (a == b) {{
+        one.real = a;
+        other.real = b;
+        one.bits {both}= other.bits;
+        return one.real;
+    }}
+    return a {sign} b ? a : b;
+}}
+"""
+
+
 _FUNCTIONS = {
     "abs": """\
 static float abs_of(float x)
@@ -49,38 +70,8 @@ static float floor_of(float x)
     return whole == x ? x : whole > x ? whole - 1.0f : whole;
 }
 """,
-    "max": """\
-static float max_of(float a, float b) /* no number where one is none; +0 is above -0 */
-{
-    float_bits one, other;
-    if (a != a || b != b) {
-        return a + b;
-    }
-    if (a == b) {
-        one.real = a;
-        other.real = b;
-        one.bits &= other.bits;
-        return one.real;
-    }
-    return a > b ? a : b;
-}
-""",
-    "min": """\
-static float min_of(float a, float b) /* no number where one is none; -0 is below +0 */
-{
-    float_bits one, other;
-    if (a != a || b != b) {
-        return a + b;
-    }
-    if (a == b) {
-        one.real = a;
-        other.real = b;
-        one.bits |= other.bits;
-        return one.real;
-    }
-    return a < b ? a : b;
-}
-""",
+    "max": _extreme("max", "+0 is above -0", "&", ">"),
+    "min": _extreme("min", "-0 is below +0", "|", "<"),
     "power_of_two": """\
 static float power_of_two_of(float x) /* of an integer, by way of the exponent's bits */
 {
