@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from lightning import Callback, LightningModule, Trainer
@@ -65,7 +65,7 @@ class Words(EventDataModule):
 
     sensor = Sensor((700,), spatial=1)
     classes = 20
-    official = {"train": 1024}  # noqa: RUF012
+    official: ClassVar = {"train": 1024}
 
     def __init__(self, cache: str = "", workers: int = 0, batch_size: int = 64) -> None:
         super().__init__("", cache, 100, 10.0, 5, None, batch_size, 256, workers, 0)

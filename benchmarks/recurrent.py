@@ -14,15 +14,16 @@ import time
 import torch
 from layer import processor
 
+from litspike.engine.call import Engine
 from litspike.neurons import LIF, Recurrent
 
 STEPS, BATCH, SPREAD = 500, 32, 0.4  # and the deviation of the input current, which makes about 3% fire
 
 
-def least(size: int, engine: str, repeats: int) -> tuple[float, float, torch.Tensor]:
+def least(size: int, engine: Engine, repeats: int) -> tuple[float, float, torch.Tensor]:
     """Least milliseconds of a forward and of a whole pass, and the spikes."""
     torch.manual_seed(0)
-    layer = Recurrent(LIF(engine=engine)).shaped(size)  # type: ignore[arg-type]
+    layer = Recurrent(LIF(engine=engine)).shaped(size)
     x = (torch.randn(STEPS, BATCH, size) * SPREAD).requires_grad_()
     upstream = torch.randn(STEPS, BATCH, size)
     runs = []

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from litspike.cli import main
+from litspike.runs import checkpoints
 
 PROJECT = Path(__file__).resolve().parent.parent
 LIMIT = 600
@@ -95,6 +96,18 @@ def cli(home: Path, capsys: pytest.CaptureFixture[str]) -> Cli:
         return Result(status, captured.out, captured.err)
 
     return run
+
+
+def of_somebody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every checkpoint that is read be one that somebody else wrote."""
+    read = checkpoints.read
+
+    def from_another(path: Path) -> checkpoints.Checkpoint:
+        found = read(path)
+        found.own = False
+        return found
+
+    monkeypatch.setattr(checkpoints, "read", from_another)
 
 
 def runs(home: Path, experiment: str = "default") -> list[Path]:

@@ -11,9 +11,8 @@ import torch
 import litspike
 from litspike.data import HalfPlane
 from litspike.data.labels import Values
-from litspike.runs import checkpoints
 from litspike.tasks import Classification
-from tests.conftest import Cli, runs
+from tests.conftest import Cli, of_somebody_else, runs
 
 QUICK = "--trainer.max_epochs 1 --data.train_points 40 --data.val_points 20 --pictures.every 0"
 
@@ -82,14 +81,7 @@ def test_a_strangers_checkpoint_makes_trusted_classes_alone(cli: Cli, home: Path
     assert cli(f"fit {QUICK} --model.network tests.cli.test_load.Mine").status == 0
     (run,) = runs(home)
     assert type(litspike.load(run).network).__name__ == "Mine"
-    read = checkpoints.read
-
-    def from_another(path: Path) -> checkpoints.Checkpoint:
-        found = read(path)
-        found.own = False
-        return found
-
-    monkeypatch.setattr(checkpoints, "read", from_another)
+    of_somebody_else(monkeypatch)
     with pytest.raises(litspike.UserError, match=r"tests\.cli\.test_load\.Mine isn't trusted"):
         litspike.load(run)
     assert type(litspike.load(run, trust=["tests"]).network).__name__ == "Mine"

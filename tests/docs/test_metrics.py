@@ -11,8 +11,7 @@ import torch
 
 import litspike
 from litspike.metrics import SampleMean
-from litspike.runs import checkpoints
-from tests.conftest import PROJECT, Cli, runs
+from tests.conftest import PROJECT, Cli, of_somebody_else, runs
 
 PAGE = (PROJECT / "docs" / "metrics.md").read_text(encoding="utf-8")
 QUICK = "--trainer.max_epochs 2 --data.train_points 300 --data.val_points 40 --data.test_points 400 --pictures.every 0"
@@ -63,14 +62,7 @@ def test_a_metric_that_is_none_or_does_not_suit_is_refused_before_training(cli: 
 
 
 def test_a_strangers_metric_is_one_that_computes_alone(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch):
-    read = checkpoints.read
-
-    def from_another(path: Path) -> checkpoints.Checkpoint:
-        found = read(path)
-        found.own = False
-        return found
-
-    monkeypatch.setattr(checkpoints, "read", from_another)
+    of_somebody_else(monkeypatch)
     monkeypatch.chdir(home)
     harmless = "{f1: {class_path: torchmetrics.F1Score, init_args: {task: binary}}}"
     assert cli(f"fit {QUICK}", "--model.metrics", harmless).status == 0

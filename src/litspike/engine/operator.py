@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from functools import cache
-from typing import Any, List  # noqa: UP035
+from typing import Any, List  # noqa: UP035  # the schemas of torch 2.6 know no other list
 
 import torch
 from torch import Tensor
@@ -134,7 +134,7 @@ def _check(right: bool, what: str, got: Tensor) -> None:
 @torch.library.custom_op("litspike::run", mutates_args=())
 def forward(
     current: Tensor, tensors: Sequence[Tensor], numbers: Sequence[float], text: str, letters: str, steps: int
-) -> List[Tensor]:  # noqa: UP006  # the one list that torch 2.6 takes
+) -> List[Tensor]:  # noqa: UP006  # as above  # the one list that torch 2.6 takes
     """Output, last states, and the states saved for the backward pass."""
     kernel, launch = _launch(current, tensors, numbers, text, letters, steps)
     saved = current.new_empty(_saved_shape(kernel, steps, kernel.program, launch.batch))

@@ -46,8 +46,8 @@ def traced_layer(format: str, layer: nn.Module, shape: Sequence[int], place: str
     connections = None
     if isinstance(layer, Recurrent):
         connections = layer.connections
-        known = forward_of(layer) is Recurrent.forward and connections is not None
-        if not known or forward_of(connections) is not nn.Linear.forward:  # type: ignore[arg-type]  # not None
+        known = forward_of(layer) is Recurrent.forward
+        if connections is None or not known or forward_of(connections) is not nn.Linear.forward:
             raise Refused(format, place, "it has a forward of its own")
         layer = layer.neuron
     if not isinstance(layer, Neuron) or forward_of(layer) is not Neuron.forward:

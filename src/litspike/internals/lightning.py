@@ -35,7 +35,7 @@ def after_launch(trainer: Trainer, watch: Callable[[list[subprocess.Popen[bytes]
         processes, launcher.procs = launcher.procs, []
         watch(processes)
 
-    launcher._call_children_scripts = start_watched  # type: ignore[method-assign]
+    launcher._call_children_scripts = start_watched  # type: ignore[method-assign]  # for this trainer alone
 
 
 def leave_sigterm(trainer: Trainer) -> None:
@@ -44,7 +44,7 @@ def leave_sigterm(trainer: Trainer) -> None:
     Its handler asks the other processes something while it handles the signal, and waits for ever where they do
     something else. A trainer registers it whatever handler was there before.
     """
-    trainer._signal_connector._sigterm_notifier_fn = lambda *_: None  # type: ignore[method-assign]
+    trainer._signal_connector._sigterm_notifier_fn = lambda *_: None  # type: ignore[method-assign]  # of this trainer
 
 
 def not_restarting(trainer: Trainer) -> None:

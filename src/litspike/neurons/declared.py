@@ -51,7 +51,7 @@ class Declared(NeuronLayer):
         cls.declared = declarations(cls)
         cls.__doc__ = documentation(cls, cls.declared)
         if "__init__" not in vars(cls):
-            cls.__init__ = constructor(cls)  # type: ignore[method-assign]
+            cls.__init__ = constructor(cls)  # type: ignore[method-assign]  # made from what it declares
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuse to change a setting of a finished layer: what was checked and compiled would no longer hold."""
@@ -142,7 +142,7 @@ def apart(layer: Declared, high: str, lows: Sequence[str], name: str) -> str:
     border = least if name == high else top
     if high in learn and any(low in learn for low in lows):
         border = (top + least) / 2
-    low_end, high_end = bounds(layer.declared[name].inside)  # type: ignore[union-attr]
+    low_end, high_end = bounds(layer.declared[name].inside)  # type: ignore[union-attr]  # a param, as it is learned
     return f"({max(low_end, border)!r}, {high_end!r})" if name == high else f"({low_end!r}, {min(high_end, border)!r})"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +48,7 @@ class CIFAR10DVS(EventDataModule):
 
     sensor = Sensor((2, 128, 128), spatial=2)
     classes = 10
-    official = {"all": 10_000}  # noqa: RUF012
+    official: ClassVar = {"all": 10_000}
 
     def __init__(
         self,

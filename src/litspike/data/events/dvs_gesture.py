@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +46,7 @@ class DVSGesture(EventDataModule):
 
     sensor = Sensor((2, 128, 128), spatial=2)
     classes = 11
-    official = {"train": 1077, "test": 264}  # noqa: RUF012
+    official: ClassVar = {"train": 1077, "test": 264}
 
     @typed
     def __init__(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +42,7 @@ class NMNIST(EventDataModule):
 
     sensor = Sensor((2, 34, 34), spatial=2)
     classes = 10
-    official = {"train": 60_000, "test": 10_000}  # noqa: RUF012
+    official: ClassVar = {"train": 60_000, "test": 10_000}
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,7 @@ class SHD(EventDataModule):
 
     sensor = COCHLEA
     classes = 20
-    official = {"train": 8156, "test": 2264}  # noqa: RUF012
+    official: ClassVar = {"train": 8156, "test": 2264}
 
     @typed
     def __init__(

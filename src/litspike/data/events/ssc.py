@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,7 @@ class SSC(EventDataModule):
 
     sensor = COCHLEA
     classes = 35
-    official = {"train": 75_466, "valid": 9981, "test": 20_382}  # noqa: RUF012
+    official: ClassVar = {"train": 75_466, "valid": 9981, "test": 20_382}
 
     def __init__(
         self,

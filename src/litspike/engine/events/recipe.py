@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from torch import Tensor
 
@@ -42,6 +42,7 @@ class Recipe(NamedTuple):
 
     def current(self) -> Tensor:
         """The current, [T, B, .., outputs]."""
-        weight, bias, *lists = self.tensors
+        weight, bias, *rest = self.tensors
         assert weight is not None
-        return product(Events(self.size, *lists), packed(weight.contiguous()), len(weight), bias, self.before)  # type: ignore[arg-type]
+        lists: Any = rest
+        return product(Events(self.size, *lists), packed(weight.contiguous()), len(weight), bias, self.before)

@@ -62,7 +62,8 @@ class Encoder:
     @property
     def threshold(self) -> float:
         """Of a change, where changes are spikes."""
-        return float(self.module.threshold)  # type: ignore[arg-type]
+        module: Any = self.module
+        return float(module.threshold)
 
     def least(self) -> Tensor:
         """For each step, the least number whose spike has come by then; infinite where there is none, [T].
@@ -188,8 +189,8 @@ def readout_of(subject: Subject) -> Readout:
         raise Refused(FORMAT, "model.readout", f"{name} is none of {known}")
     neurons = None
     if inside is not None:
-        about = {"inputs": (0,), "output": 0, "size": shape.numel(), "name": "readout"}
-        neurons = Neurons(**about, **neurons_of(inside, shape, "model.readout"))  # type: ignore[arg-type]
+        about: dict[str, Any] = {"inputs": (0,), "output": 0, "size": shape.numel(), "name": "readout"}
+        neurons = Neurons(**about, **neurons_of(inside, shape, "model.readout"))
         if neurons.recurrent:
             raise Refused(FORMAT, "model.readout", "its neurons are connected to themselves")
     return Readout(kind, shape.numel(), neurons, tau, _scale(subject.task, shape.numel()))

@@ -181,8 +181,10 @@ class StepWriter:
         names = [] if operation.layer is None else constant_names(operation.layer, len(operation.constants))
         constants = []
         for name, value in zip(names, operation.constants, strict=True):
-            table = isinstance(value, Tensor)
-            constants.append(f"{self.tables.add(f'{title}_{name}', value)}[i]" if table else number(value))  # type: ignore[arg-type]
+            if isinstance(value, Tensor):
+                constants.append(f"{self.tables.add(f'{title}_{name}', value)}[i]")
+            else:
+                constants.append(number(value))
         return statements(operation.program, [x, *states, *constants], [y, *states])
 
 

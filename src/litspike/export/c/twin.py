@@ -147,7 +147,8 @@ def _neurons(operation: Neurons, x: Tensor) -> Tensor:
     last, outputs = torch.zeros_like(x[0]), []
     for step in x:
         taken = _product(last, operation.weight, operation.bias) + step
-        output, states = run(rule.step, rule, taken[None], states, constants, "reference", name)  # type: ignore[assignment]
+        output, after = run(rule.step, rule, taken[None], states, constants, "reference", name)
+        states = [*after]
         last = output[0]
         outputs.append(last)
     return torch.stack(outputs)

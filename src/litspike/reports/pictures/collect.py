@@ -46,7 +46,7 @@ class ValidationSamples:
             return
         if x.shape[1:] == (2,) and sum(len(points) for points, _ in self._points) < POINTS:
             self._points.append((x[:POINTS].clone(), y[:POINTS].clone()))
-        pairs = y.long() * classes + self.loss.predictions(value).long()  # type: ignore[attr-defined]
+        pairs = y.long() * classes + self.loss.predictions(value).long()  # type: ignore[attr-defined]  # of classes
         counts = np.bincount(pairs.cpu().numpy(), minlength=classes**2).reshape(classes, classes)
         self.confusion = counts if self.confusion is None else self.confusion + counts
 
