@@ -117,10 +117,8 @@ def _run_half(
     dtype = torch.float32 if torch.is_autocast_enabled(current.device.type) else current.dtype
     if engine != "reference" and not torch.compiler.is_compiling():
         inputs = Inputs.checked(name, current, states, constants, steps)
-        kernel = None
-        if ordinary([current, *inputs.values]):
-            kernel = kernel_for(step, key, inputs, name, operator.KERNELS)
-        if kernel is not None and not isinstance(kernel, Untraceable) and kernel.stores(current.dtype):
+        kernel = _chosen(step, key, inputs, name)
+        if not isinstance(kernel, str) and kernel.stores(current.dtype):
             output, *after = kernel(current, inputs.values, steps, dtype)
             return output, after
     output, lasts = run(step, key, current.float(), states, constants, engine, name, steps)
@@ -129,17 +127,21 @@ def _run_half(
 
 def _fused(step: Step, key: Hashable, inputs: Inputs, engine: Engine, name: str) -> Sequence[Tensor] | None:
     """Output and last states, or None where no kernel can run the step and the reference may."""
-    if ordinary([inputs.current, *inputs.values]):
-        kernel = kernel_for(step, key, inputs, name, operator.KERNELS)
-        if not isinstance(kernel, Untraceable):
-            results: Sequence[Tensor] = kernel(inputs.current, inputs.values, inputs.steps)
-            return results
-        problem = f"can't run {kernel}"
-    else:
-        problem = "can't run under a transform, tracer or mode of torch"
+    kernel = _chosen(step, key, inputs, name)
+    if not isinstance(kernel, str):
+        results: Sequence[Tensor] = kernel(inputs.current, inputs.values, inputs.steps)
+        return results
     if engine == "fused":
-        raise UserError(f"{name}: engine: 'fused' {problem}; use 'auto'")
+        raise UserError(f"{name}: engine: 'fused' can't run {kernel}; use 'auto'")
     return None
+
+
+def _chosen(step: Step, key: Hashable, inputs: Inputs, name: str) -> Any | str:
+    """The kernel for a call, or what no kernel can run."""
+    if not ordinary([inputs.current, *inputs.values]):
+        return "under a transform, tracer or mode of torch"
+    kernel = kernel_for(step, key, inputs, name, operator.KERNELS)
+    return str(kernel) if isinstance(kernel, Untraceable) else kernel
 
 
 def kernel_for(step: Step, key: Hashable, inputs: Inputs, name: str, types: Mapping[str, Any]) -> Any | Untraceable:
