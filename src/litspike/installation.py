@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -36,7 +37,20 @@ def similar_configuration(path: Path) -> str:
     return f"; litspike has one that is called {near[0]}: -c {near[0]}" if near else ""
 
 
-def file_of(path: str) -> Path:
-    """The file that a path names, one of litspike's own where it begins with :data:`OWN`."""
-    own = path.startswith(OWN)
-    return CONFIGURATIONS / path.removeprefix(OWN) if own else Path(path).expanduser()
+SERIES = "aeon:"
+"""What a path begins with that names a file of the time series that come with the package aeon."""
+
+
+def file_of(path: str) -> Path | None:
+    """The file that a path names, one of litspike's own where it begins with :data:`OWN`, one of aeon's where it begins
+    with :data:`SERIES`; None of aeon's where that isn't installed.
+
+    Of aeon nothing is imported: its files alone are needed, and not what it depends on.
+    """
+    if path.startswith(OWN):
+        return CONFIGURATIONS / path.removeprefix(OWN)
+    if not path.startswith(SERIES):
+        return Path(path).expanduser()
+    aeon = importlib.util.find_spec("aeon")
+    places = (aeon.submodule_search_locations if aeon else None) or []
+    return next((Path(place, "datasets", "data", path.removeprefix(SERIES)) for place in places), None)

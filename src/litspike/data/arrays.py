@@ -20,12 +20,13 @@ from litspike.data.npz import read_npz
 from litspike.data.splits import carve
 from litspike.data.tables import read_table
 from litspike.data.tensors import Batches, TensorDataModule
+from litspike.data.ts import read_ts
 from litspike.installation import file_of
 from litspike.seeding import generator
 from litspike.settings import SettingError, UserError, integer, number
 
 _TEST, _VALIDATION = 0, 1  # purposes of the draws that carve
-_READABLE = (".npz", ".csv", ".parquet")
+_READABLE = (".npz", ".csv", ".parquet", ".ts")
 
 
 class Arrays(TensorDataModule):
@@ -51,7 +52,9 @@ class Arrays(TensorDataModule):
         path: the file, or a folder of images with a folder for each class. An ``.npz`` file has the arrays ``x`` [N,
             F], [N, T, F], [N, C, H, W] or [N, T, C, H, W] and ``y`` [N], [N, D] or [N, T, D] (or those of each part),
             and ``lengths`` [N] where sequences in x end before T; x may be an array of arrays [T, F]. A table has a row
-            for each sample and names in its first line. The example that comes with litspike is ``litspike:wine.csv``.
+            for each sample and names in its first line. A ``.ts`` file has time series of the UCR and UEA archives.
+            The example that comes with litspike is ``litspike:wine.csv``; ``aeon:GunPoint/GunPoint_TRAIN.ts`` is one of
+            the series that come with the package aeon.
         task: ``classification``, where labels are 0..C−1 or names, ``regression``, or ``multilabel``, where each of
             several labels is 0 or 1.
         label: the column of a table that is the label, or the columns that are targets or labels.
@@ -268,6 +271,8 @@ class Arrays(TensorDataModule):
             return read_images(path, self.image_size)
         if path.suffix.lower() == ".npz":
             parts = read_npz(path, missing, labelled)
+        elif path.suffix.lower() == ".ts":
+            parts = {"train": read_ts(path, missing)}
         else:
             table = read_table(path)
             ignore = [*self.ignore, *([self.split] if self.split else [])]
@@ -299,6 +304,8 @@ def _numbered(samples: FilePart, learned: dict[str, Any]) -> Any:
 
 def _file(setting: str, path: str) -> Path:
     file = file_of(path)
+    if file is None:
+        raise SettingError(setting, path, "needs aeon, whose files alone are read: pip install --no-deps aeon")
     if Path(path).suffix.lower() not in _READABLE:
         if file.is_dir():
             return file
