@@ -2,15 +2,17 @@
 
 from litspike.networks.calibrate import Calibrated, calibrate, firing_rates
 from litspike.networks.convolutional import ConvNet
+from litspike.networks.delay import AxonalDelay
 from litspike.networks.dropout import TimeDropout
 from litspike.networks.perceptron import Perceptron
 from litspike.networks.pieces import run_network
 from litspike.networks.recurrent import RecurrentNetwork
 from litspike.networks.residual import SEWBlock, SEWResNet
-from litspike.networks.sequence import Pass, SequenceLayer, SpikingNetwork, SpikingSequential
+from litspike.networks.sequence import Pass, SequenceLayer, SpikingNetwork, SpikingSequential, StatefulLayer
 from litspike.networks.stream import Stream
 
 __all__ = [
+    "AxonalDelay",
     "Calibrated",
     "ConvNet",
     "Pass",
@@ -21,6 +23,7 @@ __all__ = [
     "SequenceLayer",
     "SpikingNetwork",
     "SpikingSequential",
+    "StatefulLayer",
     "Stream",
     "TimeDropout",
     "calibrate",

@@ -7,6 +7,7 @@ from itertools import pairwise
 from torch import nn
 
 from litspike.arguments import typed
+from litspike.networks.delay import AxonalDelay
 from litspike.networks.dropout import TimeDropout
 from litspike.networks.sequence import SpikingSequential
 from litspike.neurons import NeuronLayer
@@ -23,9 +24,12 @@ class Perceptron(SpikingSequential):
         neuron: the model of the hidden neurons; each hidden layer gets a copy.
         dropout: probability with which a hidden neuron is silenced for a whole sequence in training.
         batch_norm: whether to normalise each hidden layer's current over time and batch.
+        max_delay: steps that no learned delay exceeds, where what goes into each Linear is delayed by an
+            :class:`~litspike.networks.AxonalDelay`; no delays where 0.
 
     Raises:
-        SettingError: if there are fewer than two sizes, one of them is below 1, or dropout is outside [0, 1).
+        SettingError: if there are fewer than two sizes, one of them is below 1, dropout is outside [0, 1), or
+            max_delay is below 0.
 
     Example:
         >>> import torch
@@ -38,20 +42,32 @@ class Perceptron(SpikingSequential):
     """
 
     @typed
-    def __init__(self, sizes: list[int], neuron: NeuronLayer, dropout: float = 0.0, batch_norm: bool = False) -> None:
+    def __init__(
+        self,
+        sizes: list[int],
+        neuron: NeuronLayer,
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+        max_delay: int = 0,
+    ) -> None:
         if len(sizes) < 2:
             raise SettingError("sizes", sizes, "needs the width of the input and of the output at least")
         for index, size in enumerate(sizes):
             integer(f"sizes[{index}]", size)
-        super().__init__(fully_connected(sizes, neuron, number("dropout", dropout, "[0, 1)"), batch_norm))
+        number("dropout", dropout, "[0, 1)")
+        super().__init__(fully_connected(sizes, neuron, dropout, batch_norm, integer("max_delay", max_delay, 0)))
 
 
-def fully_connected(sizes: list[int], neuron: NeuronLayer, dropout: float, batch_norm: bool) -> list[nn.Module]:
+def fully_connected(
+    sizes: list[int], neuron: NeuronLayer, dropout: float, batch_norm: bool, max_delay: int = 0
+) -> list[nn.Module]:
     """The layers of a :class:`Perceptron`, for its arguments, which are not checked."""
     layers: list[nn.Module] = []
     for width, following in pairwise(sizes[:-1]):
+        layers += [AxonalDelay([width], max_delay)] if max_delay else []
         layers.append(nn.Linear(width, following, bias=not batch_norm))
         layers += [nn.BatchNorm1d(following)] if batch_norm else []
         layers.append(neuron.shaped(following))
         layers += [TimeDropout(dropout)] if dropout else []
+    layers += [AxonalDelay([sizes[-2]], max_delay)] if max_delay else []
     return [*layers, nn.Linear(sizes[-2], sizes[-1])]

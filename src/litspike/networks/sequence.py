@@ -57,6 +57,14 @@ class SequenceLayer(nn.Module):
         """[T, B, *] → [T, B, *]."""
 
 
+class StatefulLayer(nn.Module):
+    """A layer that isn't neurons and has a state, which is passed and returned as that of neurons is."""
+
+    @abstractmethod
+    def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """[T, B, *] and the state before it, at rest where None → [T, B, *] and the state after it, [B, *]."""
+
+
 class Pass:
     """One pass of a sequence through a network: it gives each layer of neurons its state, and collects the new one.
 
@@ -66,7 +74,8 @@ class Pass:
     up to the first layer of neurons.
 
     Args:
-        state: an entry for each layer of neurons in the order of their use; from rest where None.
+        state: an entry for each layer of neurons, or other :class:`StatefulLayer`, in the order of their use; from
+            rest where None.
     """
 
     def __init__(self, state: tuple[Any, ...] | None) -> None:
@@ -82,6 +91,10 @@ class Pass:
             return layer.through(x, self)
         if isinstance(layer, SequenceLayer):
             return layer(x)  # type: ignore[no-any-return]
+        if isinstance(layer, StatefulLayer):
+            x, after = layer(x, self._start())
+            self._ended(after)
+            return x
         step = self._step(x)
         if isinstance(layer, NeuronLayer):
             start = self._start()
@@ -126,7 +139,7 @@ class SpikingNetwork(nn.Module):
     r"""Base of networks and of their parts: :meth:`through` sends a sequence through the layers.
 
     Call: ``output, state = network(current, state=None)``; from rest where no state is given. The state is a tuple
-    with one entry for each layer of neurons, in the order of their use, so that a sequence in pieces gives what the
+    with one entry for each layer with a state, in the order of their use, so that a sequence in pieces gives what the
     whole gives, as long as no layer that depends on the batch (batch norm, dropout) is in training mode.
 
     **A network of your own** is a subclass in a file of yours, which the configuration names by its class_path. Its

@@ -17,7 +17,7 @@ from torch.export import Dim, ExportedProgram
 from litspike.export.artefact import Refused, Subject
 from litspike.export.graphs.layers import Looped, PlainNeurons, Power, Stepped, replaced
 from litspike.export.traced import Traced, traced_layer
-from litspike.networks.sequence import neuron_layers
+from litspike.networks.sequence import StatefulLayer, neuron_layers
 
 _BATCH = 3
 """Samples that the programs are made with; they take any number."""
@@ -39,6 +39,9 @@ class Programs:
         self.format, self.subject, self.power = format, subject, power
         used = dict(zip(subject.names, zip(subject.shapes, subject.labels, strict=True), strict=True))
         network, readout = subject.task.network, subject.task.readout
+        for name, layer in network.named_modules():
+            if isinstance(layer, StatefulLayer):
+                raise Refused(format, f"{name} ({type(layer).__name__})", "its state has no place in a step's program")
         self.layers = {name: self._traced(network.get_submodule(name), *used[name]) for name in used}
         shape = subject.answer.outputs.shape[2:]
         self.reading = {name: self._traced(layer, shape, "model.readout") for name, layer in neuron_layers(readout)}
