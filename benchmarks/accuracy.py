@@ -25,7 +25,7 @@ from typing import Any, cast
 from litspike.cli.arguments import Call
 from litspike.cli.command import Outcome
 from litspike.cli.execute import run_command
-from litspike.cli.process_state import one_voice
+from litspike.cli.process_state import console_messages
 from litspike.cli.seeds import group_folder, run_seeds
 from litspike.data import TensorDataModule
 from litspike.tasks import Regression
@@ -63,7 +63,7 @@ def noted(args: list[str], home: Path) -> int:
 
     A fit that goes on from a checkpoint gets no seconds: its beginning was another process's.
     """
-    with one_voice(True):
+    with console_messages(True):
         sys.path.append(str(PROJECT))  # where benchmarks.baselines lies
         began = time.perf_counter()
         call = Call(args, home)

@@ -19,7 +19,7 @@ import torch
 from litspike.cli.arguments import Call
 from litspike.cli.command import Outcome, Parts, configured, make
 from litspike.cli.execute import run_command
-from litspike.cli.process_state import one_voice
+from litspike.cli.process_state import console_messages
 
 PROJECT = Path(__file__).resolve().parent.parent
 SILENT = ["--console.epochs", "false", "--console.table", "false", "--pictures.every", "0"]
@@ -71,5 +71,5 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=200)
     options = parser.parse_args()
-    with one_voice(True):
+    with console_messages(True):
         report(options.seeds, options.epochs)

@@ -27,7 +27,7 @@ from lightning import Callback, LightningModule, Trainer
 
 from litspike.cli.arguments import Call
 from litspike.cli.execute import run_command
-from litspike.cli.process_state import one_voice
+from litspike.cli.process_state import console_messages
 from litspike.data import EventDataModule
 from litspike.data.events.binning import Events, Sensor
 
@@ -98,7 +98,7 @@ class Clock(Callback):
 
 def run_job(name: str, epochs: int) -> None:
     """What the process of one set does: fit, then its loader alone."""
-    with one_voice(True), tempfile.TemporaryDirectory() as folder:
+    with console_messages(True), tempfile.TemporaryDirectory() as folder:
         arguments = f"fit {QUIET} {SETS[name]} --trainer.callbacks __main__.Clock --trainer.max_epochs {epochs}"
         cache = ["--data.cache", folder] if "Words" in arguments else []
         outcome = run_command(Call([*arguments.split(), *cache, "--logs", folder], PROJECT), PROJECT)

@@ -59,9 +59,9 @@ class Section:
 
 def sections() -> list[Section]:
     """All sections there are. A new one is added here."""
-    from benchmarks import reliability_checkpoints, reliability_inputs, reliability_runs, reliability_strangers
+    from benchmarks import reliability_checkpoints, reliability_inputs, reliability_runs, reliability_untrusted
 
-    parts = (reliability_inputs, reliability_checkpoints, reliability_strangers, reliability_runs)
+    parts = (reliability_inputs, reliability_checkpoints, reliability_untrusted, reliability_runs)
     return [section for part in parts for section in part.SECTIONS]
 
 

@@ -126,7 +126,7 @@ def load(
     Args:
         path: a checkpoint, the folder of a run, whose best one it is, or an experiment's name or folder, whose newest
             finished run it is.
-        trust: packages whose classes a stranger's checkpoint may name.
+        trust: packages whose classes an untrusted checkpoint may name.
         device: where the task goes.
         logs: folder of all runs, where an experiment's name is looked for; ``logs`` in the current folder where None.
 

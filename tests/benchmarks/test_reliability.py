@@ -14,7 +14,7 @@ TIMES = {
     "flips-unsigned": 400,
     "damages": 300,
     "parts": 20,
-    "strangers": 30,
+    "untrusted": 30,
     "neurons": 60,
     "recurrent": 10,
 }

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from litspike.cli import main
-from litspike.cli.errors import answered
+from litspike.cli.errors import exit_status
 from litspike.settings import UserError, integer
 from litspike.terminal import MOST_CHARACTERS, one_line
 from tests.conftest import Cli, runs
@@ -23,7 +23,7 @@ def ended(error: BaseException, capsys: pytest.CaptureFixture[str]) -> tuple[int
     def run() -> int:
         raise error
 
-    return answered(run), capsys.readouterr().err
+    return exit_status(run), capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_what_is_nobodys_fault_gets_a_line(
 
 
 def test_a_fault_of_litspikes_keeps_its_traceback_and_asks_to_be_reported(capsys: pytest.CaptureFixture[str]):
-    assert answered(partial(integer, "threads", 1, "y")) == 1  # type: ignore[arg-type]  # an error in a file of litspike's
+    assert exit_status(partial(integer, "threads", 1, "y")) == 1  # type: ignore[arg-type]  # an error in a file of litspike's
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "Traceback (most recent call last):"
     assert lines[-1] == "litspike: TypeError that litspike did not expect: please report it, with the lines above"

@@ -77,7 +77,7 @@ def test_what_is_no_checkpoint_gets_a_line(tmp_path: Path):
         litspike.load(tmp_path / "text.ckpt")
 
 
-def test_a_strangers_checkpoint_makes_trusted_classes_alone(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_untrusted_checkpoint_makes_trusted_classes_alone(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch):
     assert cli(f"fit {QUICK} --model.network tests.cli.test_load.Mine").status == 0
     (run,) = runs(home)
     assert type(litspike.load(run).network).__name__ == "Mine"

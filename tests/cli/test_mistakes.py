@@ -13,7 +13,7 @@ import torch
 from lightning import LightningModule, Trainer
 
 from litspike.callbacks import Console
-from litspike.cli.process_state import one_voice
+from litspike.cli.process_state import console_messages
 from litspike.settings import LitspikeWarning
 from tests.conftest import Cli, runs
 
@@ -232,9 +232,9 @@ def test_a_checkpoint_that_would_run_code_is_not_opened(cli: Cli, home: Path, tm
     cli(f"fit {QUICK}")
     best = runs(home)[0] / "checkpoints" / "best.ckpt"
     content = torch.load(best, weights_only=True)
-    stranger = tmp_path / "stranger.ckpt"
-    torch.save({**content, "hyper_parameters": Trap()}, stranger)
-    line = cli(f"test --ckpt_path {stranger}").error_line
+    untrusted = tmp_path / "untrusted.ckpt"
+    torch.save({**content, "hyper_parameters": Trap()}, untrusted)
+    line = cli(f"test --ckpt_path {untrusted}").error_line
     assert "holds code and was not opened" in line
     assert "posix.system" in line
     assert "set to `False`" not in line  # torch's advice, which would run it
@@ -303,7 +303,7 @@ def test_a_warning_of_litspikes_is_one_line(cli: Cli, home: Path, monkeypatch: p
     with pytest.warns(LitspikeWarning) as told:
         assert cli(f"fit {QUICK}").status == 0
     message = next(warning for warning in told if warning.category is LitspikeWarning)  # others warn once a process
-    with one_voice(True):
+    with console_messages(True):
         shown = warnings.formatwarning(message.message, message.category, message.filename, message.lineno)  # type: ignore[arg-type]
     assert shown == "litspike: no further check-up: RuntimeError: no matter why\n"
 

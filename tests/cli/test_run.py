@@ -1,4 +1,4 @@
-"""What a stranger does: fit, validate, test and predict, and what is on the disk afterwards."""
+"""What a new user does: fit, validate, test and predict, and what is on the disk afterwards."""
 
 from __future__ import annotations
 

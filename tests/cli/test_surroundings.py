@@ -18,7 +18,7 @@ import pytest
 import torch
 from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
 
-from litspike.cli.process_state import one_voice
+from litspike.cli.process_state import console_messages
 from tests.conftest import Cli
 
 QUICK = "--data.train_points 20 --data.val_points 10 --trainer.max_epochs 1"
@@ -104,7 +104,7 @@ def test_of_the_errors_in_threads_tensorboards_on_a_full_disk_alone_is_silent(
 ):
     told: list[BaseException | None] = []
     monkeypatch.setattr(threading, "excepthook", lambda arguments: told.append(arguments.exc_value))
-    with one_voice(True):
+    with console_messages(True):
         thread = failing(error, kind)
         thread.start()
         thread.join()

@@ -61,7 +61,9 @@ def test_a_metric_that_is_none_or_does_not_suit_is_refused_before_training(cli: 
     assert "epoch" not in result.out
 
 
-def test_a_strangers_metric_is_one_that_computes_alone(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_untrusted_checkpoints_metric_is_one_that_computes_alone(
+    cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch
+):
     of_somebody_else(monkeypatch)
     monkeypatch.chdir(home)
     harmless = "{f1: {class_path: torchmetrics.F1Score, init_args: {task: binary}}}"

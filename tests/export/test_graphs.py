@@ -86,7 +86,7 @@ def test_images_with_shortcut_shapes_and_an_exponential_step_give_what_the_netwo
         torch.testing.assert_close(other.values, own.values)
 
 
-_STRANGER = """\
+_WITHOUT_LITSPIKE = """\
 import sys
 
 class Blocked:
@@ -118,7 +118,7 @@ def test_the_programs_of_torch_run_in_a_process_that_has_no_litspike(tmp_path: P
     task = recurrent()
     exported("torch", task, SEQUENCES).write(tmp_path)
     np.save(tmp_path / "x.npy", SEQUENCES.numpy())
-    command = [sys.executable, "-c", _STRANGER, str(tmp_path)]
+    command = [sys.executable, "-c", _WITHOUT_LITSPIKE, str(tmp_path)]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
     found = {name: torch.from_numpy(value) for name, value in np.load(tmp_path / "answer.npz").items()}

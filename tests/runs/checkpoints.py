@@ -17,7 +17,7 @@ def best(run: Path) -> Path:
 
 
 def write_unsigned(content: Any, path: Path) -> Path:
-    """Write a checkpoint as ``torch.save`` does: it passes for a stranger's."""
+    """Write a checkpoint as ``torch.save`` does: it counts as untrusted."""
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     torch.save(content, buffer)
@@ -26,6 +26,6 @@ def write_unsigned(content: Any, path: Path) -> Path:
 
 
 def with_config(source: Path, path: Path, config: str) -> Path:
-    """A stranger's checkpoint with the weights of another and a configuration of its own."""
+    """An untrusted checkpoint with the weights of another and a configuration of its own."""
     content = torch.load(source, weights_only=True)
     return write_unsigned({**content, KEY: {**content[KEY], "config": config}}, path)

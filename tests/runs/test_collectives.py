@@ -268,7 +268,7 @@ def test_what_saves_after_an_error_waits_for_no_other_process(
 ):
     global talk
     talk = Talk(rank)
-    monkeypatch.setattr(execute, "to_say", lambda line, lost: line)
+    monkeypatch.setattr(execute, "line_to_print", lambda line, lost: line)
     monkeypatch.setattr(Alone, "calls", lambda self: list(talk.calls), raising=False)
     (home / f"saving_{rank}.py").write_text(SAVING)
     monkeypatch.syspath_prepend(str(home))

@@ -65,7 +65,7 @@ def test_an_archive_that_torch_does_not_write_is_refused(small: Path, tmp_path: 
         read(path)
 
 
-def test_another_users_checkpoint_is_a_strangers(small: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_another_users_checkpoint_is_untrusted(small: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert not read(small).own  # without a key
     AtomicCheckpointIO().save_checkpoint(torch.load(small, weights_only=True), tmp_path / "own.ckpt")

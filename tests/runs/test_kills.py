@@ -128,7 +128,7 @@ def test_a_fit_that_dies_at_any_write_of_going_on_goes_on_again(home: Path):
         assert is_finished(run), copy.name  # with one epoch or two
         assert fit(2, "--ckpt_path", "last") == (1 if done else 0)
         assert same(weights(run), reference), copy.name
-        assert find(Call(["test"]).wanted, logs) == run.checkpoint("best")
+        assert find(Call(["test"]).checkpoint_request, logs) == run.checkpoint("best")
         assert done or not drafts(logs)
 
 
@@ -195,4 +195,4 @@ def test_wrong_types_in_a_record_are_passed_over(tmp_path: Path, entries: dict[s
     assert run.record()["best"] == {}
     assert first_tested(tmp_path) is None
     with pytest.raises(UserError, match="has no checkpoint"):
-        find(Call(["test"]).wanted, tmp_path)
+        find(Call(["test"]).checkpoint_request, tmp_path)

@@ -16,7 +16,7 @@ from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from torch import distributed
 
 from litspike.runs import launched, signals
-from litspike.runs.launched import Others
+from litspike.runs.launched import LaunchedProcesses
 from litspike.runs.signals import Lost, stoppable
 from tests.conftest import LIMIT, PROJECT, runs
 
@@ -55,7 +55,7 @@ def test_the_end_of_another_process_stops_this_one(
 ):
     monkeypatch.setattr(distributed, "is_initialized", lambda: joined)
     trainer.program, words = ENDS[end]
-    Others(trainer)
+    LaunchedProcesses(trainer)
     with pytest.raises(Lost) as lost, stoppable():
         trainer.strategy.launcher.launch(lambda: threading.Event().wait(LIMIT))
     if joined or end != "refused":  # before they know each other, each says its own mistakes
@@ -70,7 +70,7 @@ def test_a_process_that_has_said_everything_may_end(trainer: Any, monkeypatch: p
     monkeypatch.setattr(distributed, "is_initialized", lambda: True)
     monkeypatch.setattr(distributed, "destroy_process_group", lambda: None)
     trainer.program = "import sys; sys.stdin.read()"
-    watched = Others(trainer)
+    watched = LaunchedProcesses(trainer)
     with stoppable():
         trainer.strategy.launcher.launch(watched.end_together)
         assert watched.processes[0].returncode == 0
@@ -81,7 +81,7 @@ def test_a_process_that_has_said_everything_may_end(trainer: Any, monkeypatch: p
 
 def test_those_that_are_left_after_an_error_are_ended(trainer: Any):
     trainer.program = "import time; time.sleep(600)"
-    watched = Others(trainer)
+    watched = LaunchedProcesses(trainer)
     with stoppable():
         trainer.strategy.launcher.launch(watched.end)
     assert watched.processes[0].returncode == -signal.SIGKILL

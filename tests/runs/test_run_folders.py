@@ -58,9 +58,9 @@ def a_record_of_nobody(run: Path) -> Path:
 
 def the_layout_of_a_run(run: Path) -> Path:
     """The same in folders named as a run's."""
-    stranger = a_record_of_nobody(run)
-    stranger.parent.rename(stranger.parent.with_name("checkpoints"))
-    return stranger.parent.with_name("checkpoints") / "best.ckpt"
+    other_record = a_record_of_nobody(run)
+    other_record.parent.rename(other_record.parent.with_name("checkpoints"))
+    return other_record.parent.with_name("checkpoints") / "best.ckpt"
 
 
 def no_last_checkpoint(run: Path) -> Path:
@@ -228,46 +228,46 @@ def record(folder: Path, status: str, changed: str, *kept: str) -> Run:
 def test_the_newest_run_is_the_one_that_was_active_last(tmp_path: Path):
     early = record(tmp_path / "mine" / "early", "finished", "2026-01-01T10:00:00", "best", "last")
     late = record(tmp_path / "mine" / "late", "finished", "2026-01-01T11:00:00", "best", "last")
-    assert find(Call(["test"]).wanted, tmp_path) == late.checkpoint("best")
+    assert find(Call(["test"]).checkpoint_request, tmp_path) == late.checkpoint("best")
     early.note(status="finished")  # it went on
-    assert find(Call(["test"]).wanted, tmp_path) == early.checkpoint("best")
+    assert find(Call(["test"]).checkpoint_request, tmp_path) == early.checkpoint("best")
     early.note(figures={"test/loss": 1.0})
     late.note(figures={"test/loss": 1.0})  # a test makes no run newer
-    assert find(Call(["test"]).wanted, tmp_path) == early.checkpoint("best")
+    assert find(Call(["test"]).checkpoint_request, tmp_path) == early.checkpoint("best")
 
 
 def test_the_time_of_the_last_checkpoint_counts_for_a_run_that_was_killed(tmp_path: Path):
     record(tmp_path / "mine" / "done", "finished", "2026-01-01T11:00:00", "best", "last")
     killed = record(tmp_path / "mine" / "killed", "running", "2026-01-01T10:00:00", "last")
     os.utime(killed.checkpoint("last"), (2e9, 2e9))
-    assert find(Call(["fit", "--ckpt_path", "last"]).wanted, tmp_path) == killed.checkpoint("last")
+    assert find(Call(["fit", "--ckpt_path", "last"]).checkpoint_request, tmp_path) == killed.checkpoint("last")
     with pytest.raises(
         UserError, match=r"killed, did not finish, go on with it by `python main.py fit --ckpt_path last`"
     ):
-        find(Call(["test"]).wanted, tmp_path)
+        find(Call(["test"]).checkpoint_request, tmp_path)
 
 
 def test_a_run_that_goes_on_is_not_taken_and_says_so(tmp_path: Path):
     record(tmp_path / "mine" / "done", "finished", "2026-01-01T11:00:00", "best", "last")
     running = record(tmp_path / "mine" / "running", "running", "2026-01-01T12:00:00", "best", "last")
     with running, pytest.raises(UserError, match="is still running: wait for its end, or take it as it is by"):
-        find(Call(["test"]).wanted, tmp_path)
+        find(Call(["test"]).checkpoint_request, tmp_path)
 
 
 def test_what_is_gone_is_said(tmp_path: Path):
     record(tmp_path / "mine" / "done", "finished", "2026-01-01T11:00:00", "best", "last")
     lost = record(tmp_path / "mine" / "lost", "finished", "2026-01-01T12:00:00", "best")
     with pytest.raises(UserError, match="lost, has lost its last checkpoint"):
-        find(Call(["fit", "--ckpt_path", "last"]).wanted, tmp_path)
+        find(Call(["fit", "--ckpt_path", "last"]).checkpoint_request, tmp_path)
     lost.checkpoint("best").unlink()
     with pytest.raises(UserError, match="lost, has no checkpoint"):
-        find(Call(["fit", "--ckpt_path", "last"]).wanted, tmp_path)
+        find(Call(["fit", "--ckpt_path", "last"]).checkpoint_request, tmp_path)
 
 
 def test_a_folder_names_its_last_checkpoint_to_a_fit_and_its_best_to_others(tmp_path: Path):
     run = record(tmp_path / "run", "finished", "2026-01-01", "best", "last")
-    assert find(Call(["fit", "--ckpt_path", str(run.folder)]).wanted, tmp_path) == run.checkpoint("last")
-    assert find(Call(["test", "--ckpt_path", str(run.folder)]).wanted, tmp_path) == run.checkpoint("best")
+    assert find(Call(["fit", "--ckpt_path", str(run.folder)]).checkpoint_request, tmp_path) == run.checkpoint("last")
+    assert find(Call(["test", "--ckpt_path", str(run.folder)]).checkpoint_request, tmp_path) == run.checkpoint("best")
 
 
 NAMES = ["my[1].yaml", "..yaml", "...yaml", "a/../b.yaml", "x y.yaml", "*.yaml", "??.yaml", "[!a].yaml", ".yaml"]
@@ -283,7 +283,9 @@ def test_a_configuration_of_any_name_finds_its_runs(tmp_path: Path, name: str):
     run.checkpoint("best").write_text("")
     record(tmp_path / "logs" / "m1", "finished", "2050-01-01", "best")
     record(tmp_path / "logs" / "other" / "run", "finished", "2050-01-01", "best")
-    assert find(Call(["test", "-c", f"{tmp_path}/{name}"]).wanted, tmp_path / "logs") == run.checkpoint("best")
+    assert find(Call(["test", "-c", f"{tmp_path}/{name}"]).checkpoint_request, tmp_path / "logs") == run.checkpoint(
+        "best"
+    )
 
 
 @pytest.mark.parametrize("name", ["my[1].yaml", "...yaml", "a::b.yaml", "{a} *.yaml"])

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from litspike.cli.errors import answered
+from litspike.cli.errors import exit_status
 from litspike.runs import signals
 from litspike.runs.saving import LastCheckpoint
 from litspike.runs.signals import Stopped, stoppable
@@ -226,7 +226,7 @@ def test_a_second_signal_disturbs_no_process_that_ends(capsys: pytest.CaptureFix
         return 0
 
     with stoppable():
-        assert answered(run) == 143
+        assert exit_status(run) == 143
     assert capsys.readouterr().err == "litspike: stopped by SIGTERM\n"
 
 

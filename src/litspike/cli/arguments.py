@@ -15,7 +15,7 @@ from litspike.cli.missing import plain
 from litspike.installation import program
 from litspike.runs import yaml_text
 from litspike.runs.folder import BEST, LAST
-from litspike.runs.resolve import Wanted
+from litspike.runs.resolve import CheckpointRequest
 
 SUBCOMMANDS = {
     "fit": "Trains a network, and keeps the checkpoint that is best on the validation data.",
@@ -181,10 +181,10 @@ class Call:
         return shlex.join([*program().split(), "fit", *chosen, *(["--logs", logs] if logs else [])])
 
     @property
-    def wanted(self) -> Wanted:
+    def checkpoint_request(self) -> CheckpointRequest:
         """The checkpoint that is asked for."""
-        of_a_folder = (LAST, BEST) if self.subcommand == "fit" else (BEST,)
-        return Wanted(self.option("--ckpt_path"), of_a_folder, self.experiment, self.training)
+        preferred = (LAST, BEST) if self.subcommand == "fit" else (BEST,)
+        return CheckpointRequest(self.option("--ckpt_path"), preferred, self.experiment, self.training)
 
     @property
     def arguments(self) -> list[str]:

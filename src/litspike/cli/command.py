@@ -20,15 +20,15 @@ from litspike.cli import configurations
 from litspike.cli.app import LitspikeCLI
 from litspike.cli.arguments import Call
 from litspike.cli.constructor_errors import users_mistakes
-from litspike.cli.foreign_errors import foreign_errors
+from litspike.cli.untrusted_errors import untrusted_errors
 from litspike.internals.jsonargparse import limited_imports
 from litspike.runs import checkpoints, yaml_text
 from litspike.runs.checkpoints import Checkpoint
 from litspike.runs.folder import Run, logs_folder, results_beside
-from litspike.runs.foreign import check_folder, limited
 from litspike.runs.processes import place
 from litspike.runs.resolve import find
 from litspike.runs.trust import BEHIND, Trust
+from litspike.runs.untrusted import check_folder, limited
 from litspike.settings import LitspikeWarning, integer
 
 MOST_THREADS = 1024
@@ -114,7 +114,7 @@ def configured(call: Call, home: Path, limits: ExitStack) -> Command:
 
 
 def _source(call: Call, home: Path) -> Source:
-    path = find(call.wanted, logs_folder(call.logs, home))
+    path = find(call.checkpoint_request, logs_folder(call.logs, home))
     checkpoint = checkpoints.read(path)
     run = Run.of(path, checkpoints.config_text(checkpoint)) if place().first else None
     return Source(path, checkpoint, run)
@@ -130,7 +130,7 @@ def _configuration(call: Call, files: list[dict[str, Any]], source: Source, limi
         return config
     trust = Trust.of(call.class_values, call.trusted, files)
     check_folder(source.folder)
-    limits.enter_context(foreign_errors(source.path))
+    limits.enter_context(untrusted_errors(source.path))
     limits.enter_context(limited_imports(trust.importable, BEHIND))
     return limited(config, source.path, trust)
 

@@ -33,19 +33,19 @@ _QUOTED = re.compile(r"`(\w+)`")
 _NO_PACKAGE = re.compile(r"No module named '([^']+)'|[Rr]equirement '([^']+)' not met|`(\w+)` is not installed")
 
 
-def say(line: str) -> None:
+def print_error(line: str) -> None:
     """Print what went wrong."""
     with suppress(OSError):  # nobody reads it
         sys.stderr.write(f"litspike: {one_line(line)}\n")
         sys.stderr.flush()
 
 
-def answered(run: Callable[[], int], say: Callable[[str], None] = say) -> int:
-    """Run, and answer mistakes and interruptions in one line. What nobody expected keeps its traceback.
+def exit_status(run: Callable[[], int], report: Callable[[str], None] = print_error) -> int:
+    """Run, and report mistakes and interruptions in one line. What nobody expected keeps its traceback.
 
     Args:
         run: gives the exit status.
-        say: prints the line.
+        report: prints the line.
 
     Returns:
         The exit status.
@@ -53,25 +53,25 @@ def answered(run: Callable[[], int], say: Callable[[str], None] = say) -> int:
     try:
         return run()
     except UserError as error:
-        say(str(error))
+        report(str(error))
         return error.status
     except SystemExit as error:
         if isinstance(error.code, str):
-            say(error.code)
+            report(error.code)
             return 1
         return error.code or 0
     except KeyboardInterrupt:
-        say("interrupted")
+        report("interrupted")
         return 130
     except Stopped as stopped:
-        say(stopped.words)
+        report(stopped.words)
         return stopped.status
     except Exception as error:
         line = expected(error)
         if line is None:
             traceback.print_exc()
             line = origin(error)
-        say(line)
+        report(line)
         return 1
 
 

@@ -12,15 +12,15 @@ from torch import distributed
 from litspike.cli import alone, class_changes, configurations
 from litspike.cli.arguments import SUBCOMMANDS, Call
 from litspike.cli.command import Outcome, configured
-from litspike.cli.errors import answered, say
+from litspike.cli.errors import exit_status, print_error
 from litspike.cli.help import help_text
-from litspike.cli.process_state import one_voice, restored
+from litspike.cli.process_state import console_messages, restored
 from litspike.cli.seeds import Command, run_seeds
 from litspike.cli.subcommands.evaluate import evaluate
 from litspike.cli.subcommands.fit import fit
 from litspike.installation import program
 from litspike.runs import yaml_text
-from litspike.runs.processes import loss_of_another, place, repeatable, to_say
+from litspike.runs.processes import line_to_print, loss_of_another, place, repeatable
 from litspike.runs.signals import Lost
 from litspike.settings import ParseError, UserError
 
@@ -37,8 +37,8 @@ def train(args: list[str], home: Path, command: Command) -> int:
         The exit status.
     """
     first = place().first
-    with repeatable(args), restored(), one_voice(first):
-        return answered(lambda: _run(Call(args, home), home, command), _say)
+    with repeatable(args), restored(), console_messages(first):
+        return exit_status(lambda: _run(Call(args, home), home, command), _report)
 
 
 def run_command(call: Call, home: Path) -> Outcome:
@@ -109,10 +109,10 @@ def _run(call: Call, home: Path, command: Command) -> int:
 def _lost(words: str | None, call: Call) -> int:
     if words:
         began = call.subcommand == "fit" and distributed.is_available() and distributed.is_initialized()
-        _say(f"{words}: go on with `{program()} fit --ckpt_path last`" if began else words, lost=True)
+        _report(f"{words}: go on with `{program()} fit --ckpt_path last`" if began else words, lost=True)
     return Lost.status
 
 
-def _say(line: str, lost: bool = False) -> None:
-    if (said := to_say(line, lost)) is not None:
-        say(said)
+def _report(line: str, lost: bool = False) -> None:
+    if (text := line_to_print(line, lost)) is not None:
+        print_error(text)

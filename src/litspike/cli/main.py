@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from litspike.cli import alone
-from litspike.cli.errors import answered
+from litspike.cli.errors import exit_status
 from litspike.cli.streams import standard_streams, written_out
 from litspike.installation import version
-from litspike.runs.signals import stoppable, undisturbed
+from litspike.runs.signals import ignore_further_signals, stoppable
 from litspike.settings import UserError
 
 VERSION = "--version"
@@ -32,11 +32,11 @@ def main(args: list[str] | None = None, home: Path | None = None) -> int:
     arguments = sys.argv[1:] if args is None else args
     with standard_streams():
         # what is raised while something is imported may be lost in it: here a signal ends the process, as it did before
-        if status := answered(lambda: _import_for(arguments)):
+        if status := exit_status(lambda: _import_for(arguments)):
             return written_out(status)
         with stoppable():
-            status = answered(lambda: _run(arguments, home))
-            undisturbed()
+            status = exit_status(lambda: _run(arguments, home))
+            ignore_further_signals()
             return written_out(status)
 
 

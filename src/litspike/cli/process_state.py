@@ -50,42 +50,42 @@ def restored() -> Iterator[None]:
 
 
 @contextmanager
-def one_voice(speaks: bool) -> Iterator[None]:
+def console_messages(shown: bool) -> Iterator[None]:
     """Show litspike's log and warnings as lines, and none of what Lightning says at every start.
 
     Args:
-        speaks: whether this process says anything at all: of several that train together one does.
+        shown: whether this process prints anything: of several that train together one does.
     """
     logs = {name: logging.getLogger(name) for name in ("litspike", "lightning.pytorch", "lightning.fabric")}
     levels = {name: log.level for name, log in logs.items()}
-    form, hook, spoken = warnings.formatwarning, threading.excepthook, Spoken()
+    form, hook, handler = warnings.formatwarning, threading.excepthook, ConsoleHandler()
 
     def in_a_line(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> str:
         ours = issubclass(category, LitspikeWarning)  # without the place in the code that it comes from
         return f"litspike: {message}\n" if ours else form(message, category, *where, **more)
 
-    def heard(told: threading.ExceptHookArgs) -> None:
+    def on_thread_error(arguments: threading.ExceptHookArgs) -> None:
         # of a full disk TensorBoard's error is raised once more where the run next writes to it
-        # and it has no other place than this hook in which its threads can be heard
-        if not (isinstance(told.exc_value, OSError) and _of_tensorboard(told.thread)):
-            hook(told)
+        # and it has no other place than this hook in which its threads' errors can be seen
+        if not (isinstance(arguments.exc_value, OSError) and _of_tensorboard(arguments.thread)):
+            hook(arguments)
 
     with warnings.catch_warnings():
         try:
-            logs["litspike"].addHandler(spoken)
-            logs["litspike"].setLevel(logging.INFO if speaks else logging.CRITICAL)
+            logs["litspike"].addHandler(handler)
+            logs["litspike"].setLevel(logging.INFO if shown else logging.CRITICAL)
             for name in ("lightning.pytorch", "lightning.fabric"):
                 logs[name].setLevel(logging.WARNING)
             logging.getLogger("lightning.pytorch.callbacks.model_summary").setLevel(logging.INFO)  # it was asked for
-            if not speaks:
+            if not shown:
                 warnings.simplefilter("ignore")
             for message in _SILENT:
                 warnings.filterwarnings("ignore", message=message)
-            warnings.formatwarning, threading.excepthook = in_a_line, heard
+            warnings.formatwarning, threading.excepthook = in_a_line, on_thread_error
             yield
         finally:
             warnings.formatwarning, threading.excepthook = form, hook
-            logs["litspike"].removeHandler(spoken)
+            logs["litspike"].removeHandler(handler)
             for name, log in logs.items():
                 log.setLevel(levels[name])
 
@@ -94,7 +94,7 @@ def _of_tensorboard(thread: object) -> bool:
     return any(kind.__module__.startswith("tensorboard.") for kind in type(thread).__mro__)
 
 
-class Spoken(logging.Handler):
+class ConsoleHandler(logging.Handler):
     """Prints what litspike's log says, as it is: to standard output, or standard error from a warning on."""
 
     def emit(self, record: logging.LogRecord) -> None:

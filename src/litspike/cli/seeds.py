@@ -14,7 +14,7 @@ from typing import Any
 from rich.table import Table
 
 from litspike.cli.arguments import Call
-from litspike.cli.errors import say
+from litspike.cli.errors import print_error
 from litspike.figure_text import interval, written
 from litspike.files import replace_text
 from litspike.metrics import mean_interval, most_of
@@ -113,7 +113,7 @@ def _one_seed(arguments: list[str], folder: Path, seed: int, home: Path, command
             sys.exit(status)
         done = next((run for run in runs_in(folder) if is_finished(run)), None)
     if done is None:
-        say(f"seeds: the fit of seed {seed} left no finished run in {folder}")
+        print_error(f"seeds: the fit of seed {seed} left no finished run in {folder}")
         sys.exit(1)
     kept = BEST if done.checkpoint(BEST).is_file() else LAST  # the last one where no epoch was validated
     sys.exit(command(["test", "--ckpt_path", str(done.checkpoint(kept)), *logs], home))

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
-from litspike.cli.errors import say
+from litspike.cli.errors import print_error
 
 CLOSED = 141
 """Exit status where whoever reads standard output doesn't read on, as a shell gives it for SIGPIPE."""
@@ -45,7 +45,7 @@ def written_out(status: int) -> int:
         broken = isinstance(error, BrokenPipeError)
         reason = "was closed" if broken else f"can't be written ({getattr(error, 'strerror', None) or error})"
         if status == 0:
-            say(f"standard output {reason}")
+            print_error(f"standard output {reason}")
         with suppress(OSError, ValueError), open(os.devnull, "w", encoding="utf-8") as nowhere:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())  # else Python tries once more when it ends
         return CLOSED if broken else status or 1

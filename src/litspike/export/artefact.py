@@ -140,7 +140,7 @@ class Artefact(ABC):
 
     @abstractmethod
     def reader(self, folder: Path) -> AbstractContextManager[Run]:
-        """What runs the files: the format's own reader or compiler, as a stranger would use it."""
+        """What runs the files: the format's own reader or compiler, as somebody without litspike would use it."""
 
     def facts(self, folder: Path) -> dict[str, Any]:
         """What is to be known of the files beside their sizes, such as shapes and memory."""

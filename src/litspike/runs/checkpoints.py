@@ -24,7 +24,7 @@ class Checkpoint(dict[str, Any]):
     """What a checkpoint holds."""
 
     own = False
-    """Whether it was written by this user on this machine; anyone else is a stranger."""
+    """Whether it was written by this user on this machine; what anyone else wrote is untrusted."""
 
 
 def read(path: Path) -> Checkpoint:

@@ -22,7 +22,7 @@ PATIENCE = 60
 """How long this process waits for the end of those that have nothing left to do."""
 
 
-class Others:
+class LaunchedProcesses:
     """The other processes of a trainer, where Lightning starts them.
 
     When one of them is gone this process is stopped as by a signal: it ends by itself, or some seconds later.

@@ -143,7 +143,7 @@ def _unless_interrupted(trainer: Trainer, ask: Callable[..., Any], answer: Calla
     return asks
 
 
-def to_say(line: str, lost: bool = False) -> str | None:
+def line_to_print(line: str, lost: bool = False) -> str | None:
     """What this process has to say of why all of them end, in one line; None where another one says it.
 
     The first process speaks, and says what another one left for it. The others speak where the first is gone.

@@ -13,47 +13,47 @@ from litspike.settings import UserError
 
 
 @dataclass(frozen=True)
-class Wanted:
+class CheckpointRequest:
     """What a command asks for.
 
     Args:
         given: a file, a run's folder, an experiment's folder or name, ``best`` or ``last``; None for the newest run.
-        of_a_folder: which checkpoint of a run's folder is taken, in order of preference.
+        preferred: which checkpoint of a run's folder is taken, in order of preference.
         experiment: whose runs are looked at; None for all.
         training: the command that trains what is asked for.
     """
 
     given: str | None
-    of_a_folder: tuple[str, ...]
+    preferred: tuple[str, ...]
     experiment: str | None
     training: str
 
 
-def find(wanted: Wanted, logs: Path) -> Path:
+def find(request: CheckpointRequest, logs: Path) -> Path:
     """The checkpoint file that a command line means: a file, ``best`` or ``last`` of a folder or of the newest run.
 
     Of an experiment's folder or name it is that of its newest run.
 
     Args:
-        wanted: what the command asks for.
+        request: what the command asks for.
         logs: folder of all runs.
 
     Raises:
         UserError: if there is no such file, or the newest run has nothing to take. Never another run instead.
     """
-    given = wanted.given
+    given = request.given
     if given is not None and not given.strip():
         raise UserError("ckpt_path: it is empty: name a checkpoint, a run's folder, best or last, or leave it out")
     name = BEST if given is None else given
     if name in (BEST, LAST):
-        return _of_the_newest(wanted, logs, name)
+        return _of_the_newest(request, logs, name)
     path = Path(os.path.expanduser(name))
     if (experiment := experiment_folder(path, logs)) is not None:
-        of_it = replace(wanted, experiment=experiment.name)
-        return _of_the_newest(of_it, experiment.parent, wanted.of_a_folder[0])
+        of_it = replace(request, experiment=experiment.name)
+        return _of_the_newest(of_it, experiment.parent, request.preferred[0])
     if os.path.isdir(path):
         run = Run(path)
-        files = map(run.checkpoint, wanted.of_a_folder)
+        files = map(run.checkpoint, request.preferred)
         path = next((file for file in files if file.is_file()), run.checkpoint(BEST))
         if not path.is_file() and run.checkpoint(LAST).is_file():
             raise UserError(f"ckpt_path: {run.folder} has no best checkpoint: name {run.checkpoint(LAST)}")
@@ -102,18 +102,18 @@ def _by_age(logs: Path, experiment: str | None) -> list[Run]:
     return sorted(runs_in(logs, experiment), key=lambda run: (run.active(), run.folder), reverse=True)
 
 
-def _of_the_newest(wanted: Wanted, logs: Path, name: str) -> Path:
-    runs = _by_age(logs, wanted.experiment)
+def _of_the_newest(request: CheckpointRequest, logs: Path, name: str) -> Path:
+    runs = _by_age(logs, request.experiment)
     if not runs:
-        where = logs / wanted.experiment if wanted.experiment else logs
+        where = logs / request.experiment if request.experiment else logs
         what = "no run to go on with" if name == LAST else "no run"
-        raise UserError(f"{what} in {where}: train first with `{wanted.training}`")
+        raise UserError(f"{what} in {where}: train first with `{request.training}`")
     run, *older = runs
     if run.checkpoint(name).is_file() and (name == LAST or is_finished(run)):
         return run.checkpoint(name)
     before = next((other.folder for other in older if other.checkpoint(name).is_file()), None)
     of_another = f"; or name another run, such as {before}" if before else ""
-    raise UserError(f"the newest run, {run.folder}, {_why_not(run, name, wanted.training)}{of_another}")
+    raise UserError(f"the newest run, {run.folder}, {_why_not(run, name, request.training)}{of_another}")
 
 
 def _why_not(run: Run, name: str, training: str) -> str:

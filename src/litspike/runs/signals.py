@@ -113,7 +113,7 @@ def lose(lost: Lost) -> None:
             os.kill(os.getpid(), handled[-1])
 
 
-def undisturbed() -> None:
+def ignore_further_signals() -> None:
     """End without being stopped once more."""
     global _asked
     _asked = True

@@ -1,4 +1,4 @@
-"""Whose classes are made: of a configuration that came in a stranger's checkpoint, only harmless ones.
+"""Whose classes are made: of a configuration that came in an untrusted checkpoint, only harmless ones.
 
 A checkpoint of the user's own is trusted wholly, as a configuration file is that the user names. Of any other the
 configuration may name litspike's classes, torch's layers, optimizers and schedulers, and torchmetrics'; what the
@@ -71,7 +71,7 @@ class Trust:
         return cls(named, [str(package) for package in packages])
 
     def allows(self, name: str) -> bool:
-        """Whether a class may be made of a stranger's configuration."""
+        """Whether a class may be made of an untrusted configuration."""
         if name in self.named or name in _HARMLESS:
             return True
         if any(name == package or name.startswith(f"{package}.") for package in self.packages):

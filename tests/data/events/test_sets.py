@@ -117,7 +117,7 @@ def test_validation_holds_out_whole_people(case: Case, held: set[int], tmp_path:
 
 
 @pytest.mark.parametrize("wrong", [[], [10, 99], [0, 3, 6, 10, 11]])
-def test_nobody_everybody_and_strangers_are_refused_for_validation(wrong: list[int], tmp_path: Path):
+def test_nobody_everybody_and_unknown_people_are_refused_for_validation(wrong: list[int], tmp_path: Path):
     CASES[1].make(tmp_path)
     with pytest.raises(SettingError, match=r"val_speakers: .* must name some, not all, of \[0, 3, 6, 10, 11\]"):
         SHD(str(tmp_path), None, val_speakers=wrong).setup("fit")

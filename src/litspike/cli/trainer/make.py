@@ -23,7 +23,7 @@ from litspike.cli.trainer.progress import choose_bar
 from litspike.internals.lightning import leave_sigterm
 from litspike.runs.checkpoints import AtomicCheckpointIO
 from litspike.runs.folder import Run
-from litspike.runs.launched import Others
+from litspike.runs.launched import LaunchedProcesses
 from litspike.runs.processes import SameEverywhere, check, place, silent_after_an_error
 from litspike.runs.resume import KeptAxis
 from litspike.runs.signals import before_the_end
@@ -120,7 +120,7 @@ def ending_together(trainer: Trainer, leave: Callable[[], None] = lambda: None) 
         trainer: before it starts them.
         leave: called before they are ended, where this one doesn't come to its end.
     """
-    others = Others(trainer)
+    others = LaunchedProcesses(trainer)
 
     def leave_all() -> None:
         leave()

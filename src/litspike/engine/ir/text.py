@@ -1,4 +1,4 @@
-"""Programs as text, as a saved graph holds them. Text from a file is checked as a stranger's: code is made of it."""
+"""Programs as text, as a saved graph holds them. Text from a file is untrusted and is checked: code is made of it."""
 
 from __future__ import annotations
 

@@ -73,8 +73,8 @@ def set_at(config: dict[str, Any], name: str, value: Any) -> None:
     config[last] = value
 
 
-def strangers(folder: Path, times: int, outcomes: Outcomes) -> None:
-    """Checkpoints of strangers that would have something imported, made, called, read or written."""
+def untrusted(folder: Path, times: int, outcomes: Outcomes) -> None:
+    """Untrusted checkpoints that would have something imported, made, called, read or written."""
     content = torch.load(project(folder), weights_only=True)
     config = yaml.safe_load(content[KEY]["config"])
     (folder / "theirs.py").write_text(MODULE)
@@ -96,14 +96,14 @@ def strangers(folder: Path, times: int, outcomes: Outcomes) -> None:
 
 
 def _try(folder: Path, tried: str, outcomes: Outcomes) -> None:
-    said = command(folder, f"validate --ckpt_path {folder}/some.ckpt")
+    result = command(folder, f"validate --ckpt_path {folder}/some.ckpt")
     traces = {path.name for path in folder.iterdir()} - FILES
     if traces or "theirs" in sys.modules:
         outcomes.note(f"it acted: {', '.join(sorted(traces))}", broken=tried)
-    elif not said.is_a_line:
-        outcomes.note(f"traceback ({said.error.strip()[-150:]})", broken=tried)
+    elif not result.is_a_line:
+        outcomes.note(f"traceback ({result.error.strip()[-150:]})", broken=tried)
     else:
-        outcomes.note("one line" if said.status else "not taken over")
+        outcomes.note("one line" if result.status else "not taken over")
 
 
-SECTIONS = [Section("strangers", "a stranger's checkpoint runs, imports and writes nothing", strangers, 805)]
+SECTIONS = [Section("untrusted", "an untrusted checkpoint runs, imports and writes nothing", untrusted, 805)]

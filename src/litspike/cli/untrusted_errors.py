@@ -14,8 +14,8 @@ from litspike.settings import UserError
 
 
 @contextmanager
-def foreign_errors(checkpoint: Path) -> Iterator[None]:
-    """Answer in one line whatever error a stranger's checkpoint leads to: its parts may be of any kind and size."""
+def untrusted_errors(checkpoint: Path) -> Iterator[None]:
+    """Report in one line whatever error an untrusted checkpoint leads to: its parts may be of any kind and size."""
     try:
         yield
     except (UserError, MisconfigurationException):
@@ -23,5 +23,7 @@ def foreign_errors(checkpoint: Path) -> Iterator[None]:
     except Exception as error:
         if loss_of_another(error) or expected(error) or users_code(error):  # not by what is in the checkpoint
             raise
-        said = " ".join(str(error).split())[:300]
-        raise UserError(f"{checkpoint.name} was not made by you, and fails: {type(error).__name__}: {said}") from error
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"{checkpoint.name} was not made by you, and fails: {type(error).__name__}: {reason}"
+        ) from error

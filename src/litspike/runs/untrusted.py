@@ -1,4 +1,4 @@
-"""The configuration in a stranger's checkpoint: what of it is taken over."""
+"""What is used of the configuration in an untrusted checkpoint."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _NOTHING: tuple[Any, ...] = (None, False, [], {}, "auto", 1, True, "")
 
 
 def limited(config: dict[str, Any], checkpoint: Path, trust: Trust) -> dict[str, Any]:
-    """What of a stranger's configuration is taken over; a line says what is not.
+    """What is used of an untrusted configuration; a line says what is not.
 
     Args:
         config: as the checkpoint has it.
@@ -63,16 +63,17 @@ def limited(config: dict[str, Any], checkpoint: Path, trust: Trust) -> dict[str,
         _check(taken, "", trust)
     except UserError as error:
         raise UserError(f"{checkpoint.name}: {error}") from None
-    names = [name.rsplit(".", 1)[1] for name in _FILES]
-    read = [str(settings[name]) for name in names for settings in data if settings.get(name)]
-    for said, what in (("not taken over", left), ("its data are read from", read)):
-        if what:
-            log.warning("litspike: %s", one_line(f"{checkpoint.name} was not made by you: {said}: {', '.join(what)}"))
+    keys = [name.rsplit(".", 1)[1] for name in _FILES]
+    read = [str(settings[name]) for name in keys for settings in data if settings.get(name)]
+    for verdict, names in (("not taken over", left), ("its data are read from", read)):
+        if names:
+            line = f"{checkpoint.name} was not made by you: {verdict}: {', '.join(names)}"
+            log.warning("litspike: %s", one_line(line))
     return taken
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse links in the folder of a stranger's run: they would lead what is written somewhere else.
+    """Refuse links in the folder of an untrusted run: they would lead what is written somewhere else.
 
     Raises:
         UserError: if there is one.
@@ -87,7 +88,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _check(value: Any, name: str, trust: Trust) -> None:
-    """Refuse what a stranger's configuration may not say, wherever in it."""
+    """Refuse what an untrusted configuration may not hold, at any depth."""
     if isinstance(value, dict):
         for key, part in value.items():
             _check_key(str(key), name)
@@ -105,7 +106,7 @@ def _check(value: Any, name: str, trust: Trust) -> None:
 def _check_key(key: str, name: str) -> None:
     """Refuse a name that jsonargparse would take apart, or that is one of its own."""
     if key.startswith("__") or key.endswith("+") or ("." in key and _OF_A_CLASS & set(key.split("."))):
-        raise UserError(f"{setting_name(name)}: a stranger's configuration may not have the name {key!r}")
+        raise UserError(f"{setting_name(name)}: an untrusted configuration may not have the name {key!r}")
 
 
 def _check_class(path: Any, name: str, trust: Trust) -> None:
@@ -116,7 +117,7 @@ def _check_class(path: Any, name: str, trust: Trust) -> None:
 def _check_text(text: str, name: str, trust: Trust) -> None:
     """Refuse a text that stands for a class that is not allowed, or that hides settings."""
     if name not in _FILES and _names_a_file(text):
-        raise UserError(f"{setting_name(name)}: a stranger's configuration may not name the file {text}")
+        raise UserError(f"{setting_name(name)}: an untrusted configuration may not name the file {text}")
     parts = text.split(".")
     if len(parts) > 1 and all(part.isidentifier() for part in parts) and parts[0] in trust.roots:
         _check_class(text, name, trust)
@@ -128,7 +129,7 @@ def _check_text(text: str, name: str, trust: Trust) -> None:
     except (yaml.YAMLError, ValueError, RecursionError):
         return
     if isinstance(hidden, dict) or (isinstance(hidden, list) and not all(isinstance(part, int) for part in hidden)):
-        raise UserError(f"{setting_name(name)}: a stranger's configuration may not hide settings in a text")
+        raise UserError(f"{setting_name(name)}: an untrusted configuration may not hide settings in a text")
 
 
 def _names_a_file(text: str) -> bool:

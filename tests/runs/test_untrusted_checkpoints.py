@@ -1,4 +1,4 @@
-"""A stranger's checkpoint runs nothing, imports nothing, reads no file as settings and writes nowhere else."""
+"""An untrusted checkpoint runs nothing, imports nothing, reads no file as settings and writes nowhere else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 import yaml
 from jsonargparse import _common
 
-from benchmarks.reliability_strangers import set_at
+from benchmarks.reliability_untrusted import set_at
 from litspike.runs.checkpoints import read
 from litspike.runs.contents import KEY
 from tests.conftest import Cli, Result, runs
@@ -56,8 +56,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return best(runs(home)[0])
 
 
-def of_a_stranger(trained: Path, path: Path, change: Callable[[dict[str, Any]], None]) -> Path:
-    """The checkpoint as a stranger would have written it, with a changed configuration."""
+def untrusted(trained: Path, path: Path, change: Callable[[dict[str, Any]], None]) -> Path:
+    """The checkpoint as somebody else would have written it, with a changed configuration."""
     config = yaml.safe_load(torch.load(trained, weights_only=True)[KEY]["config"])
     change(config)
     return with_config(trained, path, yaml.safe_dump(config))
@@ -110,7 +110,7 @@ def traces(here: Path) -> set[str]:
 def test_what_writes_or_starts_anything_is_not_taken_over(
     cli: Cli, here: Path, trained: Path, command: str, name: str, value: Any
 ):
-    path = of_a_stranger(trained, here / "some.ckpt", lambda config: set_at(config, name, value))
+    path = untrusted(trained, here / "some.ckpt", lambda config: set_at(config, name, value))
     result = cli(f"{command} --ckpt_path {path} --logs {here}/configs/logs --pictures.every 0")
     only_lines(result)
     assert "lab" not in sys.modules
@@ -124,7 +124,7 @@ def test_a_class_that_is_not_allowed_is_named_with_the_way_to_trust_it(cli: Cli,
     def change(config: dict[str, Any]) -> None:
         config["model"]["init_args"]["network"]["init_args"]["neuron"]["class_path"] = "lab.Neuron"
 
-    path = of_a_stranger(trained, here / "some.ckpt", change)
+    path = untrusted(trained, here / "some.ckpt", change)
     line = cli(f"test --ckpt_path {path}").error_line
     assert line == "some.ckpt: model.network.neuron: lab.Neuron isn't trusted: add --trust lab if you trust it"
     assert not (here / "imported").exists()
@@ -157,7 +157,7 @@ def test_another_users_run_of_ones_own_class_needs_trust(cli: Cli, here: Path, m
     assert cli("test --trust lab").status == 0
 
 
-def test_in_a_place_without_a_type_nothing_of_a_strangers_is_made(cli: Cli, here: Path, trained: Path):
+def test_in_a_place_without_a_type_nothing_of_a_untrusted_is_made(cli: Cli, here: Path, trained: Path):
     """Even a class that is allowed, and even in a trusted class."""
     made = {"class_path": "litspike.neurons.LIF", "init_args": {"decay": 7.0}}  # to make it would fail
 
@@ -165,12 +165,14 @@ def test_in_a_place_without_a_type_nothing_of_a_strangers_is_made(cli: Cli, here
         neuron = {"class_path": "lab.Open", "init_args": {"anything": made, "typed": {"x": made}}}
         config["model"]["init_args"]["network"]["init_args"]["neuron"] = neuron
 
-    path = of_a_stranger(trained, here / "some.ckpt", change)
+    path = untrusted(trained, here / "some.ckpt", change)
     assert cli(f"test --ckpt_path {path} --trust lab").status == 0
 
 
-def test_what_a_stranger_hides_does_not_pass_into_ones_own_checkpoints(cli: Cli, here: Path, trained: Path):
-    path = of_a_stranger(
+def test_what_an_untrusted_checkpoint_hides_does_not_pass_into_ones_own_checkpoints(
+    cli: Cli, here: Path, trained: Path
+):
+    path = untrusted(
         trained, here / "some.ckpt", lambda config: set_at(config, "trainer.logger", {"class_path": "lab.make"})
     )
     assert cli(f"fit --ckpt_path {path} --trainer.max_epochs 2 --pictures.every 0").status == 0
@@ -181,16 +183,16 @@ def test_what_a_stranger_hides_does_not_pass_into_ones_own_checkpoints(cli: Cli,
 
 def test_the_limits_end_with_the_call(cli: Cli, here: Path, trained: Path):
     before = dict(_common.parsing_settings)
-    path = of_a_stranger(trained, here / "some.ckpt", lambda config: None)
+    path = untrusted(trained, here / "some.ckpt", lambda config: None)
     result = cli(f"validate --ckpt_path {path}")
-    assert (result.status, result.err) == (0, "")  # a stranger's harmless checkpoint asks for nothing
+    assert (result.status, result.err) == (0, "")  # a harmless checkpoint that is not trusted asks for nothing
     assert _common.parsing_settings == before
 
 
 def test_a_file_that_data_are_read_from_is_named(cli: Cli, here: Path, trained: Path):
     (here / "points.csv").write_text("x,y,label\n" + "".join(f"{i},{-i},{i % 2}\n" for i in range(60)))
     arrays = {"class_path": "litspike.data.Arrays", "init_args": {"path": "points.csv"}}
-    path = of_a_stranger(trained, here / "some.ckpt", lambda config: config.update(data=arrays))
+    path = untrusted(trained, here / "some.ckpt", lambda config: config.update(data=arrays))
     result = cli(f"validate --ckpt_path {path}")
     assert result.status == 0
     assert "some.ckpt was not made by you: its data are read from: points.csv" in result.err
@@ -202,7 +204,7 @@ def test_a_folder_that_event_data_write_to_is_not_taken_over(cli: Cli, here: Pat
         "class_path": "litspike.data.NMNIST",
         "init_args": {"root": "theirs", "cache": "theirs/cache", "workers": 9999},
     }
-    path = of_a_stranger(trained, here / "some.ckpt", lambda config: config.update(data=events))
+    path = untrusted(trained, here / "some.ckpt", lambda config: config.update(data=events))
     result = cli(f"validate --ckpt_path {path}")
     assert "not taken over: data.root, data.cache, data.workers" in result.err
     assert list((here / "theirs").iterdir()) == []
@@ -248,7 +250,7 @@ def test_a_carried_state_of_another_size_is_one_line(cli: Cli, here: Path, other
 def test_a_link_never_leads_what_is_written_somewhere_else(cli: Cli, here: Path, trained: Path, link: str):
     (here / "mine").mkdir()
     path = here / ("logs/default/theirs/checkpoints/last.ckpt" if link.startswith("logs") else "some.ckpt")
-    of_a_stranger(trained, path, lambda config: None)
+    untrusted(trained, path, lambda config: None)
     if link.startswith("logs"):
         (path.parent.parent / "run.json").write_text('{"status": "finished"}')
     (here / link).symlink_to(here / "mine")
