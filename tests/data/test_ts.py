@@ -73,6 +73,7 @@ def test_classes_that_look_like_numbers_are_names(tmp_path: Path):
         (f"{HEADER}1,2:3:cat\n", "mine.ts, line 7: feature 1 has 1 steps, feature 0 has 2"),
         (f"{HEADER}1:2:cat\n1:cat\n", "mine.ts, line 8 has 1 features, the first sample 2"),
         (f"{HEADER}1,x:cat\n", "mine.ts, line 7: 'x' is no number"),
+        (f"{HEADER}1,1_0:cat\n", "mine.ts, line 7: '1_0' is no number"),
         (f"{HEADER}1,:cat\n", "mine.ts, line 7: a value is empty"),
         (f"{HEADER}1,inf:cat\n", "mine.ts, line 7, feature 0, step 1 is infinite"),
         ("@targetlabel true\n@data\n1:nan\n", "mine.ts, line 3: the target 'nan' is no finite number"),

@@ -167,3 +167,14 @@ def check_whole(samples: FilePart, classes: int | None = None) -> None:
     if wrong.any():
         index = int(np.flatnonzero(wrong)[0])
         raise UserError(f"{samples.place(index)}: the label {label[index]:g} is not {allowed}")
+
+
+def is_number(cell: Any) -> bool:
+    """Whether a cell of text is a number as people write it; Python reads 1_0 and Arabic digits too."""
+    if isinstance(cell, str) and ("_" in cell or not cell.isascii()):
+        return False
+    try:
+        float(cell)
+    except (TypeError, ValueError):
+        return False
+    return True

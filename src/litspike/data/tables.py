@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litspike.data.extras import library
-from litspike.data.file_part import FilePart, check_numbers
+from litspike.data.file_part import FilePart, check_numbers, is_number
 from litspike.settings import UserError
 
 _PARTS = ("train", "val", "test")
@@ -84,7 +84,7 @@ class Table:
         """Names of classes [N, 1]; None of a column with a number in it, or an empty cell."""
         cells = [str(cell).strip() for cell in self.columns[label]]
         text = all(isinstance(cell, str) for cell in self.columns[label])
-        if not text or any(cell.lower() in _MISSING or _is_number(cell) for cell in cells):
+        if not text or any(cell.lower() in _MISSING or is_number(cell) for cell in cells):
             return None
         return np.array(cells, object)[:, None]
 
@@ -153,7 +153,7 @@ def _read_csv(path: Path) -> Table:
 
 
 def _check_names(path: Path, names: list[str]) -> None:
-    if all(_is_number(name) for name in names):
+    if all(is_number(name) for name in names):
         raise UserError(f"{path}, line 1 has numbers; it must have the names of the columns")
     if len(names) == 1 and ";" in names[0]:
         raise UserError(f"{path}, line 1 has semicolons; the columns must be separated by commas")
@@ -190,22 +190,12 @@ def _numbers(
             numeric = column.to_numpy(dtype=np.float64, na_value=np.nan) if hasattr(column, "to_numpy") else column
             if getattr(getattr(column, "dtype", None), "kind", "f") in "mM":
                 raise ValueError("dates")
-            if isinstance(column, tuple) and not all(map(_is_number, column)):  # NumPy reads 1_0 as 10
+            if isinstance(column, tuple) and not all(map(is_number, column)):  # NumPy reads 1_0 as 10
                 raise ValueError("no numbers")
             values[:, index] = np.asarray(numeric, dtype=np.float64)
         except (ValueError, TypeError):
-            row, cell = next((row, cell) for row, cell in enumerate(column) if not _is_number(cell))
+            row, cell = next((row, cell) for row, cell in enumerate(column) if not is_number(cell))
             shown = "is empty" if str(cell).strip() == "" else f"has {str(cell)[:40]!r}, which is no number"
             raise UserError(f"{place(row)}, column {name!r} {shown}") from None
     check_numbers(values, lambda at: f"{place(at[0])}, column {names[at[1]]!r}", missing)
     return values
-
-
-def _is_number(cell: Any) -> bool:
-    if isinstance(cell, str) and ("_" in cell or not cell.isascii()):
-        return False
-    try:
-        float(cell)
-    except (TypeError, ValueError):
-        return False
-    return True

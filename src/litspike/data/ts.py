@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from litspike.data.file_part import FilePart, check_numbers
+from litspike.data.file_part import FilePart, check_numbers, is_number
 from litspike.data.npz import padded
 from litspike.settings import UserError
 
@@ -121,25 +121,16 @@ def _series(place: str, series: list[str]) -> NDArray[Any]:
     for index, row in enumerate(rows):
         if len(row) != len(rows[0]):
             raise UserError(f"{place}: feature {index} has {len(row)} steps, feature 0 has {len(rows[0])}")
-    try:
-        return np.array([[np.nan if cell.strip() == "?" else float(cell) for cell in row] for row in rows]).T
-    except ValueError:
-        wrong = next(cell for row in rows for cell in row if cell.strip() != "?" and not _is_number(cell))
-        said = "a value is empty" if not wrong.strip() else f"{wrong.strip()[:40]!r} is no number"
-        raise UserError(f"{place}: {said}") from None
+    values = ["nan" if cell.strip() == "?" else cell for row in rows for cell in row]
+    if not all(map(is_number, values)):
+        wrong = next(cell for cell in values if not is_number(cell)).strip()
+        raise UserError(f"{place}: {f'{wrong[:40]!r} is no number' if wrong else 'a value is empty'}")
+    return np.array(values, dtype=np.float64).reshape(len(rows), -1).T
 
 
 def _label(place: str, said: str, header: _Header) -> Any:
     if header.classes is not None and said not in header.classes:
         raise UserError(f"{place}: the class {said!r:.40} is none that @classLabel names, {', '.join(header.classes)}")
-    if header.targets and not (_is_number(said) and np.isfinite(float(said))):
+    if header.targets and not (is_number(said) and np.isfinite(float(said))):
         raise UserError(f"{place}: the target {said!r:.40} is no finite number")
     return float(said) if header.targets else said
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
