@@ -8,9 +8,13 @@ import os
 import pytest
 import torch
 
-from litspike.engine import call, operator, run
+from litspike.engine import call, operator, recurrent, run
+from litspike.engine.cpu.recurrent import CpuRecurrentKernel
 from litspike.engine.gpu.kernel import GpuKernel
-from litspike.neurons import LIF
+from litspike.engine.gpu.recurrent import GpuRecurrentKernel
+from litspike.neurons import LIF, AdaptiveLIF, LeakyIntegrator, Recurrent
+from litspike.settings import UserError
+from litspike.surrogates import Rectangle
 
 from .steps import STEPS, SURROGATES, leaky
 from .test_parity import compare, inputs, strided
@@ -21,6 +25,8 @@ DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 @pytest.fixture(autouse=True)
 def kernels_of_the_gpu(monkeypatch):
     monkeypatch.setitem(operator.KERNELS, DEVICE, GpuKernel)
+    monkeypatch.setitem(recurrent.KERNELS, DEVICE, GpuRecurrentKernel)
+    monkeypatch.setattr(call, "_kernels", {})
 
 
 def check(name, shape, dtype, surrogate=SURROGATES[0], size=1.0, view=lambda current: current, per_neuron=False):
@@ -143,3 +149,76 @@ def test_half_precision_is_read_and_written_as_such(dtype, shape):
     off = 2.0**-7 if DEVICE == "cpu" and dtype is torch.bfloat16 else 0.0
     torch.testing.assert_close(found[0][1], found[1][1].to(dtype), rtol=off, atol=0)
     assert torch.equal(found[0][2], found[1][2])
+
+
+def both_recurrent(model, shape, dtype, half=None, bias=True):
+    """Results and gradients of a recurrent layer on the GPU's kernel, and of the same on the reference."""
+    torch.manual_seed(0)
+    layers = [
+        Recurrent(model(engine), bias).shaped(*shape[2:]).to(dtype).to(DEVICE) for engine in ("fused", "reference")
+    ]
+    layers[1].load_state_dict(layers[0].state_dict())
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=dtype).to(DEVICE)
+    found = []
+    for layer in layers:
+        current = (x.clone() if half is None else x.to(half)).requires_grad_()
+        before = layer(current[: max(len(x) // 3, 1)])[1]
+        output, after = layer(current * 1, before)
+        results = [output, *after.neuron, after.output]
+        draw = torch.Generator().manual_seed(2)
+        upstream = [torch.randn(r.shape, generator=draw, dtype=torch.float64).to(r) for r in results]
+        asked = [current, *layer.parameters()]
+        found.append(([r.detach() for r in results], torch.autograd.grad(results, asked, upstream)))
+    return found
+
+
+RECURRENT = {
+    "lif": lambda engine: LIF(threshold=0.5, engine=engine),
+    "learned": lambda engine: AdaptiveLIF(
+        threshold=0.5, engine=engine, learn={"decay": "layer", "threshold": "neuron"}, surrogate=Rectangle(1.0)
+    ),
+    "graded": lambda engine: LeakyIntegrator(engine=engine),
+}
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (17, 3, 33), (40, 2, 5), (9, 1, 2, 32)], ids=str)
+@pytest.mark.parametrize("model", RECURRENT)
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_recurrent_layer_gives_what_the_reference_gives(model, shape, bias):
+    found, wanted = both_recurrent(RECURRENT[model], shape, torch.float64, bias=bias)
+    for a, b in zip([*found[0], *found[1]], [*wanted[0], *wanted[1]], strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
+    if model != "graded":
+        assert torch.equal(found[0][0], wanted[0][0])
+    assert all(isinstance(made.kernel, GpuRecurrentKernel) for made in call._kernels.values())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("model", ["lif", "graded"])
+def test_a_recurrent_layer_reads_and_writes_half_precision(dtype, model):
+    found, wanted = both_recurrent(RECURRENT[model], (17, 3, 33), torch.float32, half=dtype)
+    assert found[0][0].dtype is found[1][0].dtype is dtype
+    for a, b in zip([*found[0], *found[1]], [*wanted[0], *wanted[1]], strict=True):
+        torch.testing.assert_close(a, b, rtol=2e-2, atol=1e-2)
+
+
+def test_a_recurrent_layer_on_the_gpu_sums_its_spikes_in_the_order_that_the_cpu_does():
+    layer = Recurrent(LIF(threshold=0.5, engine="fused"), bias=True).shaped(65)
+    x = torch.randn(40, 3, 65, generator=torch.Generator().manual_seed(1))
+    found = layer.to(DEVICE)(x.to(DEVICE))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(recurrent.KERNELS, "cpu", CpuRecurrentKernel)
+        wanted = layer.cpu()(x)
+    assert torch.equal(found[0].cpu(), wanted[0])
+    assert torch.equal(found[1].neuron.u.cpu(), wanted[1].neuron.u)
+    assert 0.05 < wanted[0].mean() < 0.9
+
+
+def test_more_neurons_than_a_block_has_run_on_the_reference(monkeypatch):
+    monkeypatch.setattr(GpuRecurrentKernel, "largest", 5)
+    x = torch.ones(3, 1, 6, device=DEVICE)
+    layer = Recurrent(LIF()).shaped(6).to(DEVICE)
+    assert layer(x)[0].shape == x.shape
+    assert not call._kernels
+    with pytest.raises(UserError, match="engine: 'fused' can't run here"):
+        Recurrent(LIF(engine="fused")).shaped(6).to(DEVICE)(x)

@@ -10,8 +10,6 @@ from torch import nn
 from torch.nn.functional import linear
 from torch.utils.checkpoint import checkpoint
 
-from litspike.engine.events import choice, gradient
-from litspike.engine.events import spikes as spikes_module
 from litspike.engine.events.gradient import PendingGradient
 from litspike.engine.events.places import Places, input_gradient_at
 from litspike.engine.events.recipe import Recipe
@@ -23,24 +21,6 @@ from litspike.surrogates import ArcTan, Rectangle, Triangle, ZeroGradient
 pytestmark = pytest.mark.slow
 
 SIZES = (1, 63, 65, 513)
-
-
-@pytest.fixture
-def always(monkeypatch):
-    """Take the event products at every size."""
-    monkeypatch.setattr(choice, "LEAST_WORK", 0)
-    monkeypatch.setattr(choice, "LEAST_OUTPUTS", 0)
-    monkeypatch.setattr(choice, "CROSSOVER", 2.0)
-    monkeypatch.setattr(spikes_module, "_LEAST", 0)
-
-
-@pytest.fixture
-def sampled(monkeypatch, always):
-    """Work out gradients at some places always; gives the places that were asked for."""
-    monkeypatch.setattr(choice, "SAMPLED_CROSSOVER", 2.0)
-    calls, real = [], gradient.input_gradient_at
-    monkeypatch.setattr(gradient, "input_gradient_at", lambda *given: calls.append(given[0]) or real(*given))
-    return calls
 
 
 def drawn(*shape, chance=0.2, dtype=torch.float64, seed=0):

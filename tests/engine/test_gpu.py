@@ -16,6 +16,7 @@ from litspike.engine import call, operator, run
 from litspike.engine.gpu import kernel as gpu
 from litspike.engine.gpu.codegen import module_text
 from litspike.engine.ir.nest import Kind, Leaf
+from litspike.engine.ir.recurrence import recurrent_backward_nest, recurrent_forward_nest
 from litspike.engine.ir.schedule import backward_nest, forward_nest
 from litspike.engine.ir.trace import trace
 from litspike.settings import UserError
@@ -53,8 +54,8 @@ def types(function, program, kinds):
 @with_triton
 @pytest.mark.skipif(os.environ.get("TRITON_INTERPRET") == "1", reason="Triton interprets here, and compiles nothing")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-@pytest.mark.parametrize("name", STEPS)
-def test_a_compiled_kernel_rounds_every_operation(name, dtype, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("name", "recurrent"), [*((name, False) for name in STEPS), ("two_states", True)])
+def test_a_compiled_kernel_rounds_every_operation(name, recurrent, dtype, tmp_path, monkeypatch):
     import triton
     from triton.backends.compiler import GPUTarget
 
@@ -64,14 +65,19 @@ def test_a_compiled_kernel_rounds_every_operation(name, dtype, tmp_path, monkeyp
     letters = "T" + "L" * states + "S" + kinds[2 + states :]
     leaves = [Leaf(Kind(letter.lower()), letter.isupper()) for letter in letters]
     program = trace(make(SURROGATES[4]), states, leaves, dtype)
-    segment = gpu.GpuKernel.segment(program)
-    nests = [forward_nest(program, leaves, segment), backward_nest(program, leaves, segment)]
+    segment = gpu.segment_of(program)
+    if recurrent:
+        nests = [nest(program, leaves, steps=segment) for nest in (recurrent_forward_nest, recurrent_backward_nest)]
+    else:
+        nests = [nest(program, leaves, segment) for nest in (forward_nest, backward_nest)]
     names = gpu.load(module_text(nests, program))
+    block = 128 if recurrent else gpu.BLOCK
     for function in (names["forward"], names["backward"]):
-        source = triton.compiler.ASTSource(function, types(function, program, kinds), {"BLOCK": gpu.BLOCK})
-        options = {"num_warps": 1, "enable_fp_fusion": False}
+        source = triton.compiler.ASTSource(function, types(function, program, kinds), {"BLOCK": block})
+        options = {"num_warps": block // 32, "enable_fp_fusion": False}
         text = triton.compile(source, target=GPUTarget("cuda", 80, 32), options=options).asm["ptx"]
         arithmetic = set(re.findall(r"\b(?:add|sub|mul|div|sqrt|fma|mad|rcp|ex2)\.\S*f(?:32|64)\b", text))
+        assert not recurrent or "bar.sync" in text
         assert "mul.rn.f32" in arithmetic or "mul.rn.f64" in arithmetic
         assert arithmetic <= {
             f"{name}.rn.f{bits}" for name in ("add", "sub", "mul", "div", "sqrt") for bits in (32, 64)

@@ -13,10 +13,12 @@ from litspike.engine.cpu.jit import optimised
 from litspike.engine.events.codegen import Writer
 from litspike.engine.events.form import FIELDS, Form
 from litspike.engine.events.sampled import SampledWriter
+from litspike.engine.ir.cutoff import cutoff
 from litspike.engine.ir.nest import Kind, Leaf
 from litspike.engine.ir.recurrence import recurrent_backward_nest, recurrent_forward_nest
 from litspike.engine.ir.schedule import backward_nest, forward_nest
 from litspike.engine.ir.trace import trace
+from litspike.surrogates import Rectangle
 
 from .steps import SURROGATES, two_states
 
@@ -45,8 +47,11 @@ def texts(dtype):
     leaves = [Leaf(Kind(kind), wants) for kind, wants in zip("tllsnn", [True] * 4 + [False] * 2, strict=True)]
     program = trace(two_states(SURROGATES[0]), 2, leaves, dtype)
     nests = [nest(program, leaves) for nest in (forward_nest, backward_nest)]
-    nests += [nest(program, leaves) for nest in (recurrent_forward_nest, recurrent_backward_nest)]
-    yield from (codegen.module_text(nest, program, 512) for nest in nests)
+    finite = trace(two_states(Rectangle()), 2, leaves, dtype)
+    for nest in (recurrent_forward_nest, recurrent_backward_nest):
+        nests += [nest(program, leaves), nest(finite, leaves, cutoff(finite))]
+    programs = [program, program, program, finite, program, finite]
+    yield from (codegen.module_text(nest, each, 512) for nest, each in zip(nests, programs, strict=True))
     for name in FIELDS:
         for valued in (False, True):
             writer = SampledWriter if name == "sampled" else Writer

@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import linear
 
+from litspike.engine import autograd
+from litspike.engine.cpu.recurrent import CpuRecurrentKernel
 from litspike.neurons import IF, LIF, AdaptiveLIF, LeakyIntegrator, Recurrent, SynapticLIF
 from litspike.settings import UserError
+from litspike.surrogates import ArcTan, Rectangle, Triangle, ZeroGradient
 
 SHAPES = [(1, 1, 1), (5, 3, 63), (17, 4, 64), (40, 9, 65), (20, 2, 513), (33, 17, 16)]
 MODELS = {
@@ -167,3 +171,125 @@ def test_a_sample_of_any_shape():
         assert isinstance(layer.connections, nn.Linear)
     x = current((9, 3, 2, 3, 4))
     compare(outcome(ours, x), outcome(reference, x), 1e-9)
+
+
+@pytest.fixture
+def places(monkeypatch):
+    """The places of each backward pass through a recurrent layer; None where all of the gradient is worked out."""
+    seen, real = [], CpuRecurrentKernel.adjoint
+    monkeypatch.setattr(
+        CpuRecurrentKernel,
+        "adjoint",
+        lambda self, launch, *rest: seen.append(launch.places) or real(self, launch, *rest),
+    )
+    return seen
+
+
+def with_readout(layer, x, product):
+    """Spikes of a recurrent layer and the gradients through a product of them."""
+    x = x.clone().requires_grad_()
+    weight = current((5, x.shape[-1]), x.dtype, seed=3).requires_grad_()
+    output, last = layer(x)
+    y = product(output, weight)
+    results = [y, *last.neuron, last.output]
+    upstream = [current(tuple(r.shape), r.dtype, seed=7) for r in results]
+    return [output.detach()], torch.autograd.grad(results, [x, weight, *layer.parameters()], upstream)
+
+
+@pytest.mark.parametrize("surrogate", [Rectangle(1.0), Triangle(0.5), ZeroGradient(), ArcTan()], ids=str)
+@pytest.mark.parametrize("make", [LIF, AdaptiveLIF])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_gradients_are_worked_out_where_a_derivative_is_not_zero_and_are_the_whole_ones(
+    surrogate, make, dtype, sampled, places
+):
+    for shape in [(1, 1, 1), (5, 3, 63), (17, 4, 64), (40, 19, 65), (20, 2, 513), (33, 33, 16)]:
+        torch.manual_seed(0)
+        ours, reference = (
+            Recurrent(make(threshold=0.5, surrogate=surrogate, engine=engine), bias=True).shaped(shape[-1]).to(dtype)
+            for engine in ("fused", "reference")
+        )
+        reference.load_state_dict(ours.state_dict())
+        x = current(shape, dtype)
+        found = with_readout(ours, x, linear)
+        wanted = with_readout(reference, x, lambda output, weight: output.as_subclass(torch.Tensor) @ weight.T)
+        assert torch.equal(found[0][0], wanted[0][0])
+        compare(found, wanted, 1e-9 if dtype is torch.float64 else 1e-3)
+        (where,) = places
+        if type(surrogate) is ArcTan:
+            assert where is None
+            assert not sampled
+        else:
+            assert len(sampled) == 1  # the gradient of the spikes by the product that follows
+            bits = where.bits.view(shape[0], -1, 1) >> torch.arange(8, dtype=torch.uint8)
+            marked = (bits & 1).bool().flatten(1)
+            expected = surrogate.derivative(ours.distance(x)).flatten(1) != 0
+            assert (marked[:, : expected.shape[1]] != expected).float().mean() < 1e-3  # but for rounding
+            assert not marked[:, expected.shape[1] :].any()
+        places.clear()
+        sampled.clear()
+
+
+def test_where_most_derivatives_are_not_zero_all_of_the_gradient_is_worked_out(places):
+    for width, everywhere in ((100.0, True), (0.1, False)):
+        layer = Recurrent(LIF(surrogate=Rectangle(width), engine="fused")).shaped(32)
+        layer(current((20, 4, 32), torch.float32))[0].sum().backward()
+        assert (places.pop() is None) == everywhere
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("shape", [(30, 5, 63), (30, 40, 7)], ids=str)
+def test_places_do_not_depend_on_the_number_of_threads(threads, shape, places):
+    layer = Recurrent(LIF(threshold=0.5, surrogate=Rectangle(0.3), engine="fused")).shaped(shape[-1])
+    before, results = torch.get_num_threads(), []
+    with torch.no_grad():
+        layer.connections.weight.copy_(current((shape[-1],) * 2, torch.float32, seed=5) / shape[-1] ** 0.5)
+    try:
+        for count in (threads, 2):
+            torch.set_num_threads(count)
+            results.append([*outcome(layer, current(shape, torch.float32))[1], places.pop().bits])
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("surrogate", [ArcTan(), Rectangle(1.0)], ids=str)
+@pytest.mark.parametrize("shape", [(1, 1, 1), (9, 3, 63), (20, 2, 65), (5, 1, 513)], ids=str)
+def test_half_precision_is_read_as_it_is_and_gives_what_single_precision_gives(dtype, surrogate, shape, monkeypatch):
+    layer = Recurrent(LIF(threshold=0.5, surrogate=surrogate, engine="fused"), bias=True).shaped(shape[-1])
+    x = current(shape, torch.float32).to(dtype)
+    upstream = current(shape, torch.float32, seed=4).to(dtype)
+    found, read, real = [], [], autograd.Launch.of
+    monkeypatch.setattr(autograd.Launch, "of", lambda given, *rest: read.append(given.dtype) or real(given, *rest))
+    for given in (x, x.float()):
+        given = given.clone().requires_grad_()
+        output, last = layer(given)
+        grads = torch.autograd.grad(output, [given, *layer.parameters()], upstream.to(output.dtype))
+        found.append(([output.detach(), *last.neuron, last.output], grads))
+    assert read == [dtype, torch.float32, torch.float32, torch.float32]  # input, and total input on the way back; twice
+    (results, gradients), (single, expected) = found
+    assert results[0].dtype is gradients[0].dtype is dtype
+    assert torch.equal(results[0], single[0].to(dtype))
+    assert torch.equal(gradients[0], expected[0].to(dtype))
+    for a, b in zip([*results[1:], *gradients[1:]], [*single[1:], *expected[1:]], strict=True):
+        assert a.dtype is torch.float32
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_an_output_that_half_precision_does_not_hold_exactly_is_fed_back_as_it_is(dtype):
+    layer = Recurrent(LeakyIntegrator(engine="fused")).shaped(33)
+    x = current((9, 2, 33), torch.float32).to(dtype)
+    found, single = (outcome(layer, given) for given in (x, x.float()))
+    assert torch.equal(found[0][0], single[0][0].to(dtype))
+    assert torch.equal(found[0][-1], single[0][-1])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_under_autocast_a_recurrent_layer_is_one_kernel_in_single_precision(dtype):
+    layer = Recurrent(LIF(threshold=0.5, engine="fused")).shaped(33)
+    x = current((9, 2, 33), torch.float32).to(dtype)
+    with torch.autocast("cpu", torch.bfloat16):
+        output, _ = layer(x)
+    assert output.dtype is torch.float32
+    assert torch.equal(output, layer(x.float())[0])

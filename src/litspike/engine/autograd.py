@@ -74,6 +74,9 @@ class Kernel:
         leaves: its input, states and constants.
     """
 
+    cutoff: Value | None = None
+    """What the gradient of the output is multiplied by, where that is zero at many places that the kernel marks."""
+
     def __init__(self, program: Program, leaves: Sequence[Leaf]) -> None:
         self.program, self.leaves = program, tuple(leaves)
         self.dtype, self.states, self.learns = (
@@ -87,7 +90,9 @@ class Kernel:
         self.numbers: list[float] = []
 
     def with_room(self, launch: Launch) -> Launch:
-        """The launch with room for the states that the backward pass needs."""
+        """The launch with room for what the backward pass needs: states, and where the output's gradient matters."""
+        if self.cutoff is not None:
+            launch = launch._replace(places=Places.room(launch.steps, launch.neurons))
         segments = (launch.steps - 1) // self.segment(self.program)
         if not segments or not self.states:
             return launch
@@ -136,8 +141,6 @@ class LayerKernel(Kernel, ABC):
     """Neurons that are taken together; a constant of the layer gets a part of its gradient from each block."""
     present: ClassVar[bool] = True
     """Whether what compiles it is installed; no call, as a compiler of graphs reads it."""
-    cutoff: Value | None = None
-    """What the gradient of the output is multiplied by, where that is zero at many places that the kernel marks."""
 
     def stores(self, dtype: torch.dtype) -> bool:
         """Whether it reads an input and writes an output of this dtype."""
@@ -207,8 +210,6 @@ class Fused(torch.autograd.Function):
         """Output and last states."""
         # Here, where autograd doesn't see it: the gradient is that of the input as it came.
         launch = kernel.with_room(Launch.of(current, values, steps, output))
-        if kernel.cutoff is not None:
-            launch = launch._replace(places=Places.room(launch.steps, launch.neurons))
         results = kernel.run(launch)
         recipe = Recipe.of_current(current)
         ctx.set_materialize_grads(False)
@@ -230,14 +231,19 @@ class Fused(torch.autograd.Function):
         values = with_tensors(kernel, numbers, tensors)
         launch = Launch(current, steps, batch, prod(batch), values, saved, output=output)
         again = torch.is_grad_enabled()  # someone wants to differentiate these gradients in turn
-        upstream = grads[0]
-        if type(upstream) is PendingGradient:
-            upstream = upstream.whole() if bits is None else upstream.at(Places(bits, launch.neurons))
+        upstream = upstream_of(grads[0], bits, launch.neurons)
         with torch.no_grad() if again else nullcontext():
             gradients: list[Tensor | None] = kernel.adjoint(launch, [upstream, *grads[1:]])
         if again:
             gradients = first_order(gradients, *made, *tensors)
         return None, None, None, None, gradients[0], *[gradients[1 + index] for index in kernel.tensors]
+
+
+def upstream_of(grad: Tensor | None, bits: Tensor | None, neurons: int) -> Tensor | None:
+    """The gradient of an output as an ordinary tensor; one that waits is worked out where bits are set, if given."""
+    if type(grad) is not PendingGradient:
+        return grad
+    return grad.whole() if bits is None else grad.at(Places(bits, neurons))
 
 
 def numbers_of(values: Sequence[Real]) -> list[float | None]:

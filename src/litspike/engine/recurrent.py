@@ -8,12 +8,17 @@ import torch
 from torch import Tensor
 
 from litspike.engine.call import kernel_for
-from litspike.engine.cpu.recurrent import RecurrentKernel
+from litspike.engine.cpu.recurrent import CpuRecurrentKernel
 from litspike.engine.events.spikes import plain
+from litspike.engine.feedback import RecurrentKernel
+from litspike.engine.gpu.recurrent import GpuRecurrentKernel
 from litspike.engine.inputs import HALF, Feedback, Inputs, Real
 from litspike.engine.ir.surroundings import Untraceable
 from litspike.engine.modes import ordinary
 from litspike.engine.reference import Step
+
+KERNELS: dict[str, type[RecurrentKernel]] = {"cpu": CpuRecurrentKernel, "cuda": GpuRecurrentKernel}
+"""The class of kernels for each type of device."""
 
 
 def run_recurrent(
@@ -36,28 +41,32 @@ def run_recurrent(
         feedback: first output, weight and bias.
 
     Returns:
-        None where the reference has to run: on another device, in a graph, under a transform or mode of torch, or for
-        a step that can't be fused.
+        None where the reference has to run: on another device, in a graph, under a transform or mode of torch, for more
+        neurons than a kernel takes, or for a step that can't be fused.
     """
-    current, first, weight, bias = plain(current), plain(feedback.first), feedback.weight, feedback.bias
-    if current.dtype in HALF:
-        single = Feedback(first.float(), weight.float(), None if bias is None else bias.float())
-        found = run_recurrent(step, key, current.float(), single, states, constants, name)
-        if found is None or torch.is_autocast_enabled("cpu"):
-            return found
-        return [found[0].to(current.dtype), *found[1:]]
+    current, (first, weight, bias) = plain(current), feedback._replace(first=plain(feedback.first))
+    output = current.dtype
+    if output in HALF:
+        first, weight, bias = first.float(), weight.float(), None if bias is None else bias.float()
+        output = torch.float32 if torch.is_autocast_enabled(current.device.type) else output
     inputs = Inputs.checked(name, current, states, constants)
     matrices = [first, weight, *([] if bias is None else [bias])]
-    alike = all(tensor.dtype is current.dtype and tensor.device.type == "cpu" for tensor in matrices)
-    if torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu") or not alike:
+    alike = all(tensor.dtype is inputs.dtype and tensor.device == current.device for tensor in matrices)
+    if torch.compiler.is_compiling() or not alike:
         return None
-    if current.device.type != "cpu" or not ordinary([current, *matrices, *inputs.values]):
+    make = KERNELS.get(current.device.type)
+    if make is None or not ordinary([current, *matrices, *inputs.values]):
+        return None
+    if make.largest is not None and len(weight) > make.largest:
         return None
     learns = any(leaf.wants_gradient for leaf in inputs.leaves) or any(tensor.requires_grad for tensor in matrices)
     if torch.is_grad_enabled() and learns:  # the total input has a gradient wherever anything has
         inputs = inputs._replace(leaves=(inputs.leaves[0]._replace(wants_gradient=True), *inputs.leaves[1:]))
-    kernel = kernel_for(step, key, inputs, name, {"cpu": RecurrentKernel})
+    kernel = kernel_for(step, key, inputs, name, KERNELS)
     if isinstance(kernel, Untraceable):
         return None
-    output, *lasts = kernel(current, Feedback(first, weight, bias), inputs.values)
-    return [output, output[-1], *lasts]
+    stored = output
+    if not kernel.stores(current.dtype):
+        current, stored = current.float(), torch.float32
+    found, *lasts = kernel(current, Feedback(first, weight, bias), inputs.values, stored)
+    return [found.to(output), *lasts]

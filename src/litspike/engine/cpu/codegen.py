@@ -33,6 +33,7 @@ from litspike.engine.ir.nest import (
     Target,
     Total,
     Whole,
+    whole,
 )
 from litspike.engine.ir.operations import Value
 from litspike.engine.ir.program import Program
@@ -187,8 +188,12 @@ class _Block:
                     self._write(statement.body)
             case Given():
                 missing = ir.Constant(_POINTER, None)
-                with self.builder.if_then(self.builder.icmp_unsigned("!=", self.values[statement.argument], missing)):
-                    self._write(statement.body)
+                there = self.builder.icmp_unsigned("!=", self.values[statement.argument], missing)
+                with self.builder.if_else(there) as (then, otherwise):
+                    with then:
+                        self._write(statement.body)
+                    with otherwise:
+                        self._write(statement.otherwise)
             case Lanes():
                 with loop(self.builder, _INTEGER(0), self.values["n"], "m") as m:
                     for line in statement.body:
@@ -206,9 +211,12 @@ class _Block:
                 self._feedback_gradient(statement)
 
     def _feedback_gradient(self, statement: FeedbackGradient) -> None:
-        self.feedback.backward(
-            lambda index: self._pointer(*self._place(statement.source, index)), self.buffers[statement.target]
-        )
+        target = self.buffers[statement.target]
+        if statement.places is None:
+            self.feedback.backward(lambda index: self._pointer(*self._place(statement.source, index)), target)
+            return
+        row, places = self._whole(statement.source.offset or whole(0)), self._whole(statement.places)
+        self.feedback.backward_at(places, self._pointer(self.values[statement.source.array], row), target)
 
     def _whole(self, number: Whole) -> Any:
         operation, operands = number.operation, number.operands

@@ -8,6 +8,7 @@ from typing import Any
 from llvmlite import ir
 
 from litspike.engine.cpu.builder import INTEGER, Vectors, loop
+from litspike.engine.events.sampled import SampledWriter
 
 SLAB = 4
 """Vectors of a slab of the packed weight."""
@@ -59,6 +60,32 @@ class FeedbackWriter(Vectors):
                 self._samples(b.mul(group, INTEGER(_TOGETHER)), _TOGETHER, slab, source, target, room)
             with loop(b, b.mul(groups, INTEGER(_TOGETHER)), samples, "sample") as sample:
                 self._samples(sample, 1, slab, source, target, room)
+
+    def backward_at(self, places: Any, source: Any, target: Any) -> None:
+        """The same where a bit is set, and 0 elsewhere, with the transposed weight as it is, [inputs, outputs].
+
+        Args:
+            places: of the byte where the step's bits begin, in the array ``bits``.
+            source: pointer to the step's numbers, those of all M neurons.
+            target: a place for each neuron of the tile.
+        """
+        b, size = self.builder, self.values["N"]
+        with b.goto_entry_block():
+            columns = b.alloca(INTEGER, size)
+        zero = INTEGER(0)
+        given = {
+            "places": self.pointer(self.values["bits"], places, ir.IntType(8)),
+            "stride": zero,
+            "per_step": b.udiv(self.values["M"], size),
+            "inputs": size,
+            "outputs": size,
+            "columns": columns,
+            "weight": self.values["weight"],
+            "grad": source,
+            "dx": self.pointer(target, b.sub(zero, self.values["m0"])),
+        }
+        first = b.udiv(self.values["m0"], size)
+        SampledWriter.inside(self, given).rows(first, b.add(first, b.udiv(self.values["n"], size)), zero)
 
     def _samples(self, sample: Any, many: int, slab: Any, source: Callable[[Any], Any], target: Any, room: Any) -> None:
         """A slab of the gradient of some samples, which lie one after another."""

@@ -67,8 +67,7 @@ class CpuKernel(LayerKernel):
         return self._made[given, output]
 
     def _launch(self, launch: Launch, output: Tensor, lasts: Sequence[Tensor]) -> None:
-        bits = None if launch.places is None else launch.places.bits
-        marks = [] if self.cutoff is None else [address(bits), 0 if bits is None else bits.stride(0)]
+        marks = [] if self.cutoff is None else marks_of(launch)
         (function, pack), _ = self._functions(launch.current.dtype, output.dtype)
         arguments = pack(
             *first_arguments(launch), output.data_ptr(), *[last.data_ptr() for last in lasts], address(launch.saved),
@@ -93,6 +92,12 @@ def first_arguments(launch: Launch) -> tuple[Real, ...]:
     """What every kernel begins with: T, M, the input and its stride, states and constants."""
     values = [value.data_ptr() if isinstance(value, Tensor) else value for value in launch.values]
     return launch.steps, launch.neurons, launch.current.data_ptr(), launch.stride(launch.current), *values
+
+
+def marks_of(launch: Launch) -> tuple[int, int]:
+    """Where a launch's bits for places begin, and the bytes of a step; 0 where there is no room for them."""
+    bits = None if launch.places is None else launch.places.bits
+    return address(bits), 0 if bits is None else bits.stride(0)
 
 
 def address(tensor: Tensor | None) -> int:

@@ -7,7 +7,8 @@ from typing import Any
 
 from llvmlite import ir
 
-from litspike.engine.cpu.builder import INTEGER, least, loop
+from litspike.engine.cpu.builder import INTEGER, Vectors, least, loop
+from litspike.engine.events.form import Form
 from litspike.engine.events.writer import EventWriter
 
 _TOGETHER = (4, 2, 1)
@@ -25,12 +26,23 @@ class SampledWriter(EventWriter):
     64 rows, whose gradients stay in the second-level cache: their bits are turned, so that each input has its rows.
     """
 
+    @classmethod
+    def inside(cls, vectors: Vectors, given: dict[str, Any]) -> SampledWriter:
+        """One that writes into a function that somebody else writes."""
+        writer = cls(Form(vectors.dtype))
+        writer.module, writer.builder, writer.given = vectors.module, vectors.builder, given
+        return writer
+
     def sampled(self, unit: Any) -> None:
         """One unit."""
         b, given = self.builder, self.given
         first = b.mul(unit, given["per_unit"])
         stop = least(b, b.add(first, given["per_unit"]), given["rows"])
-        columns = b.mul(unit, given["inputs"])
+        self.rows(first, stop, b.mul(unit, given["inputs"]))
+
+    def rows(self, first: Any, stop: Any, columns: Any) -> None:
+        """Some rows, 64 at most; ``columns`` is the first of a place for each input."""
+        b, given = self.builder, self.given
         with loop(b, INTEGER(0), given["inputs"], "clear") as j:
             b.store(INTEGER(0), self._at("columns", b.add(columns, j), INTEGER))
         with loop(b, first, stop, "row") as row:

@@ -15,6 +15,8 @@ from litspike.engine.ir.nest import (
     ZERO,
     Element,
     Evaluate,
+    Feedback,
+    FeedbackGradient,
     Given,
     If,
     Lanes,
@@ -29,6 +31,7 @@ from litspike.engine.ir.nest import (
     Target,
     Total,
     Whole,
+    whole,
 )
 from litspike.engine.ir.operations import Value
 from litspike.engine.ir.program import Program
@@ -44,6 +47,8 @@ _TYPES = {
         **{"divide": "tl.fdiv"},
     },
 }
+_ONE = "one"
+"""Name of the number of one neuron that all of its sample read."""
 OPERATIONS = {
     "add": "{0} + {1}",
     "sub": "{0} - {1}",
@@ -73,7 +78,8 @@ OPERATIONS = {
 def module_text(nests: Sequence[Nest], program: Program) -> str:
     """A module with a function for each nest, of its name.
 
-    Its arguments are the nest's, with None for what is missing, and the size of a block.
+    Its arguments are the nest's, with None for what is missing, and the size of a block. A tile is one sample: a block
+    holds all its neurons. These see each other's outputs through ``room``, a number for each of all M neurons.
     """
     lines = ["import triton", "import triton.language as tl"]
     for nest in nests:
@@ -90,6 +96,7 @@ class _Function:
         self.turn: dict[str, int] = {}  # the loops' names that stand for a number, in a turn that is written out
         self.mask = "inside"
         self.loaded: dict[str, str] = {}  # what was read ahead, by its place and mask
+        self.taken = "True"  # whether the turn that is written out is taken
         annotations = {"integer": ': "i64"', "number": ': "fp64"'}
         fields = [f"{name}{annotations.get(kind, '')}" for name, kind in nest.arguments]
         # One compiled kernel for all sizes: a thread reads single numbers, so that alignment is worth nothing.
@@ -98,7 +105,9 @@ class _Function:
         self._put("", "", f"@triton.jit({options})", f"def {nest.name}({', '.join(fields)}, BLOCK: tl.constexpr):")
         self.indent += 1
         self._put("M = tl.cast(M, tl.int64)")
-        self._put("rows = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)", "inside = rows < M")
+        size, inside = ("N", "lane < N") if nest.tile else ("BLOCK", "rows < M")
+        self._put("lane = tl.arange(0, BLOCK)", f"first_row = tl.program_id(0).to(tl.int64) * {size}")
+        self._put("rows = first_row + lane", f"inside = {inside}")
         # One value is made a block: Triton's interpreter mistakes single truth values.
         ones = {"number": "{}", "shared": "tl.load({})"}
         self.fixed = {
@@ -131,12 +140,40 @@ class _Function:
                 case Given():
                     self._put(f"if {statement.argument} is not None:")
                     self._nested(statement.body)
+                    if statement.otherwise:
+                        self._put("else:")
+                        self._nested(statement.otherwise)
                 case Lanes():
                     for line in statement.body:
                         self._lane(line)
-                case Total():
-                    total = f"tl.sum(tl.where(inside, {statement.local.name}, 0.0).to(tl.float64), 0)"
-                    self._put(f"tl.store({statement.array} + tl.program_id(0), {total})")
+                case _:
+                    self._together(statement)
+
+    def _together(self, statement: Statement) -> None:
+        """Write what a block's neurons do together."""
+        match statement:
+            case Feedback():
+                self._put("tl.debug_barrier()")  # until nobody reads the outputs of the step before
+                self._put(f"tl.store(room + rows, {statement.source.name}, mask=inside)")
+                bias = "tl.load(bias + lane, mask=inside, other=0.0)"
+                self._product(statement.target.name, bias, "room", f"if {_ONE} != 0: ")
+            case FeedbackGradient():
+                self._put(f"if {self.taken}:")
+                self.indent += 1
+                array = f"{statement.source.array} + {self._whole(statement.source.offset or whole(0))}"
+                self._product(statement.target.name, self._full(ZERO), array)
+                self.indent -= 1
+            case Total():
+                total = f"tl.sum(tl.where(inside, {statement.local.name}, 0.0).to(tl.float64), 0)"
+                self._put(f"tl.store({statement.array} + tl.program_id(0), {total})")
+
+    def _product(self, target: str, start: str, array: str, condition: str = "") -> None:
+        """target ← start + Σ_k weight[k] · array[k] over the neurons of the sample, in order, those that qualify."""
+        self._put("tl.debug_barrier()")  # until all have written what is read
+        self._put(f"{target} = {start}", "for k in range(N):")
+        row = "tl.load(weight + k * N + lane, mask=inside, other=0.0)"
+        self._put(f"    {_ONE} = tl.load({array} + first_row + k)")
+        self._put(f"    {condition}{target} = {target} + {row} * {_ONE}")
 
     def _ahead(self, loop: Over) -> list[str]:
         """Write what all turns of a loop read, unless it writes it as well; give the mask of each turn."""
@@ -158,7 +195,9 @@ class _Function:
         turns = range(len(masks))
         for turn in reversed(turns) if loop.down else turns:
             with self._in_turn(loop.name, turn, masks[turn]):
+                self.taken = f"{turn} < {self._whole(loop.count)}"
                 self._write(loop.body)
+                self.taken = "True"
 
     @contextmanager
     def _in_turn(self, name: str, turn: int, mask: str) -> Iterator[None]:

@@ -42,12 +42,12 @@ class GpuKernel(LayerKernel):
 
     @staticmethod
     def segment(program: Program) -> int:
-        """Fewer steps for a longer program: they are written out, and Triton's time grows with the square of it."""
-        return max(4, SEGMENT >> (len(program.nodes) // 64))
+        """See :class:`Kernel`."""
+        return segment_of(program)
 
     def stores(self, dtype: torch.dtype) -> bool:
         """See :class:`LayerKernel`."""
-        return dtype is self.dtype or (dtype in HALF and self.dtype is torch.float32)
+        return readable(dtype, self.dtype)
 
     def __call__(
         self, current: Tensor, values: Sequence[Real], steps: int | None, output: torch.dtype | None = None
@@ -65,14 +65,29 @@ class GpuKernel(LayerKernel):
         self._start("backward", launch, launch.saved, upstream, launch.stride(upstream), *lasts, *result)
 
     def _start(self, name: str, launch: Launch, *arguments: Any) -> None:
-        current = launch.current
-        if blocks := self.blocks(launch):  # a GPU takes no empty grid
-            with torch.cuda.device_of(current):  # type: ignore[no-untyped-call]
-                # Without fusion of products into sums, as the reference rounds both.
-                self._functions[name][(blocks,)](
-                    launch.steps, launch.neurons, current, launch.stride(current), *launch.values, *arguments,
-                    BLOCK=BLOCK, num_warps=1, enable_fp_fusion=False,
-                )  # fmt: skip
+        start(self._functions[name], self.blocks(launch), BLOCK, launch, *arguments)
+
+
+def segment_of(program: Program) -> int:
+    """Fewer steps for a longer program: they are written out, and Triton's time grows with the square of it."""
+    return max(4, SEGMENT >> (len(program.nodes) // 64))
+
+
+def readable(dtype: torch.dtype, own: torch.dtype) -> bool:
+    """Whether a program of a dtype reads and writes numbers of another one."""
+    return dtype is own or (dtype in HALF and own is torch.float32)
+
+
+def start(function: Any, blocks: int, block: int, launch: Launch, *arguments: Any) -> None:
+    """Start a program instance for each block, with what all kernels begin with and further arguments."""
+    current = launch.current
+    if blocks:  # a GPU takes no empty grid
+        with torch.cuda.device_of(current):  # type: ignore[no-untyped-call]
+            # Without fusion of products into sums, as the reference rounds both.
+            function[(blocks,)](
+                launch.steps, launch.neurons, current, launch.stride(current), *launch.values, *arguments,
+                BLOCK=block, num_warps=block // 32, enable_fp_fusion=False,
+            )  # fmt: skip
 
 
 @cache

@@ -181,10 +181,11 @@ class If:
 
 @dataclass(frozen=True)
 class Given:
-    """What happens where an argument that may miss is there."""
+    """What happens where an argument that may miss is there, and what otherwise."""
 
     argument: str
     body: tuple[Statement, ...]
+    otherwise: tuple[Statement, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -217,10 +218,15 @@ class Feedback:
 
 @dataclass(frozen=True)
 class FeedbackGradient:
-    """For each sample of a tile: the transposed weight times what stands in an array, into the target."""
+    """For each sample of a tile: the transposed weight times what stands in an array, into the target.
+
+    Where ``places`` is given, it is worked out only where a bit of the array ``bits`` is set, and is 0 elsewhere; the
+    step's bits begin at this byte, one for each of all M neurons.
+    """
 
     source: Element
     target: Local
+    places: Whole | None = None
 
 
 Statement = Lanes | Over | If | Given | Total | Bits | Feedback | FeedbackGradient
