@@ -3,7 +3,14 @@
 import dataclasses
 
 from litspike import neurons, surrogates
-from litspike.neurons import AdaptiveExponential, Izhikevich, Neuron, QuadraticIF
+from litspike.neurons import (
+    AdaptiveExponential,
+    BalancedResonateAndFire,
+    Izhikevich,
+    Neuron,
+    QuadraticIF,
+    SymplecticAdaptiveLIF,
+)
 from litspike.neurons.declaration import Param
 from litspike.neurons.firing import Firing
 from litspike.surrogates import Surrogate
@@ -16,7 +23,13 @@ def _classes(module, base):
 
 MODELS = _classes(neurons, Neuron)
 FIRING = [model for model in MODELS if issubclass(model, Firing)]
-DRIVES = {AdaptiveExponential: 4000.0, Izhikevich: 40.0, QuadraticIF: 5.0}
+DRIVES = {
+    AdaptiveExponential: 4000.0,
+    BalancedResonateAndFire: 100.0,
+    Izhikevich: 40.0,
+    QuadraticIF: 5.0,
+    SymplecticAdaptiveLIF: 10.0,
+}
 """A mean input that makes a model fire, where one of about 0.5 doesn't."""
 
 KINDS = _classes(surrogates, Surrogate)

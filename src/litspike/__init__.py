@@ -37,6 +37,7 @@ from litspike.neurons import (
     LIF,
     AdaptiveExponential,
     AdaptiveLIF,
+    BalancedResonateAndFire,
     Izhikevich,
     LeakyIntegrator,
     Neuron,
@@ -44,6 +45,7 @@ from litspike.neurons import (
     Recurrent,
     RefractoryLIF,
     ResonateAndFire,
+    SymplecticAdaptiveLIF,
     SynapticLIF,
 )
 from litspike.settings import (
@@ -72,6 +74,7 @@ __all__ = [
     "AdaptiveExponential",
     "AdaptiveLIF",
     "ArcTan",
+    "BalancedResonateAndFire",
     "ConstantCurrent",
     "ConvNet",
     "DeltaModulation",
@@ -102,6 +105,7 @@ __all__ = [
     "SpikingSequential",
     "StraightThrough",
     "Surrogate",
+    "SymplecticAdaptiveLIF",
     "SynapticLIF",
     "TimeFirst",
     "Triangle",

@@ -11,11 +11,13 @@ from litspike.neurons import (
     LIF,
     AdaptiveExponential,
     AdaptiveLIF,
+    BalancedResonateAndFire,
     Izhikevich,
     LeakyIntegrator,
     QuadraticIF,
     RefractoryLIF,
     ResonateAndFire,
+    SymplecticAdaptiveLIF,
     SynapticLIF,
 )
 from litspike.settings import SettingError, UserError
@@ -44,6 +46,11 @@ def every(*choices):
 
 
 ADAPTATION = ({"adaptation_tau": 2.0, "adaptation": 0.7}, {"adaptation_decay": np.exp(-0.5), "adaptation": 0.7})
+SYMPLECTIC = (
+    {"adaptation_tau": 60.0, "coupling": 100.0, "jump": 20.0, "input_gain": "one"},
+    {"adaptation_decay": np.exp(-1 / 60), "a": 100.0, "b": 20.0, "scaled": False},
+)
+FAST = ({"frequency": 6.0, "damping": 0.5, "refractory_decay": 0.5}, {"frequency": 6.0, "damping": 0.5, "gamma": 0.5})
 ADEX = ({"dt": 0.5, "jump": 10.0}, {"dt": 0.5, "b": 10.0})
 CHATTERING = ({"b": 0.25, "d": 2.0, "dt": 0.25},) * 2
 SLOW = ({"frequency": 0.03, "dt": 2.0, "reset_value": 1.0}, {"frequency": 0.03, "dt": 2.0, "value": 1.0})
@@ -59,6 +66,9 @@ TABLE = [  # the model, its settings, its oracle, and the mean and deviation of 
     (SynapticLIF, every(RESETS, [DEFAULT, TAUS]), oracle.synaptic_lif, (0.1, 0.5)),
     (SynapticLIF, [({"synapse_tau": 2.0}, {"synapse_decay": np.exp(-0.5)})], oracle.synaptic_lif, (0.1, 0.5)),
     (AdaptiveLIF, every(RESETS, [DEFAULT, TAUS, ADAPTATION]), oracle.adaptive_lif, (0.5, 1)),
+    (SymplecticAdaptiveLIF, RESETS, oracle.symplectic_adaptive_lif, (8, 10)),
+    (SymplecticAdaptiveLIF, [SYMPLECTIC], oracle.symplectic_adaptive_lif, (0.5, 1)),
+    (BalancedResonateAndFire, [DEFAULT, FAST], oracle.balanced_resonate_and_fire, (0, 80)),
     (AdaptiveExponential, [DEFAULT, ADEX], oracle.adaptive_exponential, (4000, 4000)),
     (Izhikevich, [DEFAULT, CHATTERING], oracle.izhikevich, (15, 15)),
     (ResonateAndFire, [DEFAULT, SLOW], oracle.resonate_and_fire, (0, 1)),

@@ -71,6 +71,31 @@ def adaptive_lif(x, decay=0.9, adaptation=0.1, adaptation_decay=0.97, threshold=
     return np.array(out, float), {"u": u, "a": a}
 
 
+def symplectic_adaptive_lif(
+    x, decay=0.9, adaptation_decay=0.97, a=20.0, b=60.0, threshold=1.0, kind="zero", value=0.0, scaled=True
+):
+    u, w, out = np.zeros_like(x[0]), np.zeros_like(x[0]), []
+    for current in x:
+        u = decay * u + (1 - decay) * (current / (1 if scaled else 1 - decay) - w)
+        fired = u >= threshold
+        u = reset(u, fired, kind, threshold, value)
+        w = adaptation_decay * w + (1 - adaptation_decay) * (a * u + b * fired)
+        out.append(fired)
+    return np.array(out, float), {"u": u, "w": w}
+
+
+def balanced_resonate_and_fire(x, frequency=1.2, damping=2.5, threshold=1.0, gamma=0.9, dt=0.01):
+    omega = 2 * np.pi * frequency
+    border = (-1 + np.sqrt(1 - (dt * omega) ** 2)) / dt
+    z, q, out = np.zeros_like(x[0], complex), np.zeros_like(x[0]), []
+    for current in x:
+        z = z + dt * ((border - damping - q + 1j * omega) * z + current)
+        fired = z.real >= threshold + q
+        q = gamma * q + fired
+        out.append(fired)
+    return np.array(out, float), {"u": z.real, "v": z.imag, "q": q}
+
+
 def adaptive_exponential(
     x, c=281.0, g=30.0, e=-70.6, vt=-50.4, slope=2.0, tau=144.0, a=4.0, b=80.5, peak=20.0, v_reset=-70.6, dt=0.1
 ):

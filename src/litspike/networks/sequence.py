@@ -58,7 +58,22 @@ class SequenceLayer(nn.Module):
 
 
 class StatefulLayer(nn.Module):
-    """A layer that isn't neurons and has a state, which is passed and returned as that of neurons is."""
+    """A layer that isn't neurons and has a state, which is passed and returned as that of neurons is.
+
+    Example:
+        >>> import torch
+        >>> from torch import Tensor, nn
+        >>> from litspike import SpikingSequential
+        >>> from litspike.networks import StatefulLayer
+        >>> class StepBefore(StatefulLayer):
+        ...     def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        ...         first = torch.zeros_like(x[0]) if state is None else state
+        ...         return torch.cat([first[None], x[:-1]]), x[-1]
+        ...
+        >>> output, state = SpikingSequential([StepBefore()])(torch.tensor([[[1.0]], [[2.0]]]))
+        >>> output.flatten().tolist(), state[0].tolist()
+        ([0.0, 1.0], [[2.0]])
+    """
 
     @abstractmethod
     def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:

@@ -2,6 +2,7 @@
 
 from litspike.neurons.adaptive_exponential import AdaptiveExponential
 from litspike.neurons.adaptive_lif import AdaptiveLIF
+from litspike.neurons.balanced_resonate_and_fire import BalancedResonateAndFire
 from litspike.neurons.base import Neuron
 from litspike.neurons.declaration import option, param
 from litspike.neurons.integrate_and_fire import IF
@@ -13,6 +14,7 @@ from litspike.neurons.quadratic import QuadraticIF
 from litspike.neurons.recurrent import Recurrent, RecurrentState
 from litspike.neurons.refractory_lif import RefractoryLIF
 from litspike.neurons.resonate_and_fire import ResonateAndFire
+from litspike.neurons.symplectic_adaptive_lif import SymplecticAdaptiveLIF
 from litspike.neurons.synaptic_lif import SynapticLIF
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "LIF",
     "AdaptiveExponential",
     "AdaptiveLIF",
+    "BalancedResonateAndFire",
     "Izhikevich",
     "LeakyIntegrator",
     "Neuron",
@@ -29,6 +32,7 @@ __all__ = [
     "RecurrentState",
     "RefractoryLIF",
     "ResonateAndFire",
+    "SymplecticAdaptiveLIF",
     "SynapticLIF",
     "option",
     "param",
