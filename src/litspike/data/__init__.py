@@ -10,6 +10,7 @@ from litspike.data.mackey_glass import MackeyGlass
 from litspike.data.manifolds import Manifolds
 from litspike.data.store_recall import StoreRecall
 from litspike.data.tensors import TensorDataModule
+from litspike.data.yin_yang import YinYang
 
 __all__ = [
     "CIFAR10DVS",
@@ -27,4 +28,5 @@ __all__ = [
     "Manifolds",
     "StoreRecall",
     "TensorDataModule",
+    "YinYang",
 ]
