@@ -1,13 +1,13 @@
 # The commands of the README: `make fit`, `make test`, and `make check`, which is what one runs before each commit: lint,
 # types, and the tests that are not marked slow, in under a minute. All make .venv first, with the exact versions of
-# requirements.lock; `make test` adds those of requirements-events.lock and requirements-onnx.lock where it can. One of the
-# former has to be compiled from Python 3.12 on, so where there is no compiler the tests of event data are skipped;
-# .ci/run insists on both.
+# requirements.lock; `make test` adds those of requirements-events.lock, requirements-onnx.lock and requirements-nir.lock
+# where it can. One of the first has to be compiled from Python 3.12 on, so where there is no compiler the tests of event
+# data are skipped; .ci/run insists on all.
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: fit check test events onnx lint versions pictures docs clean
+.PHONY: fit check test events onnx nir lint versions pictures docs clean
 
 fit: $(VENV)/installed
 	$(PY) main.py fit
@@ -19,9 +19,10 @@ check: lint
 test: $(VENV)/installed
 	@$(MAKE) --no-print-directory events || echo 'requirements-events.lock: not installed, the tests of event data are skipped' >&2
 	@$(MAKE) --no-print-directory onnx || echo 'requirements-onnx.lock: not installed, the tests of ONNX are skipped' >&2
+	@$(MAKE) --no-print-directory nir || echo 'requirements-nir.lock: not installed, the tests of NIR are skipped' >&2
 	$(PY) -m pytest -n auto --dist loadfile
 
-events onnx: %: $(VENV)/installed-%
+events onnx nir: %: $(VENV)/installed-%
 
 lint: $(VENV)/installed
 	$(PY) -m ruff check .
@@ -52,7 +53,7 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-$(VENV)/installed-events $(VENV)/installed-onnx $(VENV)/installed-docs: $(VENV)/installed-%: $(VENV)/installed requirements-%.lock
+$(VENV)/installed-events $(VENV)/installed-onnx $(VENV)/installed-nir $(VENV)/installed-docs: $(VENV)/installed-%: $(VENV)/installed requirements-%.lock
 	$(PY) -m pip install --quiet --requirement requirements.lock --requirement requirements-$*.lock
 	touch $@
 

@@ -4,6 +4,7 @@ from litspike.networks.calibrate import Calibrated, calibrate, firing_rates
 from litspike.networks.convolutional import ConvNet
 from litspike.networks.delay import AxonalDelay
 from litspike.networks.dropout import TimeDropout
+from litspike.networks.nir.network import FromNIR
 from litspike.networks.perceptron import Perceptron
 from litspike.networks.pieces import run_network
 from litspike.networks.recurrent import RecurrentNetwork
@@ -15,6 +16,7 @@ __all__ = [
     "AxonalDelay",
     "Calibrated",
     "ConvNet",
+    "FromNIR",
     "Pass",
     "Perceptron",
     "RecurrentNetwork",

@@ -1,0 +1,1 @@
+"""Networks from files in NIR, the neuromorphic intermediate representation."""

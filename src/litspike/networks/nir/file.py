@@ -1,0 +1,232 @@
+"""Files in NIR, read as data: HDF5 is checked before any of it is loaded, and nothing in it is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from litspike.settings import UserError
+
+Array = npt.NDArray[Any]
+
+MOST_NODES = 10_000
+"""Nodes and edges that a file may have."""
+MOST_BYTES, MOST_TIMES = 256 << 20, 50
+"""Bytes that a file's numbers may take, and how many times the file's own beyond that: compression hides any size."""
+_DEEPEST = 8
+_LONGEST = 1000  # characters of a name or text
+_FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 32000: "lzf"}  # those that HDF5 and h5py have inside
+
+FIELDS: dict[str, tuple[set[str], set[str]]] = {
+    "Input": ({"shape"}, set()),
+    "Output": ({"shape"}, set()),
+    "NIRGraph": ({"nodes", "edges"}, set()),
+    "Linear": ({"weight"}, set()),
+    "Affine": ({"weight", "bias"}, set()),
+    "Conv1d": ({"weight", "bias", "stride", "padding", "dilation", "groups"}, {"input_shape"}),
+    "Conv2d": ({"weight", "bias", "stride", "padding", "dilation", "groups"}, {"input_shape"}),
+    "SumPool2d": ({"kernel_size", "stride", "padding"}, set()),
+    "AvgPool2d": ({"kernel_size", "stride", "padding"}, set()),
+    "Flatten": ({"start_dim", "end_dim"}, {"input_type"}),
+    "Scale": ({"scale"}, set()),
+    "Threshold": ({"threshold"}, set()),
+    "Delay": ({"delay"}, set()),
+    "I": ({"r"}, set()),
+    "LI": ({"tau", "r", "v_leak"}, set()),
+    "IF": ({"r", "v_threshold"}, {"v_reset"}),
+    "LIF": ({"tau", "r", "v_leak", "v_threshold"}, {"v_reset"}),
+    "CubaLI": ({"tau_syn", "tau_mem", "r", "v_leak"}, {"w_in"}),
+    "CubaLIF": ({"tau_syn", "tau_mem", "r", "v_leak", "v_threshold"}, {"v_reset", "w_in"}),
+}
+"""Kind of node → the fields that it must have, and those that it may have."""
+_UNUSED = {"input_type", "output_type"}  # some writers store them beside what they follow from
+
+
+class FileError(UserError):
+    """A file in NIR can't be read: the text names the node and what is wrong with it."""
+
+
+class Stored(NamedTuple):
+    """A node as a file has it."""
+
+    kind: str
+    fields: dict[str, Any]
+    """Name → an array, or a text."""
+    nodes: dict[str, Stored]
+    """Of a graph."""
+    edges: list[tuple[str, str]]
+    """Of a graph."""
+    metadata: dict[str, Any]
+
+
+def read(path: Path) -> Stored:
+    """The graph in a file.
+
+    Raises:
+        FileError: if it is none in NIR, or holds what no such file needs: links to other files, objects, numbers
+            beyond its size.
+        UserError: if h5py is not installed.
+    """
+    if not path.is_file():
+        raise FileError("it is no file" if path.exists() else "it is not there")
+    try:
+        import h5py
+    except ModuleNotFoundError as missing:
+        needs = "it needs the extra litspike[nir]: pip install 'litspike[nir]'"
+        raise UserError(f"h5py is not installed: {needs}") from missing
+    with _one_line(), h5py.File(path, "r") as file:
+        reader = _Reader(h5py, path.stat().st_size)
+        root = reader.child(file, "node", "the file")
+        graph = reader.node(root, "", 0)
+        if graph.kind != "NIRGraph":
+            raise FileError(f"its root is a {graph.kind}, not a NIRGraph")
+        return graph
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Whatever h5py says of a damaged file, as one line."""
+    try:
+        yield
+    except (OSError, MemoryError, RuntimeError, LookupError, ValueError, TypeError, OverflowError) as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise FileError(f"it is no file in NIR, or a damaged one: {said[:200]}") from error
+
+
+class _Reader:
+    """One pass through a file, which counts what it takes."""
+
+    def __init__(self, h5py: Any, size: int) -> None:
+        self.h5py, self.size = h5py, size
+        self.nodes = self.bytes = 0
+        self.most = MOST_BYTES + MOST_TIMES * size
+
+    def refuse(self, where: str, why: str) -> NoReturn:
+        raise FileError(f"{where or 'the graph'}: {why}")
+
+    def names(self, group: Any, where: str) -> list[str]:
+        if len(group) > MOST_NODES:
+            self.refuse(where, f"{len(group)} entries, more than the {MOST_NODES} that are read")
+        names = list(group)
+        for name in names:
+            if not isinstance(name, str) or not 0 < len(name) <= _LONGEST or not name.isprintable():
+                self.refuse(where, "an entry has a name that is no short text")
+        return names
+
+    def child(self, group: Any, name: str, where: str) -> Any:
+        """An entry of a group, which must lie in this file."""
+        link = group.get(name, getlink=True)
+        if link is None:
+            self.refuse(where, f"{name} is missing")
+        if not isinstance(link, self.h5py.HardLink):
+            self.refuse(where, f"{name} is a link to somewhere else, which is not followed")
+        return group[name]
+
+    def node(self, group: Any, where: str, depth: int) -> Stored:
+        """A node and all that is in it."""
+        self.nodes += 1
+        if self.nodes > MOST_NODES:
+            self.refuse(where, f"there are more than the {MOST_NODES} nodes that are read")
+        if depth > _DEEPEST:
+            self.refuse(where, f"graphs inside graphs, deeper than the {_DEEPEST} that are read")
+        if not isinstance(group, self.h5py.Group):
+            self.refuse(where, "it is no node, but numbers")
+        names = self.names(group, where)
+        kind = self.text(self.child(group, "type", where), f"{where} type".strip())
+        if kind not in FIELDS:
+            self.refuse(where, f"{kind!r} is no kind of node that is read; {', '.join(FIELDS)} are")
+        needed, allowed = FIELDS[kind]
+        for name in sorted(needed - set(names)):
+            self.refuse(where, f"a {kind} without {name}")
+        for name in sorted(set(names) - needed - allowed - {"type", "metadata"} - _UNUSED):
+            self.refuse(where, f"a {kind} has no {name}")
+        if kind == "NIRGraph":
+            return self.graph(group, where, depth)
+        wanted = [name for name in names if name in needed | allowed]
+        fields = {name: self.field(self.child(group, name, where), f"{where} {name}".strip()) for name in wanted}
+        return Stored(kind, {name: value for name, value in fields.items() if value is not None}, {}, [], {})
+
+    def graph(self, group: Any, where: str, depth: int) -> Stored:
+        inside = self.child(group, "nodes", where)
+        if not isinstance(inside, self.h5py.Group):
+            self.refuse(where, "its nodes are no group")
+        prefix = f"{where}." if where else ""
+        nodes = {
+            name: self.node(self.child(inside, name, where), f"{prefix}{name}", depth + 1)
+            for name in self.names(inside, where)
+        }
+        metadata = {}
+        if "metadata" in group and depth == 0:
+            about = self.child(group, "metadata", where)
+            if not isinstance(about, self.h5py.Group):
+                self.refuse("metadata", "it is no group")
+            for name in self.names(about, "metadata"):
+                metadata[name] = self.field(self.child(about, name, "metadata"), f"metadata {name}")
+        return Stored("NIRGraph", {}, nodes, self.edges(self.child(group, "edges", where), where), metadata)
+
+    def edges(self, dataset: Any, where: str) -> list[tuple[str, str]]:
+        self.plain(dataset, where)
+        if len(dataset.shape) != 2 or dataset.shape[1] != 2 or not self.is_text(dataset):
+            self.refuse(where, f"its edges are no pairs of names, but {list(dataset.shape)} of {dataset.dtype}")
+        if len(dataset) > MOST_NODES:
+            self.refuse(where, f"{len(dataset)} edges, more than the {MOST_NODES} that are read")
+        found = []
+        for row in range(len(dataset)):  # row by row: each may refer to the same long text
+            one, other = (self.decoded(value, f"{where} edges".strip()) for value in dataset[row])
+            found.append((one, other))
+        return found
+
+    def plain(self, dataset: Any, where: str) -> None:
+        """Refuse a dataset that isn't in the file itself, or takes more than it may."""
+        if not isinstance(dataset, self.h5py.Dataset):
+            self.refuse(where, "a group where numbers should be")
+        if dataset.is_virtual or dataset.external:
+            self.refuse(where, "its numbers lie in another file, which is not opened")
+        settings = dataset.id.get_create_plist()
+        for index in range(settings.get_nfilters()):
+            number = settings.get_filter(index)[0]
+            if number not in _FILTERS:
+                self.refuse(where, f"packed by filter {number}; {', '.join(_FILTERS.values())} are read")
+        if dataset.shape is None:
+            return
+        chunk = int(np.prod(dataset.chunks, dtype=object)) if dataset.chunks else 0
+        size = max(int(np.prod(dataset.shape, dtype=object)), chunk) * dataset.dtype.itemsize
+        self.bytes += size
+        if self.bytes > self.most:
+            self.refuse(where, f"its numbers take {size:,} bytes, too many for a file of {self.size:,}")
+        if size and dataset.id.get_storage_size() == 0:
+            self.refuse(where, f"{size:,} bytes of numbers that are not in the file")
+
+    def field(self, dataset: Any, where: str) -> Any:
+        """An array or a text; None where the file says that there is nothing."""
+        self.plain(dataset, where)
+        if dataset.shape is None:
+            return None
+        if self.is_text(dataset):
+            return self.text(dataset, where)
+        if dataset.dtype.kind not in "fiub" or dataset.dtype.itemsize > 8:
+            self.refuse(where, f"{dataset.dtype}, where numbers or a text should be")
+        if len(dataset.shape) > 6:
+            self.refuse(where, f"{len(dataset.shape)} dimensions")
+        values: Array = np.asarray(dataset[()])
+        return values
+
+    def is_text(self, dataset: Any) -> bool:
+        return self.h5py.check_string_dtype(dataset.dtype) is not None
+
+    def text(self, dataset: Any, where: str) -> str:
+        self.plain(dataset, where)
+        if dataset.shape != () or not self.is_text(dataset):
+            self.refuse(where, f"{list(dataset.shape or ())} of {dataset.dtype}, where a text should be")
+        return self.decoded(dataset[()], where)
+
+    def decoded(self, value: Any, where: str) -> str:
+        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+        if len(text) > _LONGEST:
+            self.refuse(where, f"a text of {len(text)} characters")
+        return text
