@@ -29,6 +29,7 @@ def always(monkeypatch):
 def sampled(monkeypatch, always):
     """Work out gradients at some places always; gives the places that were asked for."""
     monkeypatch.setattr(choice, "SAMPLED_CROSSOVER", 2.0)
+    monkeypatch.setattr(choice, "FEEDBACK_LEAST", -(10**9))
     calls, real = [], gradient.input_gradient_at
     monkeypatch.setattr(gradient, "input_gradient_at", lambda *given: calls.append(given[0]) or real(*given))
     return calls

@@ -229,16 +229,16 @@ def test_gradients_are_worked_out_where_a_derivative_is_not_zero_and_are_the_who
         sampled.clear()
 
 
-def test_where_most_derivatives_are_not_zero_all_of_the_gradient_is_worked_out(places):
-    for width, everywhere in ((100.0, True), (0.1, False)):
-        layer = Recurrent(LIF(surrogate=Rectangle(width), engine="fused")).shaped(32)
-        layer(current((20, 4, 32), torch.float32))[0].sum().backward()
+def test_where_most_derivatives_are_not_zero_or_neurons_are_few_all_of_the_gradient_is_worked_out(places):
+    for size, width, everywhere in ((256, 100.0, True), (256, 0.01, False), (64, 0.01, True)):
+        layer = Recurrent(LIF(surrogate=Rectangle(width), engine="fused")).shaped(size)
+        layer(current((20, 4, size), torch.float32))[0].sum().backward()
         assert (places.pop() is None) == everywhere
 
 
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("shape", [(30, 5, 63), (30, 40, 7)], ids=str)
-def test_places_do_not_depend_on_the_number_of_threads(threads, shape, places):
+def test_places_do_not_depend_on_the_number_of_threads(threads, shape, places, sampled):
     layer = Recurrent(LIF(threshold=0.5, surrogate=Rectangle(0.3), engine="fused")).shaped(shape[-1])
     before, results = torch.get_num_threads(), []
     with torch.no_grad():

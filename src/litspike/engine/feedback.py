@@ -11,7 +11,7 @@ from torch import Tensor
 
 from litspike.engine.autograd import Kernel, Launch, first_order, numbers_of, upstream_of, with_tensors
 from litspike.engine.cpu.memory import fresh
-from litspike.engine.events.choice import pays, sampling_pays
+from litspike.engine.events.choice import pays, sampled_feedback_pays
 from litspike.engine.events.places import Places
 from litspike.engine.events.product import events, weight_gradient
 from litspike.engine.inputs import Feedback, Real
@@ -114,7 +114,8 @@ class _Recurrent(torch.autograd.Function):
         kernel, numbers, dtype, of_current = ctx.rest
         total, saved, bits, output, first, weight, *tensors = ctx.saved_tensors
         launch = Launch.of(total, with_tensors(kernel, numbers, tensors), None, dtype)
-        places = Places(bits, launch.neurons) if bits is not None and sampling_pays(ctx.density) else None
+        few = bits is not None and sampled_feedback_pays(ctx.density, len(weight))
+        places = Places(bits, launch.neurons) if few else None
         _, _, _, wants_current, wants_first, wants_weight, wants_bias, *_ = ctx.needs_input_grad
         again = torch.is_grad_enabled()
         with torch.no_grad():

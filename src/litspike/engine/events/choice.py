@@ -15,6 +15,8 @@ _SAMPLED = 64
 
 SAMPLED_CROSSOVER = 0.5
 """Share of the places of a gradient from which on all of it is worked out as fast."""
+FEEDBACK_LEAST, FEEDBACK_SLOPE = 128, 1280
+"""Neurons of a recurrent layer below which it always is, and those above them for each further share of 1."""
 
 
 def large_enough(rows: int, inputs: int, outputs: int) -> bool:
@@ -39,3 +41,8 @@ def pays(spikes: Tensor, outputs: int) -> bool:
 def sampling_pays(density: float) -> bool:
     """Whether a product with a weight is faster at a share of its places alone than everywhere."""
     return density < SAMPLED_CROSSOVER
+
+
+def sampled_feedback_pays(density: float, neurons: int) -> bool:
+    """The same for the feedback of a recurrent layer, whose few rows at a time make finding the places dearer."""
+    return density < min(SAMPLED_CROSSOVER, (neurons - FEEDBACK_LEAST) / FEEDBACK_SLOPE)
