@@ -150,3 +150,47 @@ def test_a_mistake_is_a_line(cli: Cli, trained: Path, arguments: str, line: str)
 
 def test_without_a_run_export_says_what_to_do_first(cli: Cli):
     assert "train first" in cli("export --to c").error_line
+
+
+def test_an_export_in_integers_stands_beside_that_in_floating_point(cli: Cli, trained: Path):
+    assert cli("export --to c").status == 0
+    result = cli("export --to c --integer 8 --scale power_of_two --states 32")
+    assert (result.status, result.err) == (0, "")
+    assert {path.name for path in (trained / "export").iterdir()} == {"c", "c-int8"}
+    said = report(trained, "c-int8")
+    assert said["bit_for_bit"] == "the network in integers, run in torch"
+    assert said["facts"]["weights"] == "8 bits, scale power_of_two"
+    assert said["facts"]["states"] == "32 bits"
+    assert {"kB of constants", "kB of RAM", "microseconds a step"} <= said["facts"].keys()
+    (layer,) = said["layers"]
+    assert 0.9 < layer["equal"] <= 1
+    accuracy = said["metrics"]["accuracy"]
+    assert accuracy["c-int8"] == pytest.approx(accuracy["litspike"], abs=0.1)
+    assert "every bit is that of the network in integers" in result.out
+
+
+def test_integers_take_their_ranges_from_the_validation_part(cli: Cli, trained: Path, monkeypatch: pytest.MonkeyPatch):
+    from litspike.data import HalfPlane
+
+    def none(self: HalfPlane) -> object:
+        return iter(())
+
+    monkeypatch.setattr(HalfPlane, "val_dataloader", none)
+    assert "the validation data are empty" in cli("export --to c --integer 8").error_line
+    assert cli("export --to c").status == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ("--to onnx --integer 8", "export: integer: 8 is for --to c alone, not for onnx"),
+        ("--to c --integer 9", "export: integer: 9 is no number of bits from 2 to 8"),
+        ("--to c --integer 8 --states 24", "export: states: 24 bits are neither 16 nor 32"),
+        ("--to c --scale free", "export: scale: free is of integers: set --integer 8 as well"),
+        ("--to c --states 16", "export: states: 16 is of integers: set --integer 8 as well"),
+        ("--to c --integer 8 --scale odd", "scale"),
+    ],
+)
+def test_a_mistake_in_the_settings_of_integers_is_a_line(cli: Cli, trained: Path, arguments: str, line: str):
+    assert line in cli(f"export {arguments}").error_line
+    assert not (trained / "export").exists()

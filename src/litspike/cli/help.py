@@ -39,6 +39,9 @@ COMMON = {
     "ckpt_path": "Checkpoint: a file, a run's folder, best or last.",
     "to": f"Format to write: {', '.join(FORMATS)}.",
     "name": "What its files, and the functions in them, are called by; network where it isn't given.",
+    "integer": "Bits of a weight in integers, 2 to 8, for --to c; floating point where null.",
+    "scale": "What scales an integer's weights, free or power_of_two; free where null.",
+    "states": "Bits of a state beside integers, 16 or 32; 16 where null.",
     "seed_everything": "Seed of the weights and of what is drawn in training.",
     "seeds": "Number of seeds to fit and test from.",
     "logs": "Folder of all runs; logs/ of the current folder, or beside main.py, where null.",
@@ -51,7 +54,7 @@ COMMON = {
 
 _ONLY = {
     **dict.fromkeys(("trainer.max_epochs", "seeds", "checkpoint.monitor", "checkpoint.mode"), "fit"),
-    **dict.fromkeys(("to", "name"), "export"),
+    **dict.fromkeys(("to", "name", "integer", "scale", "states"), "export"),
 }
 _DEFAULTS = {"trainer.devices": "auto", "checkpoint.monitor": "val/loss"}
 _PLACES = (

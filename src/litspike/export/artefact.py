@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -128,7 +128,7 @@ class Artefact(ABC):
         name: what its files and functions are called by.
     """
 
-    format: ClassVar[str]
+    format: str
     """The format's name."""
 
     def __init__(self, subject: Subject, name: str) -> None:

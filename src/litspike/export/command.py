@@ -15,7 +15,6 @@ from torch import Tensor
 from litspike.export.artefact import Artefact, Run, Subject
 from litspike.export.fidelity import Fidelity, check_exact
 from litspike.export.folder import REPORT, hashes, replacing_folder
-from litspike.export.formats import format_named
 from litspike.figure_text import written
 from litspike.settings import UserError
 from litspike.tasks.batches import check_finite, pair
@@ -35,13 +34,20 @@ class TestPart(NamedTuple):
     """Whether they are all that there are."""
 
 
-def export(task: Task, data: TestPart, to: str, name: str, folder: Path, about: dict[str, Any]) -> dict[str, Any]:
+def export(
+    task: Task,
+    data: TestPart,
+    make: Callable[[Subject, str], Artefact],
+    name: str,
+    folder: Path,
+    about: dict[str, Any],
+) -> dict[str, Any]:
     """Write a task in a format, prove what was written, and put it into ``export/FORMAT/`` of a folder.
 
     Args:
         task: the trained task, on the CPU.
         data: what the proof runs on.
-        to: the format's name.
+        make: makes the artefact of a subject and a name.
         name: what the files are called by.
         folder: the run's.
         about: what the report says of where the task comes from.
@@ -59,12 +65,12 @@ def export(task: Task, data: TestPart, to: str, name: str, folder: Path, about: 
     x = pair(first)[0]
     check_finite("test", x)
     subject = Subject(task, x)
-    artefact = format_named(to)(subject, name)
-    place = folder / "export" / to
+    artefact = make(subject, name)
+    place = folder / "export" / artefact.format
     with replacing_folder(place) as draft:
         artefact.write(draft)
         report = {
-            "format": to,
+            "format": artefact.format,
             "written": datetime.now().astimezone().isoformat(timespec="seconds"),
             **about,
             **_proved(artefact, draft, _slices(first, each), data.complete),

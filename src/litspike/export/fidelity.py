@@ -74,7 +74,7 @@ class Fidelity:
             difference.add(one, two)
         self.samples += len(targets)
         for figures, answer in zip(self._figures.values(), (own, other), strict=True):
-            values, outputs = answer.values.view_as(own.values), answer.outputs.view_as(own.outputs)
+            values, outputs = _like(answer.values, own.values), _like(answer.outputs, own.outputs)
             loss = self.task.loss(values, self.task.in_unit(outputs), targets)
             figures.add(loss, values, targets)
 
@@ -96,6 +96,10 @@ class Fidelity:
             "values": {"equal": self.values.equal, **_numbers(self.values)},
             "metrics": self.metrics(),
         }
+
+
+def _like(tensor: Tensor, other: Tensor) -> Tensor:
+    return tensor.to(other.dtype).view_as(other)
 
 
 def _numbers(difference: Difference) -> dict[str, float]:
@@ -126,7 +130,8 @@ def check_exact(format: str, labels: list[str], wanted: Answer, given: Answer, a
     )
     for name, (one, other) in zip(names, pairs, strict=True):
         one, other = one.contiguous(), other.contiguous()
-        unequal = int((one.view(torch.int32) != other.view(torch.int32)).sum())
+        bits = torch.int64 if one.dtype == torch.float64 else torch.int32
+        unequal = int((one.view(bits) != other.view(bits)).sum())
         if unequal:
             raise Refused(
                 format, name, f"{unequal} of {one.numel()} numbers differ from {against}: nothing was written"

@@ -15,7 +15,7 @@ from litspike.cli.check.trainer import as_list
 from litspike.cli.command import Command, Outcome, Parts, Source, make
 from litspike.cli.constructor_errors import users_mistakes
 from litspike.cli.subcommands.metrics import note_metrics
-from litspike.cli.trainer.export import export_checkpoint
+from litspike.cli.trainer.export import Wanted, export_checkpoint
 from litspike.cli.trainer.loggers import BestEffortBoard
 from litspike.cli.trainer.make import (
     board,
@@ -124,8 +124,7 @@ def _picture(command: Command, source: Source, parts: Parts) -> _Evaluation:
 def _export(command: Command, source: Source, parts: Parts) -> _Evaluation:
     def run(trainer: Trainer, arguments: dict[str, Any]) -> None:
         checkpoint = source.path, source.checkpoint
-        to, name = command.config["to"], command.config["name"]
-        export_checkpoint(trainer, parts.model, parts.data, checkpoint, source.folder, to, name)
+        export_checkpoint(trainer, parts.model, parts.data, checkpoint, source.folder, Wanted.of(command.config))
 
     return _Evaluation([], run)
 

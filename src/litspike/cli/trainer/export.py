@@ -3,27 +3,76 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
 from lightning import LightningDataModule, LightningModule, Trainer
+from torch import Tensor
 
 from litspike.cli.check.sample import check_part
+from litspike.export.artefact import Artefact, Subject
 from litspike.export.command import TestPart, export, show
-from litspike.export.formats import FORMATS
+from litspike.export.formats import FORMATS, format_named
+from litspike.export.integer.settings import Settings
+from litspike.networks.quantised import ScaleRule
 from litspike.reports.receipt.exports import add_to_receipt
 from litspike.reports.receipt.provenance import file_hash, versions
 from litspike.seeding import isolated
 from litspike.settings import UserError
 from litspike.tasks import Task
+from litspike.tasks.batches import check_finite, pair
 from litspike.terminal import Terminal
+
+_SAMPLES = 64
+"""Of the validation part, whose numbers decide where binary points are."""
 
 
 def add_export_arguments(parser: Any) -> None:
     """What the subcommand has beside those of all."""
     parser.add_argument("--to", type=str | None)
     parser.add_argument("--name", type=str, default="network")
+    parser.add_argument("--integer", type=int | None)
+    parser.add_argument("--scale", type=ScaleRule | None)
+    parser.add_argument("--states", type=int | None)
+
+
+class Wanted(NamedTuple):
+    """What the command line says of an export."""
+
+    to: str | None
+    """The format."""
+    name: str
+    """What the files are called by."""
+    integer: int | None
+    """Bits of a weight; None in floating point."""
+    scale: ScaleRule | None
+    states: int | None
+    """Bits of a state."""
+
+    @classmethod
+    def of(cls, config: Any) -> Wanted:
+        """Of the whole configuration."""
+        return cls(*(config[name] for name in cls._fields))
+
+    def check(self) -> None:
+        """Raise :class:`UserError` where one doesn't go with another."""
+        if self.to not in FORMATS:
+            given = f", not {self.to}" if self.to else ""
+            raise UserError(f"export: say to which format, --to {'|'.join(FORMATS)}{given}")
+        if self.integer is None:
+            for name in ("scale", "states"):
+                if (value := getattr(self, name)) is not None:
+                    raise UserError(f"export: {name}: {value} is of integers: set --integer 8 as well")
+            return
+        if self.to != "c":
+            raise UserError(f"export: integer: {self.integer} is for --to c alone, not for {self.to}")
+        if not 2 <= self.integer <= 8:
+            raise UserError(f"export: integer: {self.integer} is no number of bits from 2 to 8")
+        if self.states not in (None, 16, 32):
+            raise UserError(f"export: states: {self.states} bits are neither 16 nor 32")
 
 
 def export_checkpoint(
@@ -32,8 +81,7 @@ def export_checkpoint(
     data: LightningDataModule,
     checkpoint: tuple[Path, dict[str, Any]],
     folder: Path,
-    to: str | None,
-    name: str,
+    wanted: Wanted,
 ) -> None:
     """Export a checkpoint into a folder, prove it on the test data, and say what came of it.
 
@@ -43,14 +91,12 @@ def export_checkpoint(
         data: with a test part.
         checkpoint: its file, and what is in it.
         folder: the run's.
-        to: the format.
-        name: what the files are called by.
+        wanted: what is to be written.
 
     Raises:
         UserError: if it can't be exported.
     """
-    if to not in FORMATS:
-        raise UserError(f"export: say to which format, --to {'|'.join(FORMATS)}" + (f", not {to}" if to else ""))
+    wanted.check()
     if not isinstance(model, Task):
         raise UserError(f"export: {type(model).__name__} is no litspike.tasks.Task, which alone can be exported")
     if str(trainer.precision) != "32-true":
@@ -65,11 +111,40 @@ def export_checkpoint(
         "versions": versions(),
     }
     with isolated():
-        report = export(model.cpu().eval(), _test_part(trainer, model, data), to, name, folder, about)
+        test = _test_part(trainer, model, data)
+        report = export(model.cpu().eval(), test, _maker(wanted, model, data), wanted.name, folder, about)
     terminal = Terminal()
     show(report, lambda part: print(part) if isinstance(part, str) else terminal.print(part))
     add_to_receipt(folder)
-    print(f"export: {folder / 'export' / to}")
+    print(f"export: {folder / 'export' / report['format']}")
+
+
+def _maker(wanted: Wanted, task: Task, data: LightningDataModule) -> Callable[[Subject, str], Artefact]:
+    """What makes the artefact of a subject and a name."""
+    if wanted.integer is None:
+        return format_named(str(wanted.to))
+    from litspike.export.integer.file import IntegerFile  # with what the other formats don't need
+
+    settings = Settings(wanted.integer, wanted.scale or "free", wanted.states or 16)
+    samples = _validation_samples(task, data)
+    return lambda subject, name: IntegerFile(subject, name, settings, samples)
+
+
+def _validation_samples(task: Task, data: LightningDataModule) -> Tensor:
+    """The first samples of the validation part: what decides a format must not be what it is tested on."""
+    data.setup("validate")
+    loader: Any = data.val_dataloader()
+    check_part(task, "val", loader)
+    found: list[Tensor] = []
+    for batch in _transferred(data, loader):
+        found.append(pair(batch)[0])
+        if sum(map(len, found)) >= _SAMPLES:
+            break
+    if not found:
+        raise UserError("export: the validation data are empty: integers take the range of each number from them")
+    samples = torch.cat(found)[:_SAMPLES]
+    check_finite("val", samples)
+    return samples
 
 
 def _test_part(trainer: Trainer, task: Task, data: LightningDataModule) -> TestPart:
@@ -81,7 +156,9 @@ def _test_part(trainer: Trainer, task: Task, data: LightningDataModule) -> TestP
     check_part(task, "test", loader)
     limit = trainer.limit_test_batches
     count = limit if isinstance(limit, int) else None if limit == 1.0 else max(int(len(loader) * limit), 1)
-    batches = (
-        data.on_after_batch_transfer(data.on_before_batch_transfer(batch, 0), 0) for batch in islice(loader, count)
-    )
-    return TestPart(batches, count is None)
+    return TestPart(_transferred(data, islice(loader, count)), count is None)
+
+
+def _transferred(data: LightningDataModule, batches: Iterable[Any]) -> Iterator[Any]:
+    """Batches as a trainer would give them to the task."""
+    return (data.on_after_batch_transfer(data.on_before_batch_transfer(batch, 0), 0) for batch in batches)

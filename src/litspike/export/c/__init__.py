@@ -10,11 +10,11 @@ from typing import Any
 
 from torch import Tensor
 
-from litspike.export.artefact import Artefact, Refused, Run, Subject
+from litspike.export.artefact import Answer, Artefact, Refused, Run, Subject
 from litspike.export.c.coding import encoder_of, readout_of
-from litspike.export.c.compile import Process, compiler
+from litspike.export.c.compile import Process, Toolchain, compiler
 from litspike.export.c.lower import FORMAT, operations_of
-from litspike.export.c.operations import Neurons
+from litspike.export.c.operations import watched_neurons
 from litspike.export.c.text import FLAGS, Network, Source, makefile
 from litspike.export.c.twin import Twin
 from litspike.export.graph import graph_of
@@ -40,6 +40,8 @@ class CFile(Artefact):
     """
 
     format = FORMAT
+    types: tuple[str, str] = ("float", "float")
+    """Of the numbers of a step, and of those of an answer."""
 
     def __init__(self, subject: Subject, name: str) -> None:
         super().__init__(subject, name)
@@ -49,6 +51,7 @@ class CFile(Artefact):
         self.encoder, self.readout = encoder_of(subject), readout_of(subject)
         graph = graph_of(FORMAT, subject.task.network, subject.first_steps())
         self.operations, self.output = operations_of(graph, subject)
+        self.watched = watched_neurons(self.operations)
         self.source: Source | None = None
 
     def _printed(self) -> Source:
@@ -63,9 +66,14 @@ class CFile(Artefact):
         return [
             f"{self.name}: a spiking network trained with litspike: {labels}.",
             "",
+            *self._about(),
+            *([checks[self.encoder.kind]] if self.encoder.kind in checks else []),
+        ]
+
+    def _about(self) -> list[str]:
+        return [
             f"C99, float32. Compile with {FLAGS}",
             "(or another level of optimisation): its results are then the same bits on every machine.",
-            *([checks[self.encoder.kind]] if self.encoder.kind in checks else []),
         ]
 
     def write(self, folder: Path) -> None:
@@ -73,15 +81,19 @@ class CFile(Artefact):
         source = self._printed()
         (folder / f"{self.name}.h").write_text(source.header(), encoding="utf-8")
         (folder / f"{self.name}.c").write_text(source.source(), encoding="utf-8")
-        (folder / "Makefile").write_text(makefile(self.name), encoding="utf-8")
+        (folder / "Makefile").write_text(self._makefile(), encoding="utf-8")
 
-    def process(self, folder: Path, flags: tuple[str, ...] = ()) -> Process:
+    def _makefile(self) -> str:
+        return makefile(self.name)
+
+    def process(self, folder: Path, flags: tuple[str, ...] = (), tools: Toolchain | None = None) -> Process:
         """The compiled file in a process of its own."""
-        watched = [op.size for op in self.operations if isinstance(op, Neurons) and op.number]
-        sizes = [*watched, self.readout.size]
+        sizes = [*(layer.size for layer in self.watched), self.readout.size]
         encoder, every = self.encoder, self.readout.kind == "every"
         moving = encoder.steps is None
-        return Process(folder, self.name, sizes, encoder.sample, moving, self.readout.size, every, flags)
+        return Process(
+            folder, self.name, sizes, encoder.sample, moving, self.readout.size, every, self.types, flags, tools
+        )
 
     def steps_of(self, x: Tensor) -> int:
         """T of samples [B, *]."""
@@ -92,14 +104,22 @@ class CFile(Artefact):
         """The file, compiled."""
         process = self.process(folder)
         try:
-            yield lambda x: process(x, self.steps_of(x))
+            yield lambda x: self.meaning(process(self.given(x), self.steps_of(x)), self.steps_of(x))
         finally:
             process.close()
 
+    def given(self, x: Tensor) -> Tensor:
+        """Samples as the file takes them."""
+        return x
+
+    def meaning(self, answer: Answer, steps: int) -> Answer:
+        """What the file gives, as the task gives it."""
+        return answer
+
     def facts(self, folder: Path) -> dict[str, Any]:
         """Bytes of constants and of the struct, and microseconds a step on this machine."""
-        process, sample = self.process(folder), self.subject.samples[0]
-        steps = self.steps_of(sample[None])
+        process, sample = self.process(folder), self.given(self.subject.samples)[0]
+        steps = self.steps_of(self.subject.samples)
         try:
             repeats = 1
             while (seconds := process.seconds(sample, steps, repeats)) < _SHORTEST:
@@ -107,7 +127,7 @@ class CFile(Artefact):
         finally:
             process.close()
         return {
-            "bytes of constants": 4 * self._printed().tables.numbers,
+            "bytes of constants": self._printed().tables.bytes,
             "bytes of the struct": process.memory,
             "microseconds a step": seconds / repeats / steps * 1e6,
             "compiler": " ".join([*compiler(), FLAGS]),

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import torch
@@ -21,16 +21,17 @@ from litspike.export.artefact import Answer, Refused
 from litspike.export.c.text import FLAGS, WARNINGS
 
 _DRIVER = """\
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 static int watching = 1;
 
-static void watch(int layer, const float *numbers, size_t count)
+static void watch(int layer, const {number} *numbers, size_t count)
 {
     (void)layer;
-    if (watching && fwrite(numbers, sizeof(float), count, stdout) != count) {
+    if (watching && fwrite(numbers, sizeof *numbers, count, stdout) != count) {
         exit(2);
     }
 }
@@ -49,9 +50,10 @@ int main(void)
     {name}_init(&network_of_the_run);
     while (fread(&steps, sizeof steps, 1, stdin) == 1 && fread(&repeats, sizeof repeats, 1, stdin) == 1) {
         const size_t wanted = {sample}, answers = {values};
-        float *sample = malloc((wanted + 1) * sizeof(float)), *values = malloc((answers + 1) * sizeof(float));
+        {number} *sample = malloc((wanted + 1) * sizeof *sample);
+        {value} *values = malloc((answers + 1) * sizeof *values);
         clock_t began;
-        if (!sample || !values || fread(sample, sizeof(float), wanted, stdin) != wanted) {
+        if (!sample || !values || fread(sample, sizeof *sample, wanted, stdin) != wanted) {
             return 2;
         }
         watching = repeats == 0;
@@ -63,7 +65,7 @@ int main(void)
             const double seconds = (double)(clock() - began) / CLOCKS_PER_SEC;
             fwrite(&seconds, sizeof seconds, 1, stdout);
         }
-        fwrite(values, sizeof(float), answers, stdout);
+        fwrite(values, sizeof *values, answers, stdout);
         fflush(stdout);
         free(sample);
         free(values);
@@ -73,6 +75,9 @@ int main(void)
 """
 
 
+_TYPES = {"float": np.float32, "int16_t": np.int16, "int32_t": np.int32}
+
+
 def compiler() -> list[str]:
     """The C compiler: what the variable CC names, or the first of cc, gcc and clang; raises :class:`Refused`."""
     named = shlex.split(os.environ.get("CC", ""))
@@ -80,6 +85,13 @@ def compiler() -> list[str]:
         if shutil.which(command[0]):
             return command
     raise Refused("c", "no C compiler", "none of cc, gcc and clang is here to prove what is written: install one")
+
+
+class Toolchain(NamedTuple):
+    """A compiler, and what runs a program that it made for another processor."""
+
+    compiler: Sequence[str]
+    runner: Sequence[str] = ()
 
 
 class Process:
@@ -93,7 +105,9 @@ class Process:
         moving: whether a sample is a sequence.
         values: numbers in an answer.
         every: whether there is an answer for each step.
+        types: of the numbers of a sample, a layer and an output, and of those of an answer, in C.
         flags: of the compiler.
+        command: the compiler, and what runs a program that it made.
     """
 
     def __init__(
@@ -105,8 +119,11 @@ class Process:
         moving: bool,
         values: int,
         every: bool,
+        types: tuple[str, str] = ("float", "float"),
         flags: Sequence[str] = (),
+        command: Toolchain | None = None,
     ) -> None:
+        self.types = types
         self.sizes, self.values, self.every = sizes, values, every
         self.moving = moving
         self._folder = tempfile.TemporaryDirectory(prefix="litspike-c-")
@@ -116,6 +133,8 @@ class Process:
             "sample": f"(size_t){sample}" + (" * steps" if moving else ""),
             "values": f"(size_t){values}" + (" * steps" if every else ""),
             "steps": "steps, " if moving else "",
+            "number": types[0],
+            "value": types[1],
         }
         driver, program = Path(self._folder.name, "driver.c"), Path(self._folder.name, "driver")
         text = _DRIVER
@@ -123,13 +142,18 @@ class Process:
             text = text.replace(f"{{{key}}}", value)
         driver.write_text(text, encoding="utf-8")
         chosen = [*FLAGS.split(), *WARNINGS.split(), "-Werror", *flags]
-        command = [*compiler(), *chosen, f"-I{folder}", str(driver), "-o", str(program)]
-        made = subprocess.run(command, capture_output=True, text=True, errors="replace")
+        tools = command or Toolchain(compiler())
+        made = subprocess.run(
+            [*tools.compiler, *chosen, f"-I{folder}", str(driver), "-o", str(program)],
+            capture_output=True,
+            text=True,
+            errors="replace",
+        )
         if made.returncode:
             self.close()
             said = next((line for line in made.stderr.splitlines() if "error" in line), made.stderr[:200])
-            raise Refused("c", "the C file doesn't compile here", f"{shlex.join(command[:1])} says {said.strip()}")
-        self._process = subprocess.Popen([str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            raise Refused("c", "the C file doesn't compile here", f"{tools.compiler[0]} says {said.strip()}")
+        self._process = subprocess.Popen([*tools.runner, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.memory = int(self._read_line())
         """Bytes of the network's struct."""
 
@@ -150,8 +174,8 @@ class Process:
         frame = sum(self.sizes)
         for sample in x:
             self._send(sample, steps, 0)
-            frames.append(self._receive(steps * frame).view(steps, frame))
-            answer = self._receive(self.values * (steps if self.every else 1))
+            frames.append(self._receive(steps * frame, self.types[0]).view(steps, frame))
+            answer = self._receive(self.values * (steps if self.every else 1), self.types[1])
             values.append(answer.view(steps, self.values) if self.every else answer)
         *layers, outputs = torch.split(torch.stack(frames, 1), list(self.sizes), 2)
         return Answer(torch.stack(values), outputs, layers)
@@ -160,20 +184,21 @@ class Process:
         """Processor time of running a sample so many times."""
         self._send(sample, steps, repeats)
         found: float = struct.unpack("d", self._exactly(8))[0]
-        self._receive(self.values * (steps if self.every else 1))
+        self._receive(self.values * (steps if self.every else 1), self.types[1])
         return found
 
     def _send(self, sample: Tensor, steps: int, repeats: int) -> None:
         stream: Any = self._process.stdin
         try:
             stream.write(struct.pack("II", steps, repeats))
-            stream.write(np.ascontiguousarray(sample.numpy(), dtype=np.float32).tobytes())
+            stream.write(np.ascontiguousarray(sample.numpy(), dtype=_TYPES[self.types[0]]).tobytes())
             stream.flush()
         except BrokenPipeError:
             self._broken()
 
-    def _receive(self, count: int) -> Tensor:
-        return torch.from_numpy(np.frombuffer(self._exactly(4 * count), dtype=np.float32).copy())
+    def _receive(self, count: int, kind: str) -> Tensor:
+        dtype = np.dtype(_TYPES[kind])
+        return torch.from_numpy(np.frombuffer(self._exactly(dtype.itemsize * count), dtype=dtype).copy())
 
     def _exactly(self, count: int) -> bytes:
         stream: Any = self._process.stdout

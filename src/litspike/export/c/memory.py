@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from litspike.export.c.operations import Convolution, Neurons, Operation
@@ -19,13 +19,22 @@ class Memory(NamedTuple):
     """Floats in all."""
 
 
-def memory_of(operations: Sequence[Operation], output: int, held: int) -> Memory:
+def room_of(operation: Operation) -> int:
+    """How many numbers an operation needs on its way, beside what it takes and puts out."""
+    on_the_way = isinstance(operation, Convolution) or (isinstance(operation, Neurons) and operation.recurrent)
+    return operation.size if on_the_way else 0
+
+
+def memory_of(
+    operations: Sequence[Operation], output: int, held: int, room_of: Callable[[Operation], int] = room_of
+) -> Memory:
     """Give each tensor a place from when it is made to when it is last read.
 
     Args:
         operations: in the order of their use.
         output: number of the tensor that comes out.
         held: how many of the first operations are done once for many steps; what they put out stays.
+        room_of: how many numbers an operation needs in the same array on its way.
     """
     last = _last_reads(operations, output, held)
     places: dict[int, int] = {}
@@ -33,12 +42,10 @@ def memory_of(operations: Sequence[Operation], output: int, held: int) -> Memory
     shelf = _Shelf()
     for index, operation in enumerate(operations):
         shelf.clear(index)
-        if isinstance(operation, Neurons) and operation.recurrent:
-            room[operation.output] = shelf.place(operation.size, index)
-            continue
-        places[operation.output] = shelf.place(operation.size, last.get(operation.output, index))
-        if isinstance(operation, Convolution):
-            room[operation.output] = shelf.place(operation.size, index)
+        if not (isinstance(operation, Neurons) and operation.recurrent):
+            places[operation.output] = shelf.place(operation.size, last.get(operation.output, index))
+        if needed := room_of(operation):
+            room[operation.output] = shelf.place(needed, index)
     return Memory(places, room, shelf.size)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import torch
@@ -112,6 +113,11 @@ class Neurons(Operation):
     def recurrent(self) -> bool:
         """Whether it takes in what it put out the step before."""
         return self.weight is not None
+
+
+def watched_neurons(operations: Iterable[Operation]) -> list[Neurons]:
+    """The network's layers of neurons, in the order of their use."""
+    return [operation for operation in operations if isinstance(operation, Neurons) and operation.number]
 
 
 def folded(operations: list[Operation], output: int) -> list[Operation]:

@@ -131,11 +131,11 @@ def statements(program: Program, leaves: Sequence[str], targets: Sequence[str]) 
 
 
 class Tables:
-    """Constants of a C file, as its text and how many numbers they are."""
+    """Constants of a C file, as its text and how many bytes they are."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
-        self.numbers = 0
+        self.bytes = 0
 
     def add(self, name: str, values: Tensor, kind: str = "float") -> str:
         """Write an array of numbers; gives its name."""
@@ -143,9 +143,16 @@ class Tables:
         printed = [number(value) for value in flat]
         if kind == "double":
             printed = [text.removesuffix("f") if text.endswith("f") else text.replace("f)", ")") for text in printed]
+        return self._add(name, printed, kind, 8 if kind == "double" else 4)
+
+    def add_integers(self, name: str, values: Tensor, bits: int) -> str:
+        """Write an array of integers of so many bits; gives its name."""
+        return self._add(name, [str(value) for value in values.reshape(-1).tolist()], f"int{bits}_t", bits // 8)
+
+    def _add(self, name: str, printed: Sequence[str], kind: str, size: int) -> str:
         lines = [f"    {', '.join(printed[start : start + 8])}," for start in range(0, len(printed), 8)]
-        self.append("\n".join([f"static const {kind} {name}[{len(flat)}] = {{", *lines, "};", ""]))
-        self.numbers += len(flat)
+        self.append("\n".join([f"static const {kind} {name}[{len(printed)}] = {{", *lines, "};", ""]))
+        self.bytes += size * len(printed)
         return name
 
     def append(self, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import torch
 
@@ -21,6 +22,11 @@ class SampleWriter:
         tables: where constants go.
     """
 
+    value: ClassVar[str] = "float"
+    """Type of the numbers of an answer."""
+    zero: ClassVar[str] = "0.0f"
+    one: ClassVar[str] = "1.0f"
+
     def __init__(self, step: StepWriter, encoder: Encoder, readout: Readout, tables: Tables) -> None:
         self.step, self.encoder, self.readout, self.tables = step, encoder, readout, tables
         self.name, self.outputs = step.name, readout.size
@@ -34,7 +40,7 @@ class SampleWriter:
     def arguments(self) -> str:
         """The function's arguments."""
         steps = ", size_t steps" if self.moving else ""
-        return f"{self.name} *n, const float *sample{steps}, float *values"
+        return f"{self.name} *n, const {self.step.number} *sample{steps}, {self.value} *values"
 
     @property
     def about(self) -> str:
@@ -60,7 +66,7 @@ class SampleWriter:
     def reset(self) -> list[str]:
         """Lines that put the readout to rest."""
         lines = [] if self.readout.neurons is None else self.step.at_rest("readout", self.readout.neurons)
-        return lines + (loop(self.outputs, ["n->alive[i] = 1.0f;"]) if self.readout.kind == "first" else [])
+        return lines + (loop(self.outputs, [f"n->alive[i] = {self.one};"]) if self.readout.kind == "first" else [])
 
     def function(self) -> str:
         """The function."""
@@ -70,7 +76,7 @@ class SampleWriter:
         still = encoder.kind == "constant"
         take = [f"take_in(n, {given});"] if self.step.has_head else []
         inside = [*each, *([] if still else take), f"advance(n, {given}, n->output);", *self._read()]
-        start = loop(self.outputs, ["values[i] = 0.0f;"]) if readout.kind in ("mean", "first") else []
+        start = loop(self.outputs, [f"values[i] = {self.zero};"]) if readout.kind in ("mean", "first") else []
         lines = [
             f"{self.name}_reset(n);", *start, *once, *(take if still else []),
             f"for (t = 0; t < {steps}; t++) {{", *(f"    {line}" for line in inside), "}",
@@ -90,45 +96,58 @@ class SampleWriter:
         if encoder.fields is not None:
             count = len(encoder.fields.centres)
             coded = "n->coded" if kind in ("latency", "delta") else "n->input"
-            centres = self.tables.add("encoder_centres", encoder.fields.centres)
-            target = f"{coded}[i * {count} + j]"
-            lines = statements(encoder.fields.program, [element(now), f"{centres}[j]"], [target])
+            lines = self._fields(now, coded, count)
             inner = [f"for (j = 0; j < {count}; j++) {{", *(f"    {line}" for line in lines), "}"]
             code = loop(sample, inner)
         if kind in ("constant", "sequence"):
             return (code, [], coded) if kind == "constant" else ([], code, coded)
         if kind == "latency":
-            least = self.tables.add("encoder_least", encoder.least())
-            bound = f"(t == 0 || x < {least}[t - 1])"
-            lines = [f"const float x = {element(coded)};", f"n->input[i] = x >= {least}[t] && {bound} ? 1.0f : 0.0f;"]
-            return code, loop(encoder.coded, lines), "n->input"
-        threshold = number(torch.tensor(encoder.threshold).item())
-        lines = [
+            return code, loop(encoder.coded, self._latency(coded)), "n->input"
+        return [], [*code, *loop(encoder.coded, self._delta(coded))], "n->input"
+
+    def _fields(self, now: str, coded: str, count: int) -> list[str]:
+        assert self.encoder.fields is not None
+        centres = self.tables.add("encoder_centres", self.encoder.fields.centres)
+        target = f"{coded}[i * {count} + j]"
+        return statements(self.encoder.fields.program, [element(now), f"{centres}[j]"], [target])
+
+    def _latency(self, coded: str) -> list[str]:
+        least = self.tables.add("encoder_least", self.encoder.least())
+        bound = f"(t == 0 || x < {least}[t - 1])"
+        return [
+            f"const float x = {element(coded)};",
+            f"n->input[i] = x >= {least}[t] && {bound} ? 1.0f : 0.0f;",
+        ]
+
+    def _delta(self, coded: str) -> list[str]:
+        threshold = number(torch.tensor(self.encoder.threshold).item())
+        return [
             f"const float change = t == 0 ? 0.0f : {element(coded)} - n->before[i];",
             f"n->input[i] = t > 0 && change > {threshold} ? 1.0f : 0.0f;",
-            f"n->input[{encoder.coded} + i] = t > 0 && change < -{threshold} ? 1.0f : 0.0f;",
+            f"n->input[{self.encoder.coded} + i] = t > 0 && change < -{threshold} ? 1.0f : 0.0f;",
             f"n->before[i] = {element(coded)};",
         ]
-        return [], [*code, *loop(encoder.coded, lines)], "n->input"
 
     def _read(self) -> list[str]:
         """What is done with the network's output of a step."""
-        readout, lines = self.readout, []
+        readout, lines = self.readout, list[str]()
         if readout.neurons is not None:
-            lines += self.step.step_lines(readout.neurons, "readout", "n->output[i]", "n->output[i]")
-        match readout.kind:
+            lines = self.step.step_lines(readout.neurons, "readout", "n->output[i]", "n->output[i]")
+        return loop(self.outputs, [*lines, *self._taken()])
+
+    def _taken(self) -> list[str]:
+        """What becomes of output i."""
+        match self.readout.kind:
             case "mean":
-                lines.append("values[i] += n->output[i];")
+                return ["values[i] += n->output[i];"]
             case "max":
-                lines.append("values[i] = t > 0 && !(n->output[i] > values[i] || n->output[i] != n->output[i]) "
-                             "? values[i] : n->output[i];")  # fmt: skip
-            case "last":
-                lines.append("values[i] = n->output[i];")
+                return ["values[i] = t > 0 && !(n->output[i] > values[i] || n->output[i] != n->output[i]) "
+                        "? values[i] : n->output[i];"]  # fmt: skip
             case "every":
-                lines.append(f"values[t * {self.outputs} + i] = n->output[i];")
+                return [f"values[t * {self.outputs} + i] = n->output[i];"]
             case "first":
-                lines += ["n->alive[i] *= 1.0f - n->output[i];", "values[i] += n->alive[i];"]
-        return loop(self.outputs, lines)
+                return ["n->alive[i] *= 1.0f - n->output[i];", "values[i] += n->alive[i];"]
+        return ["values[i] = n->output[i];"]
 
     def _finish(self, steps: str) -> list[str]:
         readout, lines = self.readout, []

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from torch import Tensor
 
 from litspike.export.c.lower import constant_names
-from litspike.export.c.memory import memory_of, still
+from litspike.export.c.memory import Memory, memory_of, still
 from litspike.export.c.operations import Convolution, Neurons, Operation, Pooling, Product, Scale, Sum, Windows
 from litspike.export.c.printing import Tables, element, function, loop, number, statements
 
@@ -24,12 +24,18 @@ class StepWriter:
         tables: where constants go.
     """
 
+    number: str = "float"
+    """Type of the numbers of the input, of the output, and of what is kept."""
+
     def __init__(self, name: str, operations: Sequence[Operation], output: int, outputs: int, tables: Tables) -> None:
         self.name, self.operations, self.output, self.outputs, self.tables = name, operations, output, outputs, tables
         self.held = still(operations)
-        self.memory = memory_of(operations, output, self.held)
+        self.memory = self._memory()
         self._titles: dict[int, str] = {}
         self._title_operations()
+
+    def _memory(self) -> Memory:
+        return memory_of(self.operations, self.output, self.held)
 
     def _title_operations(self) -> None:
         """A name in C for each operation."""
@@ -47,6 +53,10 @@ class StepWriter:
     def has_head(self) -> bool:
         """Whether anything stands before the first layer of neurons: ``take_in`` does it."""
         return self.held > 0
+
+    def type_of(self, member: str) -> str:
+        """Type of the numbers in an array of the struct."""
+        return self.number
 
     def members(self) -> Iterator[tuple[str, int]]:
         """Name and size of each array of the struct."""
@@ -81,7 +91,7 @@ class StepWriter:
         before, after = self.operations[: self.held], self.operations[self.held :]
         head = self._steps("take_in", before, "/* What stands before the first layer of neurons. */")
         call = ["take_in(n, input);"] if self.has_head else []
-        signature = f"void {self.name}_step({self.name} *n, const float *input, float *output)"
+        signature = f"void {self.name}_step({self.name} *n, const {self.number} *input, {self.number} *output)"
         return [
             *([head] if self.has_head else []),
             self._steps("advance", after, "/* One step from there on. */", output=True),
@@ -92,14 +102,15 @@ class StepWriter:
         lines: list[str] = []
         for operation in operations:
             lines += [f"/* {operation.about} */", *self._operation(operation)]
-        arguments = f"{self.name} *n, const float *input"
+        arguments = f"{self.name} *n, const {self.number} *input"
         if output:
-            arguments += ", float *output"
+            arguments += f", {self.number} *output"
             result = self._place(self.output)
             lines += loop(self.outputs, [f"output[i] = {element(result)};"])
             lines.append(f"{self.name.upper()}_WATCH(0, output, (size_t){self.outputs});")
         text = "\n".join(lines)
-        head = ["size_t i;"] if "(i = 0;" in text else []
+        names = ", ".join(name for name in "ij" if f"({name} = 0;" in text)
+        head = [f"size_t {names};"] if names else []
         unused = ["(void)input;"] if not re.search(r"\binput\b", text) else []
         return f"{about}\n" + function(f"static void {name}({arguments})", [*head, *unused, *lines])
 
@@ -145,14 +156,22 @@ class StepWriter:
         grouped = weight.view(operation.groups, -1, *weight.shape[1:]).permute(0, 2, 3, 4, 1)
         table = self.tables.add(f"{title}_weight", grouped)
         start = "NULL" if operation.bias is None else self.tables.add(f"{title}_bias", operation.bias)
+        self._shape_of(operation, title)
+        room = f"n->work + {self.memory.room[operation.output]}"
+        return [f"convolution(&{title}_shape, {table}, {start}, {x}, {room}, {y});"]
+
+    def _shape_of(self, operation: Convolution, title: str) -> None:
+        """Write the sizes of a convolution."""
         numbers = (
-            *(*operation.source, len(weight), *operation.image, *weight.shape[2:]),
+            *(*operation.source, len(operation.weight), *operation.image, *operation.weight.shape[2:]),
             *(*operation.stride, *operation.padding, *operation.dilation, operation.groups),
         )
         text = ", ".join(map(str, numbers))
         self.tables.append(f"static const convolution_shape {title}_shape = {{{text}}};\n")
-        room = f"n->work + {self.memory.room[operation.output]}"
-        return [f"convolution(&{title}_shape, {table}, {start}, {x}, {room}, {y});"]
+
+    def _averaged(self, operation: Pooling) -> str:
+        """What an average takes beside what a maximum does."""
+        return ""
 
     def _pooling(self, operation: Pooling, title: str, x: str, y: str) -> list[str]:
         rows, columns = operation.rows, operation.columns
@@ -161,7 +180,8 @@ class StepWriter:
         numbers = (*operation.source, len(rows.begins), len(columns.begins), rows.step, columns.step)
         self.tables.append(f"static const pool_shape {title}_shape = {{{', '.join(map(str, numbers))}}};\n")
         function = "maximum" if operation.maximum else "average"
-        return [f"{function}(&{title}_shape, {title}_rows, {title}_columns, {x}, {y});"]
+        more = "" if operation.maximum else self._averaged(operation)
+        return [f"{function}(&{title}_shape, {title}_rows, {title}_columns, {x}, {y}{more});"]
 
     def _neurons(self, operation: Neurons, title: str, x: str, y: str) -> list[str]:
         lines = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from litspike.engine.ir.program import Program
 from litspike.export.c import helpers
@@ -36,12 +36,27 @@ class Source:
         head: lines of the comment at the head of each file.
     """
 
+    number: ClassVar[str] = "float"
+    """Type of what goes in and out of a step."""
+    headers: ClassVar[Sequence[str]] = ("stddef.h",)
+    """What ``NAME.h`` includes."""
+
     def __init__(self, network: Network, name: str, head: Sequence[str]) -> None:
-        self.operations, output, self.encoder, self.readout = network
+        self.operations, self.output, self.encoder, self.readout = network
         self.name, self.head, self.tables = name, head, Tables()
-        self.step = StepWriter(name, self.operations, output, self.readout.size, self.tables)
-        self.sample = SampleWriter(self.step, self.encoder, self.readout, self.tables)
+        self.step = self._step_writer()
+        self.sample = self._sample_writer()
         self.body = self._functions()
+
+    def _step_writer(self) -> StepWriter:
+        return StepWriter(self.name, self.operations, self.output, self.readout.size, self.tables)
+
+    def _sample_writer(self) -> SampleWriter:
+        return SampleWriter(self.step, self.encoder, self.readout, self.tables)
+
+    def _definitions(self) -> Sequence[str]:
+        """Further definitions of ``NAME.h``."""
+        return ()
 
     def header(self) -> str:
         """``NAME.h``."""
@@ -57,16 +72,18 @@ class Source:
         }
         if self.encoder.steps is not None:
             sizes["STEPS"] = (self.encoder.steps, "steps that a sample is run for")
-        arrays = "\n".join(f"    float {member}[{count}];" for member, count in members)
-        defines = "\n".join(f"#define {upper}_{key} {size} /* {about} */" for key, (size, about) in sizes.items())
+        arrays = "\n".join(f"    {self.step.type_of(member)} {member}[{count}];" for member, count in members)
+        defines = [f"#define {upper}_{key} {size} /* {about} */" for key, (size, about) in sizes.items()]
+        defined = "\n".join([*defines, *self._definitions()])
+        includes = "\n".join(f"#include <{header}>" for header in self.headers)
         return f"""\
 {self._comment()}
 #ifndef {guard}
 #define {guard}
 
-#include <stddef.h>
+{includes}
 
-{defines}
+{defined}
 
 /* All that the network keeps. Nothing else is kept anywhere, and nothing is allocated. */
 typedef struct {{
@@ -80,7 +97,7 @@ void {name}_init({name} *n);
 void {name}_reset({name} *n);
 
 /* One step: {self.encoder.size} numbers in, {self.readout.size} out. */
-void {name}_step({name} *n, const float *input, float *output);
+void {name}_step({name} *n, const {self.number} *input, {self.number} *output);
 
 /* {self.sample.about} */
 void {name}_run({self.sample.arguments});
@@ -91,21 +108,11 @@ void {name}_run({self.sample.arguments});
     def source(self) -> str:
         """``NAME.c``."""
         upper = self.name.upper()
-        needs_math = re.search(r"\b(INFINITY|NAN)\b", "".join([*self.tables.texts, self.body, self._helpers()]))
-        includes = ["<float.h>", *(["<math.h>"] if needs_math else []), "<stdint.h>"]
-        lines = "\n".join(f"#include {include}" for include in includes)
         return f"""\
 {self._comment()}
 #include "{self.name}.h"
 
-{lines}
-
-#if FLT_EVAL_METHOD != 0 || defined(__FAST_MATH__)
-#error "compile it so that each operation is rounded to float: no -ffast-math; on 32-bit x86 -msse2 -mfpmath=sse"
-#endif
-#ifdef __clang__
-#pragma STDC FP_CONTRACT OFF
-#endif
+{self._needs()}
 
 /* Define it to look on: it gets the number of a layer of neurons, or 0 for the output, and what this puts out. */
 #ifndef {upper}_WATCH
@@ -115,22 +122,46 @@ void {name}_run({self.sample.arguments});
 {self._helpers()}
 {"".join(f"{table}{chr(10)}" for table in self.tables.texts)}{self.body}"""
 
+    def _needs(self) -> str:
+        """What the file includes, and what it needs of a compiler."""
+        needs_math = re.search(r"\b(INFINITY|NAN)\b", "".join([*self.tables.texts, self.body, self._helpers()]))
+        includes = ["<float.h>", *(["<math.h>"] if needs_math else []), "<stdint.h>"]
+        lines = "\n".join(f"#include {include}" for include in includes)
+        return f"""\
+{lines}
+
+#if FLT_EVAL_METHOD != 0 || defined(__FAST_MATH__)
+#error "compile it so that each operation is rounded to float: no -ffast-math; on 32-bit x86 -msse2 -mfpmath=sse"
+#endif
+#ifdef __clang__
+#pragma STDC FP_CONTRACT OFF
+#endif"""
+
     def _comment(self) -> str:
         return "\n".join(["/*", *(f" * {line}".rstrip() for line in self.head), " */"])
 
     def _helpers(self) -> str:
+        product, convolution, maximum, average = self._functions_of_layers()
         kinds = {type(operation) for operation in self.operations}
         neurons = [operation for operation in self.operations if isinstance(operation, Neurons)]
-        texts = [functions_of(self._programs())]
+        texts = [self._functions_of_steps()]
         if Product in kinds or any(operation.recurrent for operation in neurons):
-            texts.append(helpers.PRODUCT)
+            texts.append(product)
         if Convolution in kinds:
-            texts.append(helpers.CONVOLUTION)
+            texts.append(convolution)
         pools = {operation.maximum for operation in self.operations if isinstance(operation, Pooling)}
         texts += [helpers.WINDOW] if pools else []
-        texts += [helpers.MAXIMUM] if True in pools else []
-        texts += [helpers.AVERAGE] if False in pools else []
+        texts += [maximum] if True in pools else []
+        texts += [average] if False in pools else []
         return "\n".join(text for text in texts if text)
+
+    def _functions_of_layers(self) -> tuple[str, str, str, str]:
+        """Product, convolution, maximum and average."""
+        return helpers.PRODUCT, helpers.CONVOLUTION, helpers.MAXIMUM, helpers.AVERAGE
+
+    def _functions_of_steps(self) -> str:
+        """What the operations of a step need."""
+        return functions_of(self._programs())
 
     def _programs(self) -> list[Program]:
         programs = [operation.program for operation in self.operations if isinstance(operation, Neurons)]
@@ -149,11 +180,17 @@ void {name}_run({self.sample.arguments});
         return "\n".join(parts)
 
 
-def makefile(name: str) -> str:
+ROUNDED = (
+    "-ffp-contract=off: no multiplication is joined with an addition, so that every result is rounded as in training."
+)
+"""What is to be known of FLAGS."""
+
+
+def makefile(name: str, flags: str = FLAGS, about: str = ROUNDED) -> str:
     """A Makefile that compiles the file; the flags are those that its results are promised for."""
     return f"""\
-# -ffp-contract=off: no multiplication is joined with an addition, so that every result is rounded as in training.
-CFLAGS = {FLAGS} {WARNINGS}
+# {about}
+CFLAGS = {flags} {WARNINGS}
 
 {name}.o: {name}.c {name}.h
 \t$(CC) $(CFLAGS) -c {name}.c -o $@

@@ -15,7 +15,17 @@ from litspike.engine import run
 from litspike.engine.events.product import events, packed, product
 from litspike.export.artefact import Answer
 from litspike.export.c.coding import Encoder, Readout
-from litspike.export.c.operations import Convolution, Neurons, Operation, Pooling, Product, Scale, Sum, Windows
+from litspike.export.c.operations import (
+    Convolution,
+    Neurons,
+    Operation,
+    Pooling,
+    Product,
+    Scale,
+    Sum,
+    Windows,
+    watched_neurons,
+)
 
 _MOST = 1 << 24
 """Numbers of an image laid out by windows that are held at once."""
@@ -41,16 +51,19 @@ class Twin:
     @torch.no_grad()
     def __call__(self, x: Tensor) -> Answer:
         """Samples [B, *]. Layers and outputs are flat, [T, B, N]."""
-        current = self.encoder.respond(x)
-        tensors = {0: current.flatten(2) if current.dim() > 2 else current.unsqueeze(2)}
-        layers = []
-        for operation in self.operations:
-            given = [tensors[number] for number in operation.inputs]
-            tensors[operation.output] = made = _run(operation, given)
-            if isinstance(operation, Neurons) and operation.number:
-                layers.append(made)
+        tensors = self.tensors(x)
+        layers = [tensors[operation.output] for operation in watched_neurons(self.operations)]
         outputs = tensors[self.output]
         return Answer(self.in_unit(self.readout.read(outputs)), outputs, layers)
+
+    @torch.no_grad()
+    def tensors(self, x: Tensor) -> dict[int, Tensor]:
+        """Every tensor by its number, flat, [T, B, N], for samples [B, *]."""
+        current = self.encoder.respond(x)
+        tensors = {0: current.flatten(2) if current.dim() > 2 else current.unsqueeze(2)}
+        for operation in self.operations:
+            tensors[operation.output] = _run(operation, [tensors[number] for number in operation.inputs])
+        return tensors
 
 
 def _run(operation: Operation, given: list[Tensor]) -> Tensor:
@@ -104,7 +117,7 @@ def _convolution(operation: Convolution, x: Tensor) -> Tensor:
 
 def _pooling(operation: Pooling, x: Tensor) -> Tensor:
     images = x.reshape(-1, *operation.source)
-    places, insides = zip(*(_offsets(axis) for axis in (operation.rows, operation.columns)), strict=True)
+    places, insides = zip(*(offsets(axis) for axis in (operation.rows, operation.columns)), strict=True)
     found: Tensor | None = None
     for row, row_inside in zip(places[0], insides[0], strict=True):
         for column, column_inside in zip(places[1], insides[1], strict=True):
@@ -123,7 +136,7 @@ def _pooling(operation: Pooling, x: Tensor) -> Tensor:
     return found.reshape(*x.shape[:2], operation.size)
 
 
-def _offsets(axis: Windows) -> tuple[list[Tensor], list[Tensor]]:
+def offsets(axis: Windows) -> tuple[list[Tensor], list[Tensor]]:
     """For the first, second, … place of the windows: where each is, and whether it is inside."""
     begins, ends = torch.tensor(axis.begins), torch.tensor(axis.ends)
     longest = int((-((begins - ends) // axis.step)).max())
