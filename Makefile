@@ -1,26 +1,42 @@
 # The commands of the README: `make fit`, `make test`, and `make check`, which is what one runs before each commit: lint,
-# types, and the tests that are not marked slow, in under a minute. All make .venv first, with the exact versions of
-# requirements.lock; `make test` adds those of requirements-events.lock, requirements-onnx.lock and requirements-nir.lock
-# where it can. One of the first has to be compiled from Python 3.12 on, so where there is no compiler the tests of event
-# data are skipped; .ci/run insists on all.
+# types, and the tests that run no whole command, in under a minute. `make test` leaves out those marked slow, which
+# `make test-slow` runs; `make test-shuffled` runs what `make test` does, in another order each time. All make .venv first,
+# with the exact versions of requirements.lock; the tests add those of requirements-events.lock, requirements-onnx.lock and
+# requirements-nir.lock where it can. One of the first has to be compiled from Python 3.12 on, so where there is no compiler
+# the tests of event data are skipped; .ci/run insists on all.
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: fit check test events onnx nir lint versions pictures docs clean
+.PHONY: fit check test test-slow test-all test-shuffled extras events onnx nir lint versions pictures docs clean
 
 fit: $(VENV)/installed
 	$(PY) main.py fit
 	$(PY) main.py test
 
-check: lint
-	$(PY) -m pytest -n auto -m 'not slow' -q
+PYTEST := $(PY) -m pytest -n auto --dist worksteal
+SEED ?= $(shell date +%s)
 
-test: $(VENV)/installed
+check: lint
+	$(PYTEST) -m 'not slow and not integration' -q
+
+test: extras
+	$(PYTEST) -m 'not slow'
+
+test-slow: extras
+	$(PYTEST) -m slow
+
+test-all: test test-slow
+
+test-shuffled: extras
+	$(PYTEST) -m 'not slow' --random-order --random-order-seed $(SEED)
+
+extras: $(VENV)/installed
 	@$(MAKE) --no-print-directory events || echo 'requirements-events.lock: not installed, the tests of event data are skipped' >&2
 	@$(MAKE) --no-print-directory onnx || echo 'requirements-onnx.lock: not installed, the tests of ONNX are skipped' >&2
 	@$(MAKE) --no-print-directory nir || echo 'requirements-nir.lock: not installed, the tests of NIR are skipped' >&2
 	$(PY) -m pytest -n auto --dist loadfile
+=======
 
 events onnx nir: %: $(VENV)/installed-%
 

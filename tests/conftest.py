@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as slow what runs whole commands; `make check` leaves it out."""
     for item in items:
         if item.path.parent.name in SLOW or "cli" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.integration)
 
 
 def pytest_collectstart(collector: pytest.Collector) -> None:
@@ -50,10 +51,16 @@ def _seed() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def folders_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Folders for the key that signs checkpoints and for kernels, which are not the user's."""
+    """Folders for the key that signs checkpoints and for kernels, which are not the user's.
+
+    The processes of pytest-xdist share the kernels.
+    """
+    own = tmp_path_factory.getbasetemp()
+    kernels = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "cache"
+    kernels.mkdir(mode=0o700, exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("settings")))
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("XDG_CACHE_HOME", str(kernels))
         yield
 
 

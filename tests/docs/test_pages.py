@@ -33,7 +33,7 @@ def test_there_are_commands_to_run():
     assert {"digits", "configs/arrays.yaml"} <= {word for fit in RUNNABLE for word in fit}
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("fit", RUNNABLE, ids=" ".join)
 def test_a_fit_that_a_page_names_runs(cli: Cli, home: Path, fit: tuple[str, ...], monkeypatch: pytest.MonkeyPatch):
     if any("digits" in word for word in fit):

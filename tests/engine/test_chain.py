@@ -17,9 +17,11 @@ from litspike.engine.events.spikes import Spikes, spikes
 from litspike.neurons import LIF, AdaptiveLIF
 from litspike.settings import UserError
 from litspike.surrogates import ArcTan, Rectangle, Triangle, ZeroGradient
+from tests.grids import covering, grid, slow
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 
+LENGTHS = ((1, 1), (5, 3), (70, 1))
 SIZES = (1, 63, 65, 513)
 
 
@@ -40,9 +42,16 @@ def marks(places, steps):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("chance", [0.0, 0.2, 1.0])
-def test_a_gradient_at_some_places_is_the_whole_one_there_and_zero_elsewhere(chance, dtype):
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        pytest.param(covering(LENGTHS, SIZES, SIZES[::-1]), id="each size"),
+        slow(list(pairs(LENGTHS, SIZES, SIZES)), id="all combinations"),
+    ],
+)
+def test_a_gradient_at_some_places_is_the_whole_one_there_and_zero_elsewhere(sizes, chance, dtype):
     bound = {"rtol": 1e-4, "atol": 1e-4} if dtype == torch.float32 else {"rtol": 1e-12, "atol": 1e-12}
-    for (steps, batch), inputs, outputs in pairs([(1, 1), (5, 3), (70, 1)], SIZES, SIZES):
+    for (steps, batch), inputs, outputs in sizes:
         wanted = drawn(steps, batch * inputs, chance=chance).bool()
         places = Places.room(steps, batch * inputs)
         bits = np.packbits(wanted.numpy(), axis=1, bitorder="little")
@@ -55,9 +64,10 @@ def test_a_gradient_at_some_places_is_the_whole_one_there_and_zero_elsewhere(cha
             assert places.density == pytest.approx(wanted.double().mean().item())
 
 
-@pytest.mark.parametrize("surrogate", [Rectangle(1.0), Triangle(0.7, 0.3), ZeroGradient()], ids=str)
-@pytest.mark.parametrize("make", [LIF, AdaptiveLIF])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize(
+    ("surrogate", "make", "dtype"),
+    grid([Rectangle(1.0), Triangle(0.7, 0.3), ZeroGradient()], [LIF, AdaptiveLIF], [torch.float32, torch.float64]),
+)
 def test_the_places_are_those_where_the_surrogate_is_not_zero(surrogate, make, dtype, sampled):
     for (steps, batch), size in pairs([(1, 1), (17, 3)], SIZES):
         neuron = make(surrogate=surrogate, engine="fused")
@@ -101,8 +111,10 @@ def gradients(layers, x, product, upstream):
     return output.detach(), torch.autograd.grad(output, asked, upstream)
 
 
-@pytest.mark.parametrize("surrogate", [Rectangle(1.0), Triangle(0.5), ZeroGradient(), ArcTan()], ids=str)
-@pytest.mark.parametrize("kind", ["none", "few", "all", "valued"])
+@pytest.mark.parametrize(
+    ("surrogate", "kind"),
+    grid([Rectangle(1.0), Triangle(0.5), ZeroGradient(), ArcTan()], ["none", "few", "all", "valued"]),
+)
 def test_a_chain_on_events_has_the_gradients_of_the_dense_one(surrogate, kind, sampled):
     for (steps, batch), size in [((1, 1), 63), ((1, 5), 1), ((40, 1), 65), ((17, 3), 63), ((17, 1), 513)]:
         x = drawn(steps, batch, size, chance={"none": 0.0, "all": 1.0}.get(kind, 0.2))

@@ -79,7 +79,7 @@ def test_folders_and_files_are_the_users_alone_whatever_the_umask(tmp_path, monk
     assert all(mode == (0o700 if place.is_dir() else 0o600) for place, mode in found.items())
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_no_flipped_bit_and_no_cut_is_believed(kernel, compiled):
     whole = kernel.read_bytes()
     draw = random.Random(0)
@@ -369,7 +369,7 @@ def test_another_processor_has_kernels_of_its_own():
     assert all(part in jit._description() for part in jit.processor())
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_two_processes_at_once_find_or_make_the_same(base):
     program = f"""
 import sys

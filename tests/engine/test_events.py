@@ -16,6 +16,7 @@ from litspike.engine.events import recipe as recipe_module
 from litspike.engine.events import spikes as spikes_module
 from litspike.engine.events.product import events, packed, product, weight_gradient
 from litspike.engine.events.spikes import Spikes, spikes
+from tests.grids import covering, slow
 
 ROWS, INPUTS, OUTPUTS = (1, 63, 64, 65, 200), (1, 15, 16, 65, 513), (1, 16, 63, 64, 65, 513)
 
@@ -69,9 +70,16 @@ def test_more_inputs_than_16_bits_can_count():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("kind", ["none", "few", "all", "valued"])
-def test_products_are_those_of_dense_matrices(kind, dtype):
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        pytest.param(covering(ROWS, INPUTS, OUTPUTS), id="each size"),
+        slow(list(itertools.product(ROWS, INPUTS, OUTPUTS)), id="all combinations"),
+    ],
+)
+def test_products_are_those_of_dense_matrices(sizes, kind, dtype):
     bound = {"rtol": 1e-4, "atol": 1e-4} if dtype == torch.float32 else {"rtol": 1e-12, "atol": 1e-12}
-    for rows, inputs, outputs in itertools.product(ROWS, INPUTS, OUTPUTS):
+    for rows, inputs, outputs in sizes:
         x, weight = drawn(kind, rows, inputs, dtype), normal(outputs, inputs, dtype=dtype)
         grad, bias = normal(rows, outputs, dtype=dtype), normal(outputs, dtype=dtype, seed=2)
         found = events(x)

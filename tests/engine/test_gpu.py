@@ -23,11 +23,12 @@ from litspike.settings import UserError
 
 from .steps import STEPS, SURROGATES, leaky
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 
 with_triton = pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
 
 
+@pytest.mark.slow
 @with_triton
 def test_the_kernels_compute_what_the_reference_does():
     environment = os.environ if torch.cuda.is_available() else os.environ | {"TRITON_INTERPRET": "1"}

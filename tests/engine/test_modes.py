@@ -19,7 +19,7 @@ from litspike.surrogates import ArcTan
 
 from .steps import leaky
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 
 X = torch.randn(6, 3, 4, generator=torch.Generator().manual_seed(0)) * 2
 

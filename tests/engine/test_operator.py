@@ -8,8 +8,9 @@ import torch
 
 from litspike.networks import ConvNet, Perceptron, SpikingSequential
 from litspike.neurons import LIF, AdaptiveLIF, Recurrent
+from tests.grids import grid
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 
 X = torch.randn(20, 3, 7, generator=torch.Generator().manual_seed(0)) * 2
 
@@ -39,8 +40,7 @@ def gradients(module, x):
     return results, torch.autograd.grad(sum((r * r).sum() + r.sum() for r in results), leaves)
 
 
-@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize(("name", "backend"), grid(list(LAYERS), ["eager", "aot_eager"]))
 def test_a_compiled_layer_gives_the_same(name, backend):
     compiled = torch.compile(LAYERS[name], fullgraph=True, backend=backend)
     found, wanted = gradients(compiled, X), gradients(LAYERS[name], X)
@@ -68,8 +68,7 @@ def test_a_compiled_layer_is_one_operation():
     assert len(graphs[0]) < 8
 
 
-@pytest.mark.parametrize("strict", [True, False])
-@pytest.mark.parametrize("name", ["lif", "learned", "perceptron"])
+@pytest.mark.parametrize(("name", "strict"), grid(["lif", "learned", "perceptron"], [True, False]))
 def test_an_exported_layer_takes_another_batch(name, strict):
     program = torch.export.export(LAYERS[name], (X,), dynamic_shapes=({1: torch.export.Dim("batch")},), strict=strict)
     other = torch.randn(20, 5, 7)
@@ -78,8 +77,7 @@ def test_an_exported_layer_takes_another_batch(name, strict):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("dynamo", [True, False])
-@pytest.mark.parametrize("name", ["lif", "perceptron", "recurrent", "reference"])
+@pytest.mark.parametrize(("name", "dynamo"), grid(["lif", "perceptron", "recurrent", "reference"], [True, False]))
 def test_an_onnx_file_gives_what_the_layer_gives(name, dynamo, tmp_path):
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")
@@ -105,8 +103,7 @@ NETWORKS = {  # with sizes that it may be exported with, and another input
 }
 
 
-@pytest.mark.parametrize("strict", [True, False])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(("name", "strict"), grid(list(NETWORKS), [True, False]))
 def test_an_exported_network_is_saved_and_takes_other_sizes(name, strict, tmp_path):
     network, free, shape, other = NETWORKS[name]
     program = torch.export.export(network, (torch.rand(shape),), dynamic_shapes=(free,), strict=strict)

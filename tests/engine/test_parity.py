@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from litspike.engine import run
+from tests.grids import grid
 
 from .steps import STEPS, SURROGATES, leaky, outcome
 
@@ -31,10 +32,8 @@ def compare(step, key, current, starts, constants):
         torch.testing.assert_close(found / scale, wanted / scale, **tolerance)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("surrogate", SURROGATES, ids=str)
-@pytest.mark.parametrize("name", STEPS)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.integration
+@pytest.mark.parametrize(("name", "surrogate", "dtype"), grid(list(STEPS), SURROGATES, [torch.float32, torch.float64]))
 def test_spikes_states_and_gradients_are_those_of_the_reference(name, surrogate, dtype):
     for shape in SHAPES:
         make, *rest = inputs(name, shape, dtype)

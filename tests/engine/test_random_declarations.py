@@ -26,7 +26,7 @@ from litspike.surrogates import (
     spike,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 
 REAL: dict[str, Callable[..., Tensor]] = {  # of real values a and b, a truth value p, and a number n
     "add": lambda a, b, p, n: a + b,

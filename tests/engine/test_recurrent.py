@@ -11,6 +11,7 @@ from litspike.engine.cpu.recurrent import CpuRecurrentKernel
 from litspike.neurons import IF, LIF, AdaptiveLIF, LeakyIntegrator, Recurrent, SynapticLIF
 from litspike.settings import UserError
 from litspike.surrogates import ArcTan, Rectangle, Triangle, ZeroGradient
+from tests.grids import grid
 
 SHAPES = [(1, 1, 1), (5, 3, 63), (17, 4, 64), (40, 9, 65), (20, 2, 513), (33, 17, 16)]
 MODELS = {
@@ -61,10 +62,8 @@ def compare(found, wanted, bound):
             torch.testing.assert_close(a / scale, b / scale, rtol=bound, atol=bound)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("bias", [False, True])
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.integration
+@pytest.mark.parametrize(("model", "shape", "bias"), grid(list(MODELS), SHAPES, [False, True]))
 def test_outputs_states_and_gradients_are_those_of_the_reference(model, shape, bias):
     ours, reference = layers(model, shape[-1], bias)
     x = current(shape)

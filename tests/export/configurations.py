@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Cli, runs
+from tests.grids import slow
 from tests.test_configurations import CONFIGURATIONS, EVENTS, FEWER, LIBRARIES, SMALLER
 
 NAMES = [path.stem for path in CONFIGURATIONS]
@@ -17,6 +18,15 @@ REFUSED = {
     "sequences": "the sequences have different lengths; this needs sequences of one length",
 }
 """Name of each configuration that no format can say, and the line that says so."""
+LARGE = {"nmnist", "cifar10_dvs", "dvs_gesture"}
+"""Networks that take long, even at a reduced size."""
+
+
+def in_turn(format: int) -> list[Any]:
+    """The names for ``parametrize``: of the tests that aren't slow, each one has its turn in one of three formats."""
+    return [name if index % 3 == format and name not in LARGE else slow(name) for index, name in enumerate(NAMES)]
+
+
 LITTLE = "--trainer.max_epochs 1 --trainer.limit_train_batches 1 --trainer.limit_val_batches 1"
 SHORTER = {"digits_sequence": "--model.network.sizes [8,32,16,10]"}
 

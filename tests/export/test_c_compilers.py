@@ -22,7 +22,7 @@ from tests.export.subjects import c_file, normalising, same_bits, task_of
 SEQUENCES = torch.rand(3, 12, 4, generator=torch.Generator().manual_seed(0)) * 2
 IMAGES = torch.rand(2, 2, 8, 8, generator=torch.Generator().manual_seed(1)) * 3
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 
 
 def artefact() -> CFile:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Cli
-from tests.export.configurations import NAMES, check, exported
+from tests.export.configurations import check, exported, in_turn
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*published are")]
+pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore:.*published are")]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", in_turn(0))
 def test_a_configuration_is_exported_or_refused_by_a_line(
     cli: Cli, home: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ):

@@ -32,7 +32,7 @@ SEQUENCES = torch.randint(-8, 16, (3, 8, 2), generator=torch.Generator().manual_
 IMAGES = torch.randint(0, 24, (2, 2, 6, 6), generator=torch.Generator().manual_seed(1)) / 8
 FORMATS = ["torch", "onnx"]
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.integration
 
 
 def recurrent() -> Task:

@@ -68,7 +68,7 @@ class StepByStep:
         return x
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 def test_a_network_gives_what_its_layers_give_step_by_step(case: tuple[SpikingNetwork, Tensor]):
     network, x = case
     output, state = network(x)
@@ -146,7 +146,7 @@ def test_neurons_with_parameters_of_their_own_get_the_shape_of_each_layer():
     assert shapes == [(2, 6, 6), (2, 6, 6), (2, 6, 6), (3, 3, 3), (3, 3, 3), (3, 3, 3)]
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("make", "shape"),
     [

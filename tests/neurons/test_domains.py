@@ -74,7 +74,7 @@ def test_a_learned_value_at_its_end_has_a_gradient_that_is_a_number(free, interv
 CURRENTS = [0.0, 1.0, -1.0, 30.0, -30.0, 1e3, -1e3, 1e6, -1e6, 1e12, -1e12]
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("learn", [False, True])
 def test_large_negative_and_no_currents_give_finite_numbers(model, learn):

@@ -15,6 +15,7 @@ from litspike.neurons import (
     ResonateAndFire,
     SynapticLIF,
 )
+from tests.grids import grid
 from tests.models import DRIVES, FIRING, SURROGATES, learnable
 
 LEARNED = {  # parameters whose gradients are compared, one for each layer and one for each neuron; else the first ones
@@ -78,9 +79,8 @@ def drawn(model, shape, seed=0):
     return (torch.randn(shape, generator=draw, dtype=torch.float64) + 1) * DRIVES.get(model, 0.7)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("surrogate", SURROGATES, ids=str)
-@pytest.mark.parametrize("model", FIRING)
+@pytest.mark.integration
+@pytest.mark.parametrize(("model", "surrogate"), grid(FIRING, SURROGATES))
 def test_spikes_states_and_gradients_are_the_references_on_every_shape(model, surrogate):
     fired = 0
     for shape in SHAPES:
@@ -90,9 +90,8 @@ def test_spikes_states_and_gradients_are_the_references_on_every_shape(model, su
     assert fired > 0
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("surrogate", SURROGATES, ids=str)
-@pytest.mark.parametrize("model", FIRING)
+@pytest.mark.integration
+@pytest.mark.parametrize(("model", "surrogate"), grid(FIRING, SURROGATES))
 def test_inputs_of_ten_thousand_give_the_references_results(model, surrogate):
     signs = drawn(model, (18, 2, 5)).sign()
     check(model, {"surrogate": surrogate, **learned(model)}, signs * 1e4)
@@ -104,7 +103,7 @@ def test_one_neuron_and_one_step_give_the_references_results(model):
         check(model, learned(model), drawn(model, shape))
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("model", FIRING)
 def test_the_first_state_gets_its_gradient(model):
     x = drawn(model, (18, 2, 5))
@@ -114,10 +113,11 @@ def test_the_first_state_gets_its_gradient(model):
     check(model, learned(model), x, start)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("leak", ["before_input", "before_reset", "after_reset"])
-@pytest.mark.parametrize("reset", ["zero", "value", "subtract"])
-@pytest.mark.parametrize("gain", ["one", "one_minus_decay"])
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("leak", "reset", "gain"),
+    grid(["before_input", "before_reset", "after_reset"], ["zero", "value", "subtract"], ["one", "one_minus_decay"]),
+)
 def test_every_option_of_lif_is_the_references(leak, reset, gain):
     more = {"reset_value": -0.2} if reset == "value" else {}
     for model, fires in ((LIF, "above"), (RefractoryLIF, "at")):

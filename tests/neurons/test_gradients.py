@@ -17,6 +17,7 @@ from litspike.neurons import (
     SynapticLIF,
 )
 from litspike.surrogates import ArcTan, Gaussian, ZeroGradient
+from tests.grids import grid
 from tests.oracles.neurons import lif_adjoint
 
 RESETTING = [IF, LIF, RefractoryLIF, SynapticLIF, Izhikevich, AdaptiveExponential, ResonateAndFire, QuadraticIF]
@@ -66,10 +67,14 @@ PIECEWISE = [  # with its parameters that a state depends on between spikes
 ]
 
 
-@pytest.mark.parametrize("spread", ["layer", "neuron"])
-@pytest.mark.parametrize(("model", "settings", "names"), PIECEWISE)
-def test_gradients_between_spikes_are_the_finite_differences(model, settings, names, spread):
+def case_name(value):
+    return value if isinstance(value, str) else f"{value[0].__name__}-{'-'.join(value[2])}"
+
+
+@pytest.mark.parametrize(("case", "spread"), grid(PIECEWISE, ["layer", "neuron"], name=case_name))
+def test_gradients_between_spikes_are_the_finite_differences(case, spread):
     """With the spike's real derivative, zero, autograd is exact wherever no spike is about to appear or vanish."""
+    model, settings, names = case
     settings = dict(settings) if model is LeakyIntegrator else {**settings, "surrogate": ZeroGradient()}
     neuron = model(**settings, learn={name: spread for name in names}).shaped(3).double()
     free = dict(neuron.named_parameters())

@@ -104,6 +104,7 @@ with signals.stoppable(), signals.before_the_end(Path({str(tmp_path / "left")!r}
     assert (tmp_path / "left").exists()
 
 
+@pytest.mark.slow
 def test_a_second_process_that_dies_before_the_first_knows_it_is_not_waited_for(home: Path):
     (home / "mine.py").write_text(
         "import os\nfrom lightning import Callback\nclass Mine(Callback):\n    def __init__(self):\n"

@@ -46,6 +46,7 @@ def figures(run: Path) -> dict[str, list[float]]:
     return {name: [event.value for event in read.Scalars(name)] for name in read.Tags()["scalars"]}
 
 
+@pytest.mark.slow
 def test_two_processes_train_and_predict_as_one_with_the_doubled_batch(pair: Cli, cli: Cli, home: Path):
     cli(
         f"fit {DATA} {METRICS} --trainer.max_epochs 3 --data.batch_size 20"
@@ -93,6 +94,7 @@ def test_a_mistake_that_both_processes_meet_is_said_once(home: Path):
     assert runs(home) == []
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_ends_the_other_with_a_word(home: Path):
     endless = command(home, "--trainer.max_epochs", "4000")
     process = subprocess.Popen(endless, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -108,6 +110,7 @@ def test_a_process_that_is_killed_ends_the_other_with_a_word(home: Path):
     assert re.fullmatch(r"litspike: a process that trained with this one is gone \(.*\): go on with .*\n", err)
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken_is_named(home: Path):  # torch counts the groups that failed: not in this process
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

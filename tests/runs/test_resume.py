@@ -20,6 +20,7 @@ import torch
 from litspike.runs.folder import Run
 from litspike.settings import UserError
 from tests.conftest import LIMIT, PROJECT, Cli, runs
+from tests.grids import slow
 
 QUICK = "--data.train_points 200 --pictures.every 0"
 
@@ -76,7 +77,7 @@ def by_kill(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
-@pytest.mark.parametrize("stop", [by_interrupt, by_kill])
+@pytest.mark.parametrize("stop", [slow(by_interrupt), by_kill])
 def test_a_fit_stopped_at_any_moment_goes_on_to_the_same_weights(
     cli: Cli, home: Path, stop: Callable[[subprocess.Popen[str]], None]
 ):

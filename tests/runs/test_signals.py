@@ -21,8 +21,9 @@ from litspike.runs import signals
 from litspike.runs.saving import LastCheckpoint
 from litspike.runs.signals import Stopped, stoppable
 from tests.conftest import LIMIT, PROJECT, Cli, runs
+from tests.grids import every_nth, slow
 
-QUICK = "--data.train_points 200"
+QUICK = "--data.train_points 200 --pictures.every 0"
 DDP = f"{QUICK} --trainer.devices 2 --trainer.strategy ddp"
 # as README has it, on a port that is free
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "--"]
@@ -63,6 +64,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signals, "SECONDS", LIMIT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("starter", [[sys.executable], TORCHRUN], ids=["lightning", "torchrun"])
 def test_the_readmes_commands_for_two_processes_run_as_they_stand(home: Path, starter: list[str]):
     with started([*starter, *main_py(f"fit {DDP} --trainer.max_epochs 2", home)], home) as process:
@@ -73,7 +75,7 @@ def test_the_readmes_commands_for_two_processes_run_as_they_stand(home: Path, st
     assert json.loads((run / "run.json").read_text())["status"] == "finished"
 
 
-@pytest.mark.parametrize(("whom", "status"), [("first", 143), ("second", 1), ("all", 143)])
+@pytest.mark.parametrize(("whom", "status"), [slow("first", 143), slow("second", 1), ("all", 143)])
 def test_sigterm_ends_two_processes_and_keeps_what_they_have(home: Path, cli: Cli, whom: str, status: int):
     with started([sys.executable, *main_py(f"fit {DDP} --trainer.max_epochs 4000", home)], home) as process:
         wait_for(process, "epoch")
@@ -91,6 +93,7 @@ def test_sigterm_ends_two_processes_and_keeps_what_they_have(home: Path, cli: Cl
     assert (run / "checkpoints/last.ckpt").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whom", ["torchrun", "second"])
 def test_sigterm_ends_what_torchrun_started_and_keeps_what_it_has(home: Path, whom: str):
     with started([*TORCHRUN, *main_py(f"fit {DDP} --trainer.max_epochs 4000", home)], home) as process:
@@ -154,7 +157,7 @@ def test_a_fit_goes_on_after_sigterm_to_the_weights_of_one_that_was_left_alone(
     monkeypatch.setattr(LastCheckpoint, "SECONDS", 0.0)
     (home / f"sends_once_{place}.py").write_text(ONCE.format(place=place))
     monkeypatch.syspath_prepend(str(home))
-    fit = f"fit {QUICK} --pictures.every 0 --trainer.max_epochs 4 --trainer.callbacks sends_once_{place}.Sends"
+    fit = f"fit {QUICK} --trainer.max_epochs 4 --trainer.callbacks sends_once_{place}.Sends"
     assert cli(fit).error_line == "stopped by SIGTERM: go on with `python main.py fit --ckpt_path last`"
     assert cli("fit --ckpt_path last").status == 0
     assert cli(fit).status == 0
@@ -193,7 +196,9 @@ def test_every_other_command_ends_by_any_signal(
 IMPORTED = ["numpy", "torch", "lightning.pytorch", "litspike.cli.execute"]
 
 
-@pytest.mark.parametrize(("number", "module"), list(zip([*NAMES, signal.SIGTERM], IMPORTED, strict=True)))
+@pytest.mark.parametrize(
+    ("number", "module"), every_nth(list(zip([*NAMES, signal.SIGTERM], IMPORTED, strict=True)), len(IMPORTED))
+)
 def test_a_command_ends_by_any_signal_while_it_is_imported(home: Path, number: signal.Signals, module: str):
     command = [sys.executable, "-X", "importtime", *main_py(f"fit {QUICK} --trainer.max_epochs 4000", home)]
     with started(command, home) as process:

@@ -18,6 +18,7 @@ from benchmarks.reliability_untrusted import set_at
 from litspike.runs.checkpoints import read
 from litspike.runs.contents import KEY
 from tests.conftest import Cli, Result, runs
+from tests.grids import grid
 from tests.runs.checkpoints import best, with_config, write_unsigned
 
 QUICK = "--trainer.max_epochs 1 --data.train_points 50 --pictures.every 0"
@@ -79,37 +80,41 @@ def traces(here: Path) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("command", ["test", "fit --trainer.max_epochs 2"])
+ACTING: list[tuple[str, Any]] = [
+    ("trainer.callbacks", [{"class_path": "lab.make"}]),
+    (
+        "trainer.callbacks",
+        [{"class_path": "lightning.pytorch.callbacks.ModelCheckpoint", "init_args": {"dirpath": "w"}}],
+    ),
+    ("trainer.logger", {"class_path": "lightning.pytorch.loggers.CSVLogger", "init_args": {"save_dir": "w"}}),
+    (
+        "trainer.profiler",
+        {"class_path": "lightning.pytorch.profilers.SimpleProfiler", "init_args": {"dirpath": "w"}},
+    ),
+    ("trainer.plugins", ["lab.make"]),
+    ("trainer.strategy", "lab.make"),
+    ("trainer.default_root_dir", "w"),
+    ("trainer.precision", "lab.make"),
+    ("trainer.devices", 2),
+    ("threads", 10**6),
+    ("trainer.\x1b[2J", 2),
+    ("logs", "w"),
+    ("trust", ["lab"]),
+    ("config", "lab.yaml"),
+    ("ckpt_path", "w"),
+    ("optimizer", {"class_path": "lab.make"}),
+]
+"""Settings by which a checkpoint would have something written or started."""
+
+
 @pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("trainer.callbacks", [{"class_path": "lab.make"}]),
-        (
-            "trainer.callbacks",
-            [{"class_path": "lightning.pytorch.callbacks.ModelCheckpoint", "init_args": {"dirpath": "w"}}],
-        ),
-        ("trainer.logger", {"class_path": "lightning.pytorch.loggers.CSVLogger", "init_args": {"save_dir": "w"}}),
-        (
-            "trainer.profiler",
-            {"class_path": "lightning.pytorch.profilers.SimpleProfiler", "init_args": {"dirpath": "w"}},
-        ),
-        ("trainer.plugins", ["lab.make"]),
-        ("trainer.strategy", "lab.make"),
-        ("trainer.default_root_dir", "w"),
-        ("trainer.precision", "lab.make"),
-        ("trainer.devices", 2),
-        ("threads", 10**6),
-        ("trainer.\x1b[2J", 2),
-        ("logs", "w"),
-        ("trust", ["lab"]),
-        ("config", "lab.yaml"),
-        ("ckpt_path", "w"),
-        ("optimizer", {"class_path": "lab.make"}),
-    ],
+    ("command", "setting"),
+    grid(["test", "fit --trainer.max_epochs 2"], ACTING, name=lambda one: one if isinstance(one, str) else one[0]),
 )
 def test_what_writes_or_starts_anything_is_not_taken_over(
-    cli: Cli, here: Path, trained: Path, command: str, name: str, value: Any
+    cli: Cli, here: Path, trained: Path, command: str, setting: tuple[str, Any]
 ):
+    name, value = setting
     path = untrusted(trained, here / "some.ckpt", lambda config: set_at(config, name, value))
     result = cli(f"{command} --ckpt_path {path} --logs {here}/configs/logs --pictures.every 0")
     only_lines(result)

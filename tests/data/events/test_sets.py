@@ -17,7 +17,7 @@ from litspike.data import CIFAR10DVS, NMNIST, SHD, DVSGesture, EventDataModule
 from tests.data.events.miniatures import CASES, Case, Recording, pack
 
 pytest.importorskip("tonic", reason="event data need Tonic: pip install 'litspike[events]'")
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*published are")]
+pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore:.*published are")]
 each_set = pytest.mark.parametrize("case", CASES, ids=lambda case: case.module.__name__)
 PARTS = ("train", "val", "test")
 
