@@ -31,8 +31,10 @@ class Surrogate(ABC):
 
     A surrogate of finite support is exactly zero beyond a distance: :class:`Triangle`, :class:`Rectangle` and
     :class:`ZeroGradient`; the others are nowhere zero. In a chain of products of spikes and neurons the gradient of
-    the spikes is then worked out only where it isn't multiplied by zero. That is found in the surrogate of your own
-    too, where a comparison, ``torch.where(.., .., 0)``, ``clamp(min=0)`` or ``relu`` cuts it off; nothing is declared.
+    the spikes is then worked out only where it isn't multiplied by zero, and is 0 elsewhere, also where all of it
+    would have been infinite or NaN, which the reference multiplies by zero and gets NaN. That is found in the
+    surrogate of your own too, where a comparison, ``torch.where(.., .., 0)``, ``clamp(min=0)`` or ``relu`` cuts it
+    off; nothing is declared.
 
     Example:
         >>> import torch

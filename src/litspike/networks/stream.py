@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding_bag
 
 from litspike.arguments import InputError, found, typed
-from litspike.networks.sequence import Pass, SpikingNetwork
-from litspike.neurons import Recurrent, RecurrentState
+from litspike.engine.events.row import RowProduct
+from litspike.engine.stepper import Stepper
+from litspike.networks.dropout import TimeDropout
+from litspike.networks.sequence import Pass, SpikingNetwork, SpikingSequential
+from litspike.neurons import Neuron, Recurrent, RecurrentState
 from litspike.neurons.recurrent import called_plainly
 from litspike.settings import integer
 
-_CROSSOVER = 0.3
-"""Density from which on a dense product is as fast; see benchmarks/stream.py."""
+_IDLE = (TimeDropout, nn.Dropout, nn.Identity)
+"""Layers that do nothing in evaluation."""
 
 
 class Stream:
@@ -26,7 +28,8 @@ class Stream:
     Call: ``output = stream(step)``, from a step [\*] to the output [\*] of that step. The state stays in the stream,
     at rest at first and after :meth:`reset`. What it gives is what the network gives for the whole sequence, but for
     the rounding of sums. A product with a Linear layer's weight adds up the rows of the events alone: a step of a layer
-    of 2048 × 2048 at 5% takes a small part of the dense product's time (benchmarks/stream.py prints it).
+    of 2048 × 2048 at 5% takes a small part of the dense product's time (benchmarks/stream.py prints it). A network that
+    is a chain of Linear layers and neurons, recurrent ones without bias included, is one call of machine code a step.
 
     It holds a copy of the network in evaluation mode: later changes of the network's weights don't reach it.
 
@@ -54,30 +57,98 @@ class Stream:
     def __init__(self, network: SpikingNetwork, shape: Sequence[int] | None = None) -> None:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         linear = [layer for layer in self.network.modules() if isinstance(layer, nn.Linear)]
-        plain = [layer for layer in linear if called_plainly(layer, nn.Linear)]
-        self._weights: dict[nn.Module, Tensor] = {layer: layer.weight.t().contiguous() for layer in plain}
+        self._products: dict[nn.Module, RowProduct] = {
+            layer: RowProduct(layer.weight)
+            for layer in linear
+            if called_plainly(layer, nn.Linear) and RowProduct.takes(layer.weight)
+        }
         if shape is None:
             first = next(iter(linear), None)
             shape = None if first is None else [first.in_features]
         self._shape = None if shape is None else tuple(integer("shape", size) for size in shape)
         weight = next(self.network.parameters(), torch.empty(0))
         self._dtype, self._device = weight.dtype, weight.device
-        self._begin = torch.zeros(1, dtype=torch.int64, device=self._device)  # of the one sum of a product
-        self.state: tuple[Any, ...] | None = None
+        self._neurons: list[Neuron | Recurrent] = []
+        with torch.no_grad():
+            self._stepper = self._prepared()
+        self._state: tuple[Any, ...] | None = None
+        self._rests = True
+
+    def _prepared(self) -> Stepper | None:
+        """The network in one call of machine code; None where it isn't a chain of layers that can be."""
+        layers = list(_chain(self.network))
+        if not layers or layers[0] not in self._products:
+            return None
+        stepper = Stepper(self._products[layers[0]].inputs, self._dtype)
+        if not all(self._added(layer, stepper) for layer in layers):
+            return None
+        stepper.finish()
+        return stepper
+
+    def _added(self, layer: nn.Module, stepper: Stepper) -> bool:
+        """Go on with a layer; False where it can't be."""
+        product = self._products.get(layer)
+        if product is not None:
+            if product.inputs != stepper.size:
+                return False
+            stepper.add_product(product, layer.bias)  # type: ignore[arg-type]  # its tensor
+            return True
+        if isinstance(layer, _IDLE):
+            return called_plainly(layer, type(layer))
+        neuron, fed = layer, None
+        if isinstance(layer, Recurrent) and called_plainly(layer, Recurrent) and not layer.bias:
+            neuron, fed = layer.neuron, self._products.get(layer.connections)  # type: ignore[arg-type]  # absent if None
+            if fed is None or fed.inputs != stepper.size:
+                return False
+        if not isinstance(neuron, Neuron) or not called_plainly(neuron, Neuron) or neuron.engine == "reference":
+            return False
+        self._neurons.append(layer)  # type: ignore[arg-type]  # one of the two
+        given = type(neuron).__name__, neuron._rule, neuron.values("at_rest"), neuron.values("constants")
+        return stepper.add_neurons(*given) if fed is None else stepper.add_recurrent(*given, fed)
+
+    @property
+    def state(self) -> tuple[Any, ...] | None:
         """The state of each layer of neurons after the last step, None at rest."""
+        if self._stepper is None or self._rests:
+            return self._state
+        found: list[Any] = []
+        for layer, (states, last) in zip(self._neurons, self._stepper.states(), strict=True):
+            neuron = layer.neuron if isinstance(layer, Recurrent) else layer
+            state = neuron.State(*states)
+            found.append(state if last is None else RecurrentState(state, last))
+        return tuple(found)
+
+    @state.setter
+    def state(self, state: tuple[Any, ...] | None) -> None:
+        self.reset()
+        self._state = state
+        if self._stepper is not None and state is not None:
+            parts = [(s.neuron, s.output) if isinstance(s, RecurrentState) else (s, None) for s in state]
+            self._stepper.resume(parts)
+            self._rests = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _resumed, (self.network, self._shape, self.state)
 
     def reset(self) -> None:
         """Begin a new sequence from rest."""
-        self.state = None
+        self._state, self._rests = None, True
+        if self._stepper is not None:
+            self._stepper.reset()
 
     def __call__(self, step: Tensor) -> Tensor:
         r"""The output [\*] for one step [\*]; the state moves on."""
         if not isinstance(step, Tensor):
             raise InputError(f"Stream: the step is {found(step)}; it must be a tensor, or indices for Stream.events")
+        if self._stepper is not None:
+            if step.shape != (self._stepper.inputs,):
+                raise _wrong_size(self._stepper.inputs, step)
+            self._rests = False
+            return self._stepper(step.detach() if step.requires_grad else step)
         with torch.inference_mode():
-            apply = _Step(self.state, self._weights, self._begin)
+            apply = _Step(self._state, self._products)
             output = self.network.through(step.to(self._device, self._dtype)[None, None], apply)
-            self.state = apply.state()
+            self._state = apply.state()
             return output[0, 0]
 
     def events(self, indices: Sequence[int] | Tensor, values: Sequence[float] | Tensor | None = None) -> Tensor:
@@ -98,16 +169,16 @@ class Stream:
 
 
 class _Step(Pass):
-    """One step through a network, whose Linear layers have their weights transposed."""
+    """One step through a network, whose Linear layers take the events alone."""
 
-    def __init__(self, state: tuple[Any, ...] | None, weights: Mapping[nn.Module, Tensor], begin: Tensor) -> None:
+    def __init__(self, state: tuple[Any, ...] | None, products: Mapping[nn.Module, RowProduct]) -> None:
         super().__init__(state)
-        self._weights, self._begin = weights, begin
+        self._products = products
 
     def __call__(self, layer: nn.Module, x: Tensor) -> Tensor:
-        if layer in self._weights and x.dim() == 3:
+        if layer in self._products and x.dim() == 3:
             return self._product(layer, x)
-        if isinstance(layer, Recurrent) and layer.connections in self._weights and called_plainly(layer, Recurrent):
+        if isinstance(layer, Recurrent) and layer.connections in self._products and called_plainly(layer, Recurrent):
             assert layer.connections is not None
             start = self._start()
             before, last = (layer.neuron.start(x), torch.zeros_like(x[0])) if start is None else start
@@ -119,12 +190,28 @@ class _Step(Pass):
         return super().__call__(layer, x)
 
     def _product(self, layer: nn.Module, x: Tensor) -> Tensor:
-        weight = self._weights[layer]
-        row = x.view(-1)
-        if len(row) != len(weight):
-            raise InputError(f"Stream: a Linear layer for {len(weight)} inputs got {len(row)}")
-        places = row.nonzero().view(-1)
-        if len(places) > _CROSSOVER * len(row):
-            return layer(x)  # type: ignore[no-any-return]
-        sums = embedding_bag(places, weight, self._begin, mode="sum", per_sample_weights=row[places])
-        return (sums if layer.bias is None else sums + layer.bias)[None]  # type: ignore[operator]  # its tensor
+        product, row = self._products[layer], x.reshape(-1)
+        if len(row) != product.inputs:
+            raise _wrong_size(product.inputs, row)
+        bias = layer.bias
+        start = row.new_zeros(product.outputs) if bias is None else bias
+        return product(row, start)[None, None]  # type: ignore[arg-type]  # a Linear's
+
+
+def _chain(network: nn.Module) -> Iterator[nn.Module]:
+    """The layers that a step goes through one after another; the network itself where it does otherwise."""
+    if isinstance(network, SpikingSequential) and type(network).through is SpikingSequential.through:
+        for layer in network.layers:
+            yield from _chain(layer)
+    else:
+        yield network
+
+
+def _resumed(network: SpikingNetwork, shape: Sequence[int] | None, state: tuple[Any, ...] | None) -> Stream:
+    stream = Stream(network, shape)
+    stream.state = state
+    return stream
+
+
+def _wrong_size(inputs: int, row: Tensor) -> InputError:
+    return InputError(f"Stream: a Linear layer for {inputs} inputs got {list(row.shape)}")

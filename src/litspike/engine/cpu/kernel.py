@@ -66,14 +66,18 @@ class CpuKernel(LayerKernel):
             self._made[given, output] = forward, backward
         return self._made[given, output]
 
-    def _launch(self, launch: Launch, output: Tensor, lasts: Sequence[Tensor]) -> None:
+    def prepared(self, launch: Launch, output: Tensor, lasts: Sequence[Tensor]) -> tuple[Function, bytes]:
+        """The function that fills output, last states and what is saved, and its arguments."""
         marks = [] if self.cutoff is None else marks_of(launch)
         (function, pack), _ = self._functions(launch.current.dtype, output.dtype)
         arguments = pack(
             *first_arguments(launch), output.data_ptr(), *[last.data_ptr() for last in lasts], address(launch.saved),
             *marks,
         )  # fmt: skip
-        run_blocks(function, arguments, self.blocks(launch), launch.steps * launch.neurons)
+        return function, arguments
+
+    def _launch(self, launch: Launch, output: Tensor, lasts: Sequence[Tensor]) -> None:
+        run_blocks(*self.prepared(launch, output, lasts), self.blocks(launch), launch.steps * launch.neurons)
 
     def _launch_back(
         self, launch: Launch, upstream: Tensor, lasts: Sequence[Tensor | None], result: Sequence[Tensor | None]

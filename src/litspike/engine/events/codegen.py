@@ -16,6 +16,8 @@ from litspike.engine.cpu.builder import INTEGER, least, loop
 from litspike.engine.events.writer import EventWriter
 
 _TILE = 16
+_TOGETHER = 4
+"""Rows of a weight that are read together."""
 
 
 class Writer(EventWriter):
@@ -91,6 +93,42 @@ class Writer(EventWriter):
         with self._rows(part) as row:
             sums = self._over_events(row, weight, begin)
             self.store_row(sums, given["y"], b.add(b.mul(row, given["outputs"]), first), left, room)
+
+    def row(self, unit: Any) -> None:
+        """y = start + weightᵀ · x for the one row x: each output sums its events in the order of their index.
+
+        The weight is [inputs, outputs] as it is: an event reads one long row of it, and some are read together.
+        """
+        b, given = self.builder, self.given
+        place = self.slot(INTEGER, INTEGER(0))
+        self.list_nonzero(given["x"], INTEGER(0), given["inputs"], (given["indices"], self.index), place)
+        many = b.load(place, typ=INTEGER)
+        self._add_rows([], INTEGER(0), given["start"])
+        groups = b.udiv(many, INTEGER(_TOGETHER))
+        with loop(b, INTEGER(0), groups, "group") as group:
+            self._add_rows(range(_TOGETHER), b.mul(group, INTEGER(_TOGETHER)), given["y"])
+        with loop(b, b.mul(groups, INTEGER(_TOGETHER)), many, "event") as event:
+            self._add_rows([0], event, given["y"])
+
+    def _add_rows(self, numbers: Sequence[int], first: Any, start: Any) -> None:
+        """y = start plus the rows of the weight of some events from the ``first`` on, each times its value."""
+        b, given, outputs = self.builder, self.given, self.given["outputs"]
+        events = [b.load(self._at("indices", b.add(first, INTEGER(n)), self.index), typ=self.index) for n in numbers]
+        inputs = [b.zext(event, INTEGER) for event in events]
+        values, rows = [self.one(given["x"], j) for j in inputs], [b.mul(j, outputs) for j in inputs]
+        spread = [self.spread(value) for value in values]
+        whole = b.udiv(outputs, INTEGER(self.lanes))
+        with loop(b, INTEGER(0), whole, "outputs") as number:
+            o = b.mul(number, INTEGER(self.lanes))
+            total = self.load(start, o)
+            for value, row in zip(spread, rows, strict=True):
+                total = b.fadd(total, b.fmul(self.load(given["weight"], b.add(row, o)), value))
+            self.store(total, given["y"], o)
+        with loop(b, b.mul(whole, INTEGER(self.lanes)), outputs, "o") as o:
+            total = self.one(start, o)
+            for value, row in zip(values, rows, strict=True):
+                total = b.fadd(total, b.fmul(self.one(given["weight"], b.add(row, o)), value))
+            b.store(total, self.pointer(given["y"], o))
 
     def outer(self, unit: Any) -> None:
         """A slab of gradᵀ · x, [inputs, width]: each event adds its row's piece of the gradient [rows, outputs].

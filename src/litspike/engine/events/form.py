@@ -42,6 +42,7 @@ FIELDS = {
     "unpack": ("weight", "inputs", "outputs", "packed"),
     "product": ("x", "rows", "inputs", "outputs", "per_unit", "indices", "begins", "ends", "packed", "bias", "y"),
     "outer": ("x", "rows", "inputs", "outputs", "per_unit", "indices", "begins", "ends", "packed", "grad", "parts"),
+    "row": ("x", "inputs", "outputs", "weight", "start", "indices", "y"),
     "sampled": (
         *("places", "stride", "per_step", "rows", "inputs", "outputs", "per_unit"),
         *("columns", "weight", "grad", "dx"),

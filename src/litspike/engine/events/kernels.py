@@ -18,9 +18,14 @@ def available() -> bool:
     return find_spec("llvmlite") is not None
 
 
+def prepared(name: str, form: Form, *arguments: int) -> tuple[Function, bytes]:
+    """A kernel and its arguments, to be called later."""
+    return _function(name, form), _PACK[name](*arguments)
+
+
 def run(name: str, form: Form, units: int, work: int, *arguments: int) -> None:
     """Run a kernel over all its units, on several threads where ``work`` additions are enough."""
-    run_blocks(_function(name, form), _PACK[name](*arguments), units, work)
+    run_blocks(*prepared(name, form, *arguments), units, work)
 
 
 @cache
