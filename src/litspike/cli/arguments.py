@@ -27,6 +27,7 @@ SUBCOMMANDS = {
 }
 """The subcommands that have a trainer, and what each does."""
 _CONFIG = "--config"
+_SWITCHES = ("--approximate",)  # they are on where they are named
 _NO_CLASSES = ("--ckpt_path", _CONFIG, "--logs", "--trust")
 _CLASS = re.compile(r"(?:\w+\.)*[A-Z]\w*")
 _NUMBER = re.compile(r"-\.?\d")
@@ -79,6 +80,8 @@ def words(args: list[str]) -> list[Word]:
         takes = not equals and word.name not in ("--help", "--print_config")
         if takes and rest and not _is_option(rest[0]) and rest[0] != "--":
             word = Word(word.name, rest.pop(0))
+        if word.name in _SWITCHES and word.value is None:
+            word = Word(word.name, "true")
         found.append(word)
     return found
 

@@ -42,6 +42,10 @@ COMMON = {
     "integer": "Bits of a weight in integers, 2 to 8, for --to c; floating point where null.",
     "scale": "What scales an integer's weights, free or power_of_two; free where null.",
     "states": "Bits of a state beside integers, 16 or 32; 16 where null.",
+    "dialect": "Library whose reader is to understand the NIR file: snntorch, spikingjelly, norse or sinabs.",
+    "dt": "Seconds of a time step in the NIR file.",
+    "discretisation": "How a reader of the NIR file integrates: euler, as most do, or exact.",
+    "approximate": "Writes what NIR has no place for as what comes nearest to it; the report says so.",
     "seed_everything": "Seed of the weights and of what is drawn in training.",
     "seeds": "Number of seeds to fit and test from.",
     "logs": "Folder of all runs; logs/ of the current folder, or beside main.py, where null.",
@@ -55,6 +59,7 @@ COMMON = {
 _ONLY = {
     **dict.fromkeys(("trainer.max_epochs", "seeds", "checkpoint.monitor", "checkpoint.mode"), "fit"),
     **dict.fromkeys(("to", "name", "integer", "scale", "states"), "export"),
+    **dict.fromkeys(("dialect", "dt", "discretisation", "approximate"), "export"),
 }
 _DEFAULTS = {"trainer.devices": "auto", "checkpoint.monitor": "val/loss"}
 _PLACES = (

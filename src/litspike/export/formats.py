@@ -10,6 +10,7 @@ FORMATS: dict[str, tuple[str, str, str]] = {
     "c": ("litspike.export.c", "CFile", ""),
     "torch": ("litspike.export.graphs.torch_program", "TorchProgram", ""),
     "onnx": ("litspike.export.graphs.onnx_graph", "OnnxGraph", "onnx"),
+    "nir": ("litspike.export.nir", "NIRFile", "nir"),
 }
 """Name → module, class, and the extra that its packages come with."""
 

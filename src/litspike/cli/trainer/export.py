@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,6 +38,10 @@ def add_export_arguments(parser: Any) -> None:
     parser.add_argument("--integer", type=int | None)
     parser.add_argument("--scale", type=ScaleRule | None)
     parser.add_argument("--states", type=int | None)
+    parser.add_argument("--dialect", type=str | None)
+    parser.add_argument("--dt", type=float | None)
+    parser.add_argument("--discretisation", type=str | None)
+    parser.add_argument("--approximate", type=bool | None)
 
 
 class Wanted(NamedTuple):
@@ -51,6 +56,18 @@ class Wanted(NamedTuple):
     scale: ScaleRule | None
     states: int | None
     """Bits of a state."""
+    dialect: str | None
+    """Library that a file in NIR is for."""
+    dt: float | None
+    """Seconds of a step in NIR."""
+    discretisation: str | None
+    approximate: bool | None
+    """Whether what NIR has no place for is written as what comes nearest."""
+
+    def of_nir(self) -> dict[str, Any]:
+        """The settings of NIR that were given."""
+        names = ("dialect", "dt", "discretisation", "approximate")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     @classmethod
     def of(cls, config: Any) -> Wanted:
@@ -62,6 +79,9 @@ class Wanted(NamedTuple):
         if self.to not in FORMATS:
             given = f", not {self.to}" if self.to else ""
             raise UserError(f"export: say to which format, --to {'|'.join(FORMATS)}{given}")
+        if self.to != "nir":
+            for name, value in self.of_nir().items():
+                raise UserError(f"export: {name}: {value} is for --to nir alone, not for {self.to}")
         if self.integer is None:
             for name in ("scale", "states"):
                 if (value := getattr(self, name)) is not None:
@@ -122,7 +142,7 @@ def export_checkpoint(
 def _maker(wanted: Wanted, task: Task, data: LightningDataModule) -> Callable[[Subject, str], Artefact]:
     """What makes the artefact of a subject and a name."""
     if wanted.integer is None:
-        return format_named(str(wanted.to))
+        return partial(format_named(str(wanted.to)), **wanted.of_nir())
     from litspike.export.integer.file import IntegerFile  # with what the other formats don't need
 
     settings = Settings(wanted.integer, wanted.scale or "free", wanted.states or 16)

@@ -46,7 +46,7 @@ def layer_of(update: Update, shape: tuple[int, ...], surrogate: Surrogate | None
         name: value for name, value in uniform.items() if value is not None and name in kind.declared
     }
     if update.threshold is not None and not update.several:
-        settings |= _firing(update, uniform.get("reset_value"))
+        settings |= _firing(update, settings.pop("reset_value", None))
         settings["leak"] = "before_reset" if update.reset == "subtract_whole" else "before_input"
     if update.several and not bool((numbers["threshold"] > 0).all()):
         raise Unreadable("v_threshold is not above 0, where neurons fire several times in a step")
