@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -153,16 +154,70 @@ def test_the_gradient_is_the_time_that_a_spike_would_have_saved():
         assert spikes.grad[:, b, n].tolist() == expected
 
 
-def test_silent_neurons_learn_to_fire_through_their_surrogate():
-    outputs = torch.full((6, 2, 3), 0.05, requires_grad=True)
-    FirstSpike(LIF())(outputs).sum().backward()
-    assert (outputs.grad > 0).all()
+def first_of_all(potentials: np.ndarray, sharpness: float) -> np.ndarray:
+    """Log-probability of each neuron to be first, the chance that none fires shared, by drawing the steps in turn."""
+    steps, batch, count = potentials.shape
+    h = 1 / (1 + np.exp(-sharpness * (potentials - 1)))
+    result = np.empty((batch, count))
+    for b in range(batch):
+        chance, alive = np.zeros(count), 1.0
+        for t in range(steps):
+            chance += alive * h[t, b]
+            alive *= np.prod(1 - h[t, b])
+        result[b] = np.log(chance + alive / count)
+    return result
 
 
-def test_its_neurons_make_the_spikes_where_it_has_some():
-    outputs = 2 * normal(9, 4, 3)
-    neuron = LIF()
-    assert torch.equal(FirstSpike(neuron)(outputs), FirstSpike()(neuron(outputs)[0]))
+@pytest.mark.parametrize("shape", [(9, 4, 3), (1, 4, 3), (5, 2, 3, 2), (5, 0, 3)])
+@pytest.mark.parametrize("sharpness", [1.0, 5.0])
+def test_in_training_the_logit_is_the_log_probability_of_being_first(shape: tuple[int, ...], sharpness: float):
+    outputs = normal(*shape) / 2
+    u, potentials = np.zeros(shape[1:]), []
+    for x in outputs.numpy():
+        u = 0.8 * u + x
+        potentials.append(u)
+        u = np.where(u >= 1, 0, u)
+    flat = np.array(potentials).reshape(*shape[:2], math.prod(shape[2:]))
+    expected = first_of_all(flat, sharpness).reshape(shape[1:])
+    readout = FirstSpike(LIF(decay=0.8, leak="before_input"), sharpness=sharpness)
+    np.testing.assert_allclose(readout(outputs).numpy(), expected, rtol=1e-9)
+    whole = FirstSpike(LIF(decay=0.8, leak="before_input")).eval()
+    assert torch.equal(whole(outputs), FirstSpike()(LIF(decay=0.8, leak="before_input")(outputs)[0]))
+
+
+def test_probabilities_of_being_first_are_of_the_steps_inside_a_sequence():
+    outputs, lengths = normal(9, 3, 4), torch.tensor([9, 4, 1])
+    outputs.requires_grad_()
+    together = FirstSpike(LIF())(outputs, lengths)
+    for b, length in enumerate(lengths.tolist()):
+        torch.testing.assert_close(together[b], FirstSpike(LIF())(outputs[:length, b : b + 1])[0])
+    together.sum().backward()
+    assert outputs.grad.isfinite().all()
+    assert (outputs.grad[4:, 1] == 0).all()
+
+
+def test_a_very_steep_probability_of_firing_makes_the_first_spike_certain():
+    outputs = 2 * normal(30, 50, 3)
+    logits = FirstSpike(LIF(), sharpness=1e6)(outputs)
+    times = FirstSpike(LIF()).eval()(outputs)
+    alone = (times == times.amax(1, keepdim=True)).sum(1) == 1
+    assert alone.sum() > 10
+    assert torch.equal(logits.argmax(1)[alone], times.argmax(1)[alone])
+    torch.testing.assert_close(logits.amax(1)[alone], torch.zeros(int(alone.sum()), dtype=torch.float64))
+
+
+@pytest.mark.parametrize("level", [0.0, 0.05])
+def test_where_none_fires_the_wanted_neuron_learns_to_and_the_others_not_to(level: float):
+    outputs = torch.full((6, 2, 3), level, requires_grad=True)
+    torch.nn.functional.cross_entropy(FirstSpike(LIF())(outputs), torch.tensor([0, 2])).backward()
+    assert (outputs.grad[:, 0, 0] < 0).all()
+    assert (outputs.grad[:, 1, 2] < 0).all()
+    assert (outputs.grad[:, 0, 1:] > 0).all()
+
+
+def test_neurons_without_spikes_are_refused_in_training_too():
+    with pytest.raises(UserError, match=r"^FirstSpike: the input holds"):
+        FirstSpike(LeakyIntegrator())(torch.full((3, 1, 2), 2.0))
 
 
 def test_outputs_that_are_no_spikes_are_refused():
@@ -173,3 +228,5 @@ def test_outputs_that_are_no_spikes_are_refused():
 def test_a_time_unit_of_zero_is_refused():
     with pytest.raises(SettingError, match=r"^tau: "):
         FirstSpike(tau=0.0)
+    with pytest.raises(SettingError, match=r"^sharpness: "):
+        FirstSpike(sharpness=0.0)

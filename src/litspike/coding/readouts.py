@@ -6,6 +6,7 @@ Where sequences have different lengths, integers [B], a readout reads the steps 
 from __future__ import annotations
 
 import copy
+import math
 from typing import Literal
 
 import torch
@@ -158,28 +159,35 @@ def _own(integrator: LeakyIntegrator, outputs: int | None) -> LeakyIntegrator:
 class FirstSpike(nn.Module):
     r"""The neuron that fires first has the largest logit.
 
-    Equation::
+    Equation, of spikes s with times t and τ in steps::
 
         t = Σ_k Π_{j ≤ k} (1 − s_j)        steps before the first spike; T where there is none
         y = −t / τ
 
-    It maps spikes [T, B, \*] to logits [B, \*]; t and τ are in steps, and spikes lie in [0, 1]. The sum is exact for
-    spikes of 0 and 1 and a polynomial in them, so that its derivative needs nothing of its own: a spike one step
-    earlier would have lowered t by the steps that it saves. It passes on through the surrogate of the neurons, and is
-    not zero for neurons that never fire.
+    It maps outputs [T, B, \*] to logits [B, \*]. Time says nothing of a neuron that doesn't fire, and a spike of one
+    neuron makes the others' late. In training, neurons of the readout's own therefore fire by chance, the likelier the
+    higher their potential u, and the logit is the logarithm of the probability that a neuron is the first of all C::
+
+        h_t,c = σ(k (u_t,c − θ))                         probability that c fires at step t, before any has
+        P_c   = Σ_t h_t,c Π_{r < t} Π_j (1 − h_r,j)
+        y_c   = ln(P_c + P_none / C)                     P_none: that none ever fires
+
+    As k grows, the first spike is the certain one. Where the network itself ends in spiking neurons there is no
+    potential to see: y is −t / τ in training too, and its derivative that of the polynomial t in the spikes.
 
     Args:
         neuron: neurons that turn the network's outputs into spikes; None where the network ends in spiking neurons.
             The readout gets a copy.
         tau: time τ in steps by which a later spike costs a factor e in probability.
+        sharpness: k, how steeply the probability of firing rises with the potential, per unit of it.
 
     Raises:
-        SettingError: if tau is not above 0.
+        SettingError: if tau or sharpness is not above 0.
         UserError: if a value is outside [0, 1], as the outputs of a network are that doesn't end in spiking neurons.
 
     Source: Mostafa 2018, "Supervised learning based on temporal coding in spiking neural networks", for the softmax of
-    negative times; t is the mean survival time of discrete-time survival analysis with the spike as its hazard, as in
-    Singer and Willett 1993, "It's about time".
+    negative times; Gerstner, Kistler, Naud and Paninski 2014, "Neuronal Dynamics", section 9.1, for the escape noise h;
+    Singer and Willett 1993, "It's about time", for survival in discrete time, with several risks here.
 
     Example:
         >>> import torch
@@ -189,13 +197,18 @@ class FirstSpike(nn.Module):
     """
 
     @typed
-    def __init__(self, neuron: NeuronLayer | None = None, tau: float = 1.0) -> None:
+    def __init__(self, neuron: NeuronLayer | None = None, tau: float = 1.0, sharpness: float = 5.0) -> None:
         super().__init__()
         self.neuron = copy.deepcopy(neuron)
         self.tau = number("tau", tau, "(0, inf)")
+        self.sharpness = number("sharpness", sharpness, "(0, inf)")
 
     def forward(self, outputs: Tensor, lengths: Tensor | None = None) -> Tensor:
         """[T, B, *] → [B, *]."""
+        if self.training and self.neuron is not None:
+            excess = self.neuron.excess(outputs)
+            if excess is not None:
+                return self._being_first(excess, lengths)
         spikes = outputs if self.neuron is None else self.neuron(outputs)[0]
         check_range("FirstSpike", spikes, "[0, 1]")
         waiting = (1 - spikes).cumprod(0)
@@ -203,5 +216,16 @@ class FirstSpike(nn.Module):
             waiting = torch.where(spread(valid_steps(len(waiting), lengths), waiting), waiting, 0)
         return waiting.sum(0) / -self.tau
 
+    def _being_first(self, excess: Tensor, lengths: Tensor | None) -> Tensor:
+        """The logarithm of the probability of being first, from potentials less the threshold [T, B, *]."""
+        if lengths is not None:
+            excess = excess.masked_fill(~spread(valid_steps(len(excess), lengths), excess), -torch.inf)
+        z = excess.flatten(2) * self.sharpness
+        silence = nn.functional.softplus(z).sum(2).neg()  # log of the probability that none fires at this step
+        until = silence.cumsum(0)
+        first = torch.logsumexp(nn.functional.logsigmoid(z) + (until - silence)[..., None], 0)
+        never = until[-1] - math.log(z.shape[2])
+        return torch.logaddexp(first, never[:, None]).view_as(excess[0])
+
     def extra_repr(self) -> str:
-        return f"tau={self.tau}"
+        return f"tau={self.tau}, sharpness={self.sharpness}"

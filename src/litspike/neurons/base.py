@@ -226,8 +226,7 @@ class Neuron(Declared):
         )
         return spikes(output), self.State._make(states)
 
-    @torch.no_grad()
-    def distance(self, current: Tensor, state: Any = None, steps: int | None = None) -> Tensor | None:
+    def excess(self, current: Tensor, state: Any = None, steps: int | None = None) -> Tensor | None:
         """See :class:`~litspike.neurons.layer.NeuronLayer`."""
         check_call(self, current, steps)
         start = self.start(current, steps) if state is None else self._given(state)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABCMeta, abstractmethod
 from typing import Any, Self, dataclass_transform
 
+import torch
 from torch import Tensor, nn
 
 from litspike.arguments import check_tensor
@@ -60,8 +61,16 @@ class NeuronLayer(nn.Module, metaclass=LayerType):
             graph that made it.
         """
 
+    @torch.no_grad()
     def distance(self, current: Tensor, state: Any = None, steps: int | None = None) -> Tensor | None:
-        r"""How far the membrane potential is above the threshold at each step, before any reset.
+        r"""How far the membrane potential is above the threshold at each step, before any reset, without a gradient.
+
+        It takes and returns what :meth:`excess` does.
+        """
+        return self.excess(current, state, steps)
+
+    def excess(self, current: Tensor, state: Any = None, steps: int | None = None) -> Tensor | None:
+        r"""How far the membrane potential is above the threshold at each step, before any reset, with its gradient.
 
         Args:
             current: as in a call.
@@ -69,8 +78,8 @@ class NeuronLayer(nn.Module, metaclass=LayerType):
             steps: as in a call.
 
         Returns:
-            The membrane potential less the threshold, [T, B, \*], negative below the threshold, without a gradient;
-            None for a layer that has no spikes, or doesn't know.
+            The membrane potential less the threshold, [T, B, \*], negative below the threshold; None for a layer that
+            has no spikes, or doesn't know.
         """
         return None
 

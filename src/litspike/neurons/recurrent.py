@@ -118,13 +118,12 @@ class Recurrent(NeuronLayer):
             raise UserError("Recurrent: engine: 'fused' can't run here; use 'auto'")
         return results
 
-    @torch.no_grad()
-    def distance(self, current: Tensor, state: Any = None, steps: int | None = None) -> Tensor | None:
+    def excess(self, current: Tensor, state: Any = None, steps: int | None = None) -> Tensor | None:
         """See :class:`~litspike.neurons.layer.NeuronLayer`: that of the neurons for their total input."""
         output, _ = self.forward(current, state, steps)  # no call of the layer, which others may be watching
         first = torch.zeros_like(output[:1]) if state is None else state.output[None]
         fed_back = self._fed_back(torch.cat([first, output[:-1]]).flatten(0, 1))
-        return self.neuron.distance(current + fed_back.view_as(output), None if state is None else state.neuron)
+        return self.neuron.excess(current + fed_back.view_as(output), None if state is None else state.neuron)
 
     def _fed_back(self, last: Tensor) -> Tensor:
         assert self.connections is not None
