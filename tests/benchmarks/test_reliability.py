@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.reliability import Outcomes, Section, run, sections
+from tests.grids import slow
 
 # the others have tests of their own
 TIMES = {
@@ -20,13 +21,14 @@ TIMES = {
 }
 
 
+@pytest.mark.parametrize("share", [pytest.param(0.1, id="few"), slow(1.0, id="many")])
 @pytest.mark.parametrize(
     "section", [section for section in sections() if section.name in TIMES], ids=lambda section: section.name
 )
-def test_no_promise_is_broken(section: Section, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_no_promise_is_broken(section: Section, share: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))  # it sets another one
     outcomes = Outcomes()
-    section.tries(tmp_path, TIMES[section.name], outcomes)
+    section.tries(tmp_path, max(10, int(share * TIMES[section.name])), outcomes)
     assert outcomes.broken == []
     assert outcomes.counts["one line"] + outcomes.counts["equal"] > 0
 

@@ -22,6 +22,7 @@ from litspike.networks import (
 from litspike.networks.calibrate import nearest_scale
 from litspike.neurons import LIF, AdaptiveLIF, LeakyIntegrator, Recurrent
 from litspike.settings import SettingError, UserError
+from tests.grids import grid
 
 TARGET = 0.1
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], list[int]]] = {
@@ -33,7 +34,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], list[int]]] = {
 }
 
 
-@pytest.fixture(params=NETWORKS)
+@pytest.fixture
 def case(request: pytest.FixtureRequest) -> tuple[nn.Module, list[Tensor]]:
     torch.manual_seed(0)
     make, shape = NETWORKS[request.param]
@@ -59,7 +60,7 @@ def measured(network: nn.Module, batches: list[Tensor]) -> list[float]:
     return [float(np.mean(values)) for values in spikes.values()]
 
 
-@pytest.mark.parametrize("factor", [0.01, 1.0, 100.0])
+@pytest.mark.parametrize(("case", "factor"), grid(list(NETWORKS), [0.01, 1.0, 100.0]), indirect=["case"])
 def test_every_layer_fires_near_the_target_whatever_the_weights_were(
     case: tuple[nn.Module, list[Tensor]], factor: float
 ):
@@ -76,6 +77,7 @@ def test_every_layer_fires_near_the_target_whatever_the_weights_were(
         assert max(abs(rate - TARGET) for rate in before) > 0.5 * TARGET
 
 
+@pytest.mark.parametrize("case", NETWORKS, indirect=True)
 def test_nothing_but_the_scale_of_the_weights_is_changed(case: tuple[nn.Module, list[Tensor]]):
     network, batches = case
     network.train()

@@ -12,6 +12,7 @@ from litspike.networks import SequenceLayer, run_network
 from litspike.networks.pieces import LONG
 from litspike.neurons import AdaptiveLIF, Recurrent, SynapticLIF
 from litspike.settings import SettingError
+from tests.grids import grid
 
 NETWORKS = {
     "perceptron": (lambda: Perceptron([5, 65, 3], LIF(learn={"decay": "neuron"})), (5,)),
@@ -40,8 +41,7 @@ def outcome(network, x, state=None, run=run_network, **how):
     return [result.detach() for result in results], gradients
 
 
-@pytest.mark.parametrize("steps", [1, 7, 39])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(("name", "steps"), grid(list(NETWORKS), [1, 7, 39]))
 def test_pieces_give_what_the_whole_gives(name, steps):
     torch.manual_seed(0)
     make, shape = NETWORKS[name]
@@ -199,6 +199,7 @@ print((train(20000) - short) / 1024)
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_length():
     """One layer's spikes are 164 MB here, and of a whole sequence several such are kept."""
     done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)

@@ -6,15 +6,25 @@ import torch
 from litspike.metrics import Firing
 from litspike.networks import ConvNet, Perceptron, RecurrentNetwork, SEWResNet, SpikingSequential
 from litspike.neurons import LIF, Recurrent
+from tests.grids import grid
 
 HALF = [torch.bfloat16, torch.float16]
 ENGINES = ["reference", "fused"]
 
 
+def alone(neuron):
+    return neuron
+
+
+def connected(neuron):
+    return Recurrent(neuron, bias=True)
+
+
 @pytest.mark.parametrize("dtype", HALF)
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("learn", [None, {"decay": "neuron", "threshold": "layer"}])
-@pytest.mark.parametrize("wrap", [lambda neuron: neuron, lambda neuron: Recurrent(neuron, bias=True)])
+@pytest.mark.parametrize(
+    ("engine", "learn", "wrap"),
+    grid(ENGINES, [None, {"decay": "neuron", "threshold": "layer"}], [alone, connected]),
+)
 def test_a_layer_in_half_precision_gives_output_and_gradients_in_its_type(dtype, engine, learn, wrap):
     torch.manual_seed(0)
     layer = wrap(LIF(engine=engine, learn=learn)).shaped(5).to(dtype)
