@@ -9,7 +9,8 @@ from torch import nn
 
 from litspike import LIF, ConstantCurrent, MeanOverTime, Perceptron
 from litspike.tasks import Classification
-from litspike.tasks.epoch_metrics import EpochMetrics, NonFiniteLoss, Score
+from litspike.tasks.epoch_metrics import EpochMetrics, Score
+from litspike.tasks.nonfinite import NonFiniteLoss
 
 ACCURACY = Score("accuracy", lambda logits, labels: (logits > 0) == (labels > 0))
 

@@ -13,13 +13,14 @@ from torch.utils.data import TensorDataset
 
 from litspike.arguments import typed
 from litspike.data import scaling as scales
-from litspike.data.file_part import FilePart, check_classes, check_whole
+from litspike.data.file_part import FilePart, check_classes
 from litspike.data.image_folder import read_images
 from litspike.data.labels import Several, Values, of_classes
 from litspike.data.npz import read_npz
 from litspike.data.splits import carve
 from litspike.data.tables import read_table
 from litspike.data.tensors import Batches, TensorDataModule
+from litspike.data.training_part import check_same_form, numbered
 from litspike.data.ts import read_ts
 from litspike.installation import file_of
 from litspike.seeding import generator
@@ -149,7 +150,7 @@ class Arrays(TensorDataModule):
     def part(self, name: str) -> tuple[Tensor, Tensor]:
         """Samples [N, *], scaled, float32, and labels [N] or [N, L], or targets [N, *]."""
         samples, learned = self._file_part(name), self._statistics()
-        _compare(samples, learned)
+        check_same_form(samples, learned)
         x = scales.apply(samples, learned)
         if self.task == "regression":
             self.labels = Values()
@@ -158,7 +159,7 @@ class Arrays(TensorDataModule):
             self.labels = Several()
             return x, torch.from_numpy(samples.labels)
         self.labels = of_classes(learned["classes"])
-        return x, torch.from_numpy(_numbered(samples, learned)[:, 0])
+        return x, torch.from_numpy(numbered(samples, learned)[:, 0])
 
     def dataset(self, name: str) -> TensorDataset:
         """The part ``train``, ``val``, ``test`` or ``predict``, with the lengths of sequences where they differ.
@@ -168,7 +169,7 @@ class Arrays(TensorDataModule):
         if name not in self._parts:
             samples = self._file_part(name)
             if samples.y is None and name == "predict":
-                _compare(samples, self._statistics())
+                check_same_form(samples, self._statistics())
                 self._parts[name] = TensorDataset(scales.apply(samples, self._learned), torch.empty(len(samples), 0))
             else:
                 super().dataset(name)
@@ -288,20 +289,6 @@ class Arrays(TensorDataModule):
         return parts
 
 
-def _numbered(samples: FilePart, learned: dict[str, Any]) -> Any:
-    """Labels as numbers of classes, float64 [N, 1]; raises :class:`UserError` of a class that training didn't have."""
-    names = learned.get("names", [])
-    if not samples.named and not names:
-        check_whole(samples, learned["classes"])
-        return samples.labels
-    number = {name: index for index, name in enumerate(names)}
-    for index, label in enumerate(samples.labels[:, 0]):
-        if label not in number:
-            known = ", ".join(map(repr, names[:10])) or f"0 to {learned['classes'] - 1}"
-            raise UserError(f"{samples.place(index)}: the label {label!s:.40} is none of training's, {known}")
-    return np.array([[number[label]] for label in samples.labels[:, 0]], float)
-
-
 def _file(setting: str, path: str) -> Path:
     file = file_of(path)
     if file is None:
@@ -313,22 +300,3 @@ def _file(setting: str, path: str) -> Path:
     if file.exists() and not file.is_file():
         raise SettingError(setting, path, "is no file")
     return file
-
-
-def _compare(samples: FilePart, learned: dict[str, Any]) -> None:
-    """Refuse a part with other features or targets than the training part's."""
-    ours, theirs = samples.x.shape[samples.axis], len(learned["mean"])
-    if ours != theirs:
-        raise UserError(f"{samples.name} has {ours} features, but the training part has {theirs}")
-    for our, their in zip(samples.features, learned["features"], strict=False):
-        if our != their:
-            raise UserError(f"{samples.name} has the feature {our!r} where the training part has {their!r}")
-    if samples.y is None:
-        return
-    if samples.y.ndim == 3 and samples.x.shape[:2] != samples.y.shape[:2]:
-        steps = samples.x.shape[1] if samples.x.ndim == 3 else "no"
-        raise UserError(f"{samples.name} has targets of {samples.y.shape[1]} steps, but samples of {steps} steps")
-    if samples.y.shape[-1] != learned["targets"]:
-        raise UserError(
-            f"{samples.name} has {samples.y.shape[-1]} targets, but the training part has {learned['targets']}"
-        )

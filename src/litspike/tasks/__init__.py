@@ -2,15 +2,14 @@
 
 from litspike.tasks.carried import CarriedClassification
 from litspike.tasks.classification import Classification
-from litspike.tasks.losses import (
+from litspike.tasks.classification_losses import (
     BinaryCrossEntropy,
     ClassificationLoss,
     CrossEntropy,
-    Loss,
-    MeanSquaredError,
     MultiLabelCrossEntropy,
     TemporalCrossEntropy,
 )
+from litspike.tasks.losses import Loss, MeanSquaredError
 from litspike.tasks.regression import Regression
 from litspike.tasks.regularisers import RateBand
 from litspike.tasks.task import Task

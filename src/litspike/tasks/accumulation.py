@@ -1,10 +1,12 @@
-"""What a batch counts among those whose gradients are accumulated to one step of the optimizer."""
+"""What a batch counts among those whose gradients make one step of the optimizer together."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import torch
 from lightning import Trainer
+from torch import Tensor
 
 
 def group_weight(trainer: Trainer, index: int, samples: int) -> float:
@@ -30,3 +32,9 @@ def group_weight(trainer: Trainer, index: int, samples: int) -> float:
     last: int = min(size, total - (int(batches) - 1) * size)
     whole: int = (here - 1) * size + last
     return samples * group / whole
+
+
+def process_weight(trainer: Trainer, samples: int) -> Tensor:
+    """This process's number of samples in a batch beside the mean over all processes."""
+    own = torch.tensor(float(samples), device=trainer.strategy.root_device)
+    return own / trainer.strategy.reduce(own.clone(), reduce_op="mean")

@@ -16,11 +16,12 @@ from litspike.arguments import typed
 from litspike.networks.pieces import Gradient
 from litspike.seeding import isolated
 from litspike.tasks.batches import Batch, given, unpack
+from litspike.tasks.classification_losses import BinaryCrossEntropy, ClassificationLoss
 from litspike.tasks.epoch_metrics import EpochMetrics, Score
-from litspike.tasks.losses import BinaryCrossEntropy, ClassificationLoss
+from litspike.tasks.optimizers import adam
 from litspike.tasks.regularisers import RateBand
 from litspike.tasks.targets import class_counts, training_batches
-from litspike.tasks.task import Task, adam
+from litspike.tasks.task import Task
 
 MOST_INPUTS = 16
 """Samples of more inputs than this are left out of the predictions, which show their labels alone."""

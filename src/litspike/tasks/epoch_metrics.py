@@ -16,6 +16,7 @@ from torchmetrics import Metric
 
 from litspike.metrics.exact import exact
 from litspike.settings import LitspikeWarning, SettingError, UserError
+from litspike.tasks.nonfinite import NonFiniteLoss
 
 WAITING = 100
 """Batches that are taken in together: an update for each would cost more than a small network's training step."""
@@ -24,14 +25,6 @@ TAKEN = ("loss", "learning_rate")
 
 State = dict[str, Any]
 Inputs = Callable[[Metric, Tensor, Tensor], tuple[Tensor, Tensor]]
-
-
-class NonFiniteLoss(Exception):
-    """A loss that is NaN or infinite; ``batches_ago`` counts back from the batch added last (0)."""
-
-    def __init__(self, value: float, batches_ago: int) -> None:
-        super().__init__(value, batches_ago)
-        self.value, self.batches_ago = value, batches_ago
 
 
 class Score(NamedTuple):

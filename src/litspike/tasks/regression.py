@@ -18,9 +18,10 @@ from litspike.seeding import isolated
 from litspike.tasks.batches import Batch, given, unpack
 from litspike.tasks.epoch_metrics import EpochMetrics, Score
 from litspike.tasks.losses import Loss, MeanSquaredError
+from litspike.tasks.optimizers import adam
 from litspike.tasks.regularisers import RateBand
 from litspike.tasks.targets import TargetScale, training_batches
-from litspike.tasks.task import Task, adam
+from litspike.tasks.task import Task
 
 
 class Regression(Task):

@@ -21,15 +21,15 @@ from litspike.loggers import counts_steps, log_at, position
 from litspike.networks.pieces import Gradient, run_network
 from litspike.networks.watch import watched
 from litspike.settings import SettingError, UserError, integer
-from litspike.tasks.accumulation import group_weight
+from litspike.tasks.accumulation import group_weight, process_weight
 from litspike.tasks.batches import Batch, check_finite, given, unpack
-from litspike.tasks.epoch_metrics import EpochMetrics, NonFiniteLoss
+from litspike.tasks.epoch_metrics import EpochMetrics
 from litspike.tasks.losses import Loss
+from litspike.tasks.nonfinite import NonFiniteLoss
+from litspike.tasks.optimizers import drop_gradients, make_optimizer
 from litspike.tasks.regularisers import RateBand
 from litspike.tasks.scheduling import Scheduling
 
-REFUSALS = (ArithmeticError, LookupError, NotImplementedError, TypeError, ValueError)
-"""What optimizers and schedulers raise for a setting that they don't take."""
 Result = TypeVar("Result")
 
 
@@ -176,17 +176,9 @@ class Task(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimizer and its scheduler; raises :class:`UserError` where one refuses a setting."""
-        try:
-            optimizer = self.optimizer(self.parameters())
-        except REFUSALS as error:
-            raise UserError(f"model.optimizer: {str(error) or type(error).__name__}") from error
-        if self.scheduler is None:
+        optimizer, scheduler = make_optimizer(self.optimizer, self.scheduler, self.parameters())
+        if scheduler is None:
             return optimizer
-        try:
-            scheduler = self.scheduler(optimizer)
-            scheduler.state_dict()  # which a checkpoint takes, and one with a function that isn't Python's hasn't
-        except (*REFUSALS, AttributeError) as error:
-            raise UserError(f"model.scheduler: {str(error) or type(error).__name__}") from error
         return {"optimizer": optimizer, "lr_scheduler": self.scheduling.of(scheduler, self.trainer)}
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any | None) -> None:
@@ -198,9 +190,7 @@ class Task(LightningModule):
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
         """Drop the gradients, as the optimizer would at ten times the cost for a small network."""
-        for group in optimizer.param_groups:
-            for parameter in group["params"]:
-                parameter.grad = None
+        drop_gradients(optimizer)
 
     def on_validation_model_zero_grad(self) -> None:
         """Leave the gradients to those who look at them during and after a validation; the next step drops them."""
@@ -234,12 +224,7 @@ class Task(LightningModule):
             loss = loss + self.regulariser(spikes, **given(lengths))
         if self.trainer.accumulate_grad_batches > 1:
             loss = loss * group_weight(self.trainer, batch_idx, len(batch[1]))
-        return loss * self._weight(len(batch[1])) if last and self.trainer.world_size > 1 else loss
-
-    def _weight(self, samples: int) -> Tensor:
-        """This process's number of samples beside the mean over all processes."""
-        own = torch.tensor(float(samples), device=self.device)
-        return own / self.trainer.strategy.reduce(own.clone(), reduce_op="mean")
+        return loss * process_weight(self.trainer, len(batch[1])) if last and self.trainer.world_size > 1 else loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self._shared_step("val", batch)
@@ -318,12 +303,7 @@ class Task(LightningModule):
         return metrics
 
     def _stop(self, stage: str, error: NonFiniteLoss) -> NoReturn:
-        if self.trainer.state.fn != "fit":
-            raise UserError(f"the {stage} loss is {error.value}: look at the weights of the checkpoint and at the data")
-        when = f"in epoch {self.current_epoch + 1}"
-        if stage == "train":
-            when = f"at step {self.trainer.fit_loop.epoch_loop.total_batch_idx + 1 - error.batches_ago}, {when}"
-        raise UserError(f"the {stage} loss became {error.value} {when}: lower the learning rate or look at the data")
+        raise UserError(error.line(stage, self.trainer))
 
 
 def _begun(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
@@ -331,8 +311,3 @@ def _begun(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
     sums = checkpoint.get("train_figures")
     state: dict[str, Any] | None = checkpoint.get("train_metrics")
     return state if sums is None else {"sums": sums, "metrics": {}}
-
-
-def adam(parameters: Iterable[Any]) -> Optimizer:
-    """Adam with learning rate 0.01, one kernel for all parameters."""
-    return torch.optim.Adam(parameters, lr=0.01, fused=True)

@@ -22,7 +22,8 @@ from litspike.networks.suits import Unsuited, naming, normalises_one_value
 from litspike.seeding import isolated
 from litspike.settings import UserError
 from litspike.tasks.batches import check_finite
-from litspike.tasks.task import REFUSALS, Task
+from litspike.tasks.optimizers import REFUSALS
+from litspike.tasks.task import Task
 
 _PARTS = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",), "predict": ("predict",)}
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from litspike.seeding import isolated
-from litspike.tasks.losses import ClassificationLoss, Loss
+from litspike.tasks.classification_losses import ClassificationLoss
+from litspike.tasks.losses import Loss
 
 POINTS = 300
 """Points drawn on a plane at most."""

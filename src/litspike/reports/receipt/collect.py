@@ -17,7 +17,7 @@ from litspike.networks.sequence import neuron_layers
 from litspike.networks.watch import Seen, layer_label, model, watched
 from litspike.reports.anytime import evaluated_steps
 from litspike.settings import UserError
-from litspike.tasks.losses import ClassificationLoss
+from litspike.tasks.classification_losses import ClassificationLoss
 from litspike.tasks.task import Task
 
 

@@ -1,64 +1,15 @@
-"""Surrogate gradients: what backpropagation uses as the derivative of a spike.
-
-A spike is a step function of the distance ``v`` of the membrane potential from its threshold, with a derivative
-that is zero wherever it exists. A surrogate is a small pure function of ``v`` used instead of it, in the backward
-pass alone (Neftci, Mostafa and Zenke 2019, "Surrogate gradient learning in spiking neural networks").
-"""
+"""The surrogates, each a small pure function of the distance from the threshold."""
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from litspike.engine import exp
-from litspike.engine.modes import apply
-from litspike.settings import number
-
-
-def _check(setting: str, value: float) -> None:
-    """Check that a number is above 0, and that single precision can hold its square."""
-    number(setting, value, "(0, inf)")
-    number(setting, value, "[1e-18, 1e18]")
-
-
-class Surrogate(ABC):
-    """What is used as the derivative of a spike. Instances are immutable and compare by value.
-
-    A surrogate of finite support is exactly zero beyond a distance: :class:`Triangle`, :class:`Rectangle` and
-    :class:`ZeroGradient`; the others are nowhere zero. In a chain of products of spikes and neurons the gradient of
-    the spikes is then worked out only where it isn't multiplied by zero, and is 0 elsewhere, also where all of it
-    would have been infinite or NaN, which the reference multiplies by zero and gets NaN. That is found in the
-    surrogate of your own too, where a comparison, ``torch.where(.., .., 0)``, ``clamp(min=0)`` or ``relu`` cuts it
-    off; nothing is declared.
-
-    Example:
-        >>> import torch
-        >>> from litspike import LIF, Surrogate
-        >>> from dataclasses import dataclass
-        >>> @dataclass(frozen=True)
-        ... class Lorentz(Surrogate):
-        ...     width: float = 1.0
-        ...     def derivative(self, v):
-        ...         return 1 / (1 + (v / self.width) ** 2)
-        >>> spikes, _ = LIF(surrogate=Lorentz(0.5))(torch.rand(5, 2, 3))
-    """
-
-    @abstractmethod
-    def derivative(self, v: Tensor) -> Tensor:
-        """Elementwise derivative at the distance ``v`` from the threshold; same shape as ``v``."""
-
-    def inside(self, v: Tensor) -> Tensor:
-        """Whether each distance ``v`` lies inside the surrogate's window.
-
-        The window is where the derivative is above 0 and at least a tenth of that at the threshold.
-        """
-        derivative = self.derivative(v)
-        return (derivative >= self.derivative(v.new_zeros(())) / 10) & (derivative > 0)
+from litspike.surrogates.base import Surrogate, check
 
 
 @dataclass(frozen=True)
@@ -84,7 +35,7 @@ class ArcTan(Surrogate):
     alpha: float = 2.0
 
     def __post_init__(self) -> None:
-        _check("alpha", self.alpha)
+        check("alpha", self.alpha)
 
     def derivative(self, v: Tensor) -> Tensor:
         scaled = v * (math.pi * self.alpha / 2)
@@ -114,7 +65,7 @@ class Sigmoid(Surrogate):
     slope: float = 4.0
 
     def __post_init__(self) -> None:
-        _check("slope", self.slope)
+        check("slope", self.slope)
 
     def derivative(self, v: Tensor) -> Tensor:
         tail = exp(v.abs() * -self.slope)  # of |v|, since the derivative is even and this exponential can't overflow
@@ -144,7 +95,7 @@ class FastSigmoid(Surrogate):
     slope: float = 10.0
 
     def __post_init__(self) -> None:
-        _check("slope", self.slope)
+        check("slope", self.slope)
 
     def derivative(self, v: Tensor) -> Tensor:
         base = 1 + v.abs() * self.slope
@@ -175,8 +126,8 @@ class Triangle(Surrogate):
     height: float = 1.0
 
     def __post_init__(self) -> None:
-        _check("width", self.width)
-        _check("height", self.height)
+        check("width", self.width)
+        check("height", self.height)
 
     def derivative(self, v: Tensor) -> Tensor:
         return (1 - v.abs() / self.width).clamp(min=0) * self.height
@@ -205,7 +156,7 @@ class Rectangle(Surrogate):
     width: float = 1.0
 
     def __post_init__(self) -> None:
-        _check("width", self.width)
+        check("width", self.width)
 
     def derivative(self, v: Tensor) -> Tensor:
         return (v.abs() < self.width / 2).to(v.dtype) / self.width
@@ -234,7 +185,7 @@ class Gaussian(Surrogate):
     width: float = 0.5
 
     def __post_init__(self) -> None:
-        _check("width", self.width)
+        check("width", self.width)
 
     def derivative(self, v: Tensor) -> Tensor:
         scaled = v / self.width
@@ -272,61 +223,3 @@ class ZeroGradient(Surrogate):
 
     def derivative(self, v: Tensor) -> Tensor:
         return torch.zeros_like(v)
-
-
-class _Spike(torch.autograd.Function):
-    """Heaviside step forward, surrogate backward."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(v: Tensor, surrogate: Surrogate, fires: Literal["at", "above"]) -> Tensor:
-        return (v >= 0 if fires == "at" else v > 0).to(v.dtype)
-
-    @staticmethod
-    def derivative(v: Tensor, surrogate: Surrogate, fires: Literal["at", "above"]) -> Tensor:
-        return surrogate.derivative(v)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        v, ctx.surrogate, _ = inputs
-        ctx.save_for_backward(v)
-        ctx.save_for_forward(v)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None, None]:
-        (v,) = ctx.saved_tensors
-        return grads[0] * ctx.surrogate.derivative(v), None, None
-
-
-class _SpikeForwards(_Spike):
-    """The same in forward-mode differentiation."""
-
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> Tensor:
-        (v,) = ctx.saved_tensors
-        derivative: Tensor = tangents[0] * ctx.surrogate.derivative(v)
-        return derivative
-
-
-def spike(v: Tensor, surrogate: Surrogate, fires: Literal["at", "above"] = "at") -> Tensor:
-    """Spikes at the distance ``v`` from the threshold, with the surrogate's gradient.
-
-    Args:
-        v: membrane potential less threshold, any shape.
-        surrogate: what the backward pass uses as derivative.
-        fires: ``"at"`` for 1 where ``v ≥ 0``, ``"above"`` for 1 where ``v > 0``; else 0.
-
-    Returns:
-        Spikes, 0 or 1, in the shape and dtype of ``v``.
-
-    Example:
-        >>> import torch
-        >>> from litspike.surrogates import Triangle, spike
-        >>> v = torch.tensor([-0.5, 0.0, 0.5], requires_grad=True)
-        >>> spikes = spike(v, Triangle())
-        >>> spikes.sum().backward()
-        >>> spikes.tolist(), v.grad.tolist()
-        ([0.0, 1.0, 1.0], [0.5, 1.0, 0.5])
-    """
-    return apply(_Spike, _SpikeForwards, v, surrogate, fires)
