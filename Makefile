@@ -1,14 +1,14 @@
 # The commands of the README: `make fit`, `make test`, and `make check`, which is what one runs before each commit: lint,
 # types, and the tests that run no whole command, in under a minute. `make test` leaves out those marked slow, which
 # `make test-slow` runs; `make test-shuffled` runs what `make test` does, in another order each time. All make .venv first,
-# with the exact versions of requirements.lock; the tests add those of requirements-events.lock, requirements-onnx.lock and
-# requirements-nir.lock where it can. One of the first has to be compiled from Python 3.12 on, so where there is no compiler
+# with the exact versions of requirements.lock; the tests add those of requirements-events.lock, -onnx, -nir, -sweep and
+# -series where it can. One of the first has to be compiled from Python 3.12 on, so where there is no compiler
 # the tests of event data are skipped; .ci/run insists on all.
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: fit check test test-slow test-all test-shuffled extras events onnx nir lint versions pictures docs clean
+.PHONY: fit check test test-slow test-all test-shuffled extras events onnx nir sweep series lint versions pictures docs clean
 
 fit: $(VENV)/installed
 	$(PY) main.py fit
@@ -35,10 +35,12 @@ extras: $(VENV)/installed
 	@$(MAKE) --no-print-directory events || echo 'requirements-events.lock: not installed, the tests of event data are skipped' >&2
 	@$(MAKE) --no-print-directory onnx || echo 'requirements-onnx.lock: not installed, the tests of ONNX are skipped' >&2
 	@$(MAKE) --no-print-directory nir || echo 'requirements-nir.lock: not installed, the tests of NIR are skipped' >&2
+	@$(MAKE) --no-print-directory sweep || echo 'requirements-sweep.lock: not installed, the tests of sweeps are skipped' >&2
+	@$(MAKE) --no-print-directory series || echo 'requirements-series.lock: not installed, the tests of its series are skipped' >&2
 	$(PY) -m pytest -n auto --dist loadfile
 =======
 
-events onnx nir: %: $(VENV)/installed-%
+events onnx nir sweep series: %: $(VENV)/installed-%
 
 lint: $(VENV)/installed
 	$(PY) -m ruff check .
@@ -69,8 +71,13 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-$(VENV)/installed-events $(VENV)/installed-onnx $(VENV)/installed-nir $(VENV)/installed-docs: $(VENV)/installed-%: $(VENV)/installed requirements-%.lock
+$(VENV)/installed-events $(VENV)/installed-onnx $(VENV)/installed-nir $(VENV)/installed-sweep $(VENV)/installed-docs: $(VENV)/installed-%: $(VENV)/installed requirements-%.lock
 	$(PY) -m pip install --quiet --requirement requirements.lock --requirement requirements-$*.lock
+	touch $@
+
+# Of aeon the files of time series alone are read: its dependencies would bring an older llvmlite.
+$(VENV)/installed-series: $(VENV)/installed requirements-series.lock
+	$(PY) -m pip install --quiet --no-deps --requirement requirements-series.lock
 	touch $@
 
 clean:

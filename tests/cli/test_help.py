@@ -32,14 +32,15 @@ def test_a_commands_help_fits_on_two_screens_and_begins_with_what_is_set_often(c
     assert max(map(len, lines)) <= 130
     options = [line for line in lines if line.startswith("  --")]
     assert options[0].startswith("  --config ")
-    assert "ckpt_path" in result.out
-    assert ("--model litspike.tasks.Classification" in result.out) == (command == "fit")
+    assert ("ckpt_path" in result.out) == (command != "sweep")  # a sweep begins from no checkpoint
+    assert ("--model litspike.tasks.Classification" in result.out) == (command in ("fit", "sweep"))
 
 
 def test_what_is_said_to_be_set_often_can_be_set(cli: Cli):
     printed = cli("fit --print_config").out
     top = {line.split(":")[0].strip() for line in printed.splitlines()}
-    for setting in set(COMMON) - {"config", "trust", "to", "name"}:  # these two are of an export
+    of_others = {"to", "name", "space", "trials"}  # of an export, and of a sweep
+    for setting in set(COMMON) - {"config", "trust"} - of_others:
         assert set(setting.split(".")) <= top, setting
     assert cli("fit --trust package_that_is_none --print_config").status == 0
 

@@ -19,6 +19,7 @@ from litspike.runs.resolve import CheckpointRequest
 
 SUBCOMMANDS = {
     "fit": "Trains a network, and keeps the checkpoint that is best on the validation data.",
+    "sweep": "Tries settings from a space, in a fit each, and shows those that are best on the validation data.",
     "validate": "Measures a checkpoint on the validation data.",
     "test": "Measures a checkpoint on the test data, and writes its receipt.",
     "predict": "Writes a checkpoint's predictions for the test data into predictions.csv.",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from lightning import Callback
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import distributed
 
@@ -41,16 +43,17 @@ def train(args: list[str], home: Path, command: Command) -> int:
         return exit_status(lambda: _run(Call(args, home), home, command), _report)
 
 
-def run_command(call: Call, home: Path) -> Outcome:
+def run_command(call: Call, home: Path, callbacks: Sequence[Callback] = ()) -> Outcome:
     """Run one command, without a word about what goes wrong.
 
     Args:
         call: the command line, with a subcommand.
         home: folder with ``configs/`` and, unless ``--logs`` says otherwise, ``logs/``.
+        callbacks: what the trainer gets beside those of the command and of the configuration.
     """
     with ExitStack() as limits:
         command = configured(call, home, limits)
-        return fit(command) if call.subcommand == "fit" else evaluate(command)
+        return fit(command, callbacks) if call.subcommand == "fit" else evaluate(command, callbacks)
 
 
 def _answer(call: Call, home: Path, command: Command) -> int:
@@ -59,6 +62,10 @@ def _answer(call: Call, home: Path, command: Command) -> int:
         print(help_text(call, configurations.default(home)))
     elif call.subcommand is None:
         raise _no_subcommand(call)
+    elif call.subcommand == "sweep":
+        from litspike.cli.sweep import sweep  # it draws, and matplotlib is slow to import
+
+        return sweep(call, home, run_command)
     elif call.subcommand == "fit" and call.option("--seeds") is not None and not call.asks_for_help:
         return run_seeds(call, home, command)
     else:

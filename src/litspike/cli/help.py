@@ -47,7 +47,9 @@ COMMON = {
     "discretisation": "How a reader of the NIR file integrates: euler, as most do, or exact.",
     "approximate": "Writes what NIR has no place for as what comes nearest to it; the report says so.",
     "seed_everything": "Seed of the weights and of what is drawn in training.",
-    "seeds": "Number of seeds to fit and test from.",
+    "seeds": "Number of seeds that each fit starts from, one after another.",
+    "space": "Space to try: a YAML file or a name; that of the configuration where it isn't given.",
+    "trials": "Number of trials, with those that are there already; as the space says by itself.",
     "logs": "Folder of all runs; logs/ of the current folder, or beside main.py, where null.",
     "threads": "Threads of one process on the CPU; one a core where null.",
     "trust": "Package whose classes a checkpoint of somebody else's may name; repeatable.",
@@ -56,11 +58,16 @@ COMMON = {
 }
 """The settings that come first in the help."""
 
-_ONLY = {
-    **dict.fromkeys(("trainer.max_epochs", "seeds", "checkpoint.monitor", "checkpoint.mode"), "fit"),
-    **dict.fromkeys(("to", "name", "integer", "scale", "states"), "export"),
-    **dict.fromkeys(("dialect", "dt", "discretisation", "approximate"), "export"),
+_TRAINING = ("fit", "sweep")
+_ONLY: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("trainer.max_epochs", "seeds", "checkpoint.monitor", "checkpoint.mode"), _TRAINING),
+    **dict.fromkeys(("space", "trials"), ("sweep",)),
+    **dict.fromkeys(("to", "name", "integer", "scale", "states"), ("export",)),
+    **dict.fromkeys(("dialect", "dt", "discretisation", "approximate"), ("export",)),
+    "ckpt_path": tuple(name for name in SUBCOMMANDS if name != "sweep"),
 }
+_ALONE = ("config", "trust", "space", "trials")
+"""Settings without a value of their own."""
 _DEFAULTS = {"trainer.devices": "auto", "checkpoint.monitor": "val/loss"}
 _PLACES = (
     *(f"litspike.{name}" for name in ("tasks", "networks", "neurons", "surrogates", "coding", "data")),
@@ -119,12 +126,12 @@ def of_command(name: str, files: list[dict[str, Any]]) -> str:
     """
     config = merged(files)
     lines = [f"usage: {program()} {name} {FORM}", f"\n{SUBCOMMANDS[name]}\n"]
-    lines.append("Set often" + (", with what is set here:" if name == "fit" else ":"))
+    lines.append("Set often" + (", with what is set here:" if name in _TRAINING else ":"))
     for setting, text in COMMON.items():
-        if name == _ONLY.get(setting, name):
-            value = _value_at(config, setting) if name == "fit" and setting not in ("config", "trust") else ""
+        if name in _ONLY.get(setting, SUBCOMMANDS):
+            value = _value_at(config, setting) if name in _TRAINING and setting not in _ALONE else ""
             lines.append(f"  --{f'{setting} {value}'.strip():32}{text}")
-    if name == "fit":
+    if name in _TRAINING:
         lines.append("\nModel and data, the classes that are set here, and their settings:")
         lines += [line for group in ("model", "data") for line in _summary(config.get(group), group)]
         lines.append("\n--model.help explains the class that is set there, --model.network.neuron.help CLASS another")

@@ -18,7 +18,7 @@ from litspike.cli.errors import print_error
 from litspike.figure_text import interval, written
 from litspike.files import replace_text
 from litspike.metrics import mean_interval, most_of
-from litspike.runs.folder import BEST, LAST, logs_folder, runs_in, tested
+from litspike.runs.folder import BEST, LAST, Run, logs_folder, runs_in, tested
 from litspike.runs.processes import place
 from litspike.runs.resolve import is_finished
 from litspike.settings import SettingError, UserError, integer
@@ -49,7 +49,7 @@ def run_seeds(call: Call, home: Path, command: Command, start: str = "spawn") ->
     """
     if (starter := place().starter) is not None:
         raise UserError(f"seeds: --seeds starts its own processes: leave {starter} out, trainer.devices is enough")
-    count = _count(call)
+    count = count_of_seeds(call)
     group = group_folder(call, home)
     arguments = _arguments(call)
     for seed in range(count):
@@ -83,7 +83,12 @@ def _arguments(call: Call) -> list[str]:
     return call.without("--seeds", "--logs")
 
 
-def _count(call: Call) -> int:
+def count_of_seeds(call: Call) -> int:
+    """The number that ``--seeds`` says.
+
+    Raises:
+        UserError: if it is none from 2 on, or the command line sets beside it what it sets.
+    """
     for option in ("--seed_everything", "--data.seed", "--ckpt_path"):
         if call.option(option) is not None:
             raise UserError(f"seeds: {option} can't be set beside --seeds, which sets it")
@@ -101,17 +106,31 @@ def _fingerprint(arguments: list[str], configs: list[str]) -> str:
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:8]
 
 
+def finished_in(logs: Path) -> Run | None:
+    """The first run in a folder of logs that came to its end; None where there is none."""
+    return next((run for run in runs_in(logs) if is_finished(run)), None)
+
+
+def begun_in(logs: Path) -> Path | None:
+    """The last checkpoint of the first run in a folder of logs that has one; None where there is none."""
+    return next((run.checkpoint(LAST) for run in runs_in(logs) if run.checkpoint(LAST).is_file()), None)
+
+
+def arguments_of(seed: int) -> list[str]:
+    """The arguments that set a seed everywhere."""
+    return ["--seed_everything", str(seed), "--data.seed", str(seed)]
+
+
 def _one_seed(arguments: list[str], folder: Path, seed: int, home: Path, command: Command) -> None:
     """What the process of one seed does."""
     logs = ["--logs", str(folder)]
-    done = next((run for run in runs_in(folder) if is_finished(run)), None)
-    if done is None:
-        begun = next((run.checkpoint(LAST) for run in runs_in(folder) if run.checkpoint(LAST).is_file()), None)
-        seeds = ["--seed_everything", str(seed), "--data.seed", str(seed)]
-        status = command(["fit", *(["--ckpt_path", str(begun)] if begun else seeds), *arguments, *logs], home)
+    if finished_in(folder) is None:
+        begun = begun_in(folder)
+        start = ["--ckpt_path", str(begun)] if begun else arguments_of(seed)
+        status = command(["fit", *start, *arguments, *logs], home)
         if status:
             sys.exit(status)
-        done = next((run for run in runs_in(folder) if is_finished(run)), None)
+    done = finished_in(folder)
     if done is None:
         print_error(f"seeds: the fit of seed {seed} left no finished run in {folder}")
         sys.exit(1)

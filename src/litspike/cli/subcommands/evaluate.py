@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,8 +41,12 @@ class _Evaluation:
     board: type[TensorBoardLogger] | None = None
 
 
-def evaluate(command: Command) -> Outcome:
+def evaluate(command: Command, callbacks: Sequence[Callback] = ()) -> Outcome:
     """Run one of them on the command's checkpoint.
+
+    Args:
+        command: the command.
+        callbacks: what the trainer gets beside its own.
 
     Raises:
         UserError: if a setting is refused.
@@ -57,8 +61,8 @@ def evaluate(command: Command) -> Outcome:
         settings["callbacks"] = [one for one in as_list(settings["callbacks"]) if not isinstance(one, Checkpoint)]
         settings["plugins"] = checkpoint_io(settings["plugins"], AtomicCheckpointIO())
         settings["logger"] = board(settings["logger"], own.board, source.run, command.home)
-        callbacks = [*common_callbacks(command, parts), *own.callbacks]
-        trainer = make_trainer(settings, callbacks, source.run.folder if source.run else command.home)
+        all_of_them = [*common_callbacks(command, parts), *own.callbacks, *callbacks]
+        trainer = make_trainer(settings, all_of_them, source.run.folder if source.run else command.home)
     if place().first:
         print(f"checkpoint: {source.path}")
     with ending_together(trainer):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -31,8 +32,12 @@ _OF_ONE_CALL = ("logs", "seeds", "ckpt_path")
 """Settings that are none of the run's."""
 
 
-def fit(command: Command) -> Outcome:
+def fit(command: Command, callbacks: Sequence[Callback] = ()) -> Outcome:
     """Train, and note in the run's record how it ended.
+
+    Args:
+        command: the command.
+        callbacks: what the trainer gets beside its own.
 
     Raises:
         UserError: if a setting is refused, or nothing was trained.
@@ -45,7 +50,7 @@ def fit(command: Command) -> Outcome:
         plain = {name: value for name, value in command.settings().items() if name not in _OF_ONE_CALL}
         record, hooks = RunRecord(run, yaml.safe_dump(plain, sort_keys=False), plain), EmptyHooks()
         try:
-            trainer = _trainer(command, parts, settings, record, hooks)
+            trainer = _trainer(command, parts, settings, record, [hooks, *callbacks])
         except BaseException:
             _discard(run)
             raise
@@ -88,7 +93,9 @@ def _discard(run: Run | None) -> None:
         run.discard()
 
 
-def _trainer(command: Command, parts: Parts, settings: dict[str, Any], record: RunRecord, hooks: EmptyHooks) -> Trainer:
+def _trainer(
+    command: Command, parts: Parts, settings: dict[str, Any], record: RunRecord, more: Sequence[Callback]
+) -> Trainer:
     run, chosen = record.run, parts.sections.checkpoint
     folder = run.checkpoint(BEST).parent if run else None  # the other processes learn it from the first
     # two of them, for save_last keeps the last one that was among the best, not the last epoch
@@ -98,7 +105,7 @@ def _trainer(command: Command, parts: Parts, settings: dict[str, Any], record: R
     before = checkpoints.configuration(command.source.checkpoint) if command.source else {}
     callbacks = [
         *common_callbacks(command, parts),
-        hooks,
+        *more,
         *(parts.sections[name] for name in ("calibrate", "checkup", "pictures")),
         MonitorCheck(monitors(command.config)),
         *(saving if settings["enable_checkpointing"] is not False else []),
