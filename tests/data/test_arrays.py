@@ -244,7 +244,7 @@ def test_a_parquet_file_gives_the_samples_of_the_same_csv_file(tmp_path: Path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"path": "a.txt"}, r"path: 'a.txt' is none of \.npz, \.csv, \.parquet"),
+        ({"path": "a.txt"}, r"path: 'a.txt' is none of \.npz, \.csv, \.npy, \.parquet, \.ts"),
         ({"test_path": "b"}, "test_path: 'b' is none of"),
         ({"task": "ranking"}, "task: 'ranking' is none of classification, regression"),
         ({"label": ["a", "b"]}, r"label: \['a', 'b'\] must be one column"),

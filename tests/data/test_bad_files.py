@@ -134,10 +134,10 @@ ROWS = [f"{i}.5,{i},{i % 2}" for i in range(20)]
     [
         ([], "bad.csv is empty"),
         (["a,b,label"], "bad.csv has a line of names, but no row of values"),
-        (ROWS, "bad.csv, line 1 has numbers; it must have the names of the columns"),
+        (ROWS, "bad.csv, line 1 has numbers, and no names of the columns: set data.header to false"),
         (
             ["a;b;label", *(row.replace(",", ";") for row in ROWS)],
-            "bad.csv, line 1 has semicolons; the columns must be separated by commas",
+            "bad.csv, line 1 has no ',' between columns: set data.separator to ';'",
         ),
         (["a,a,label", *ROWS], "bad.csv, line 1 names the column 'a' twice"),
         (["a,b,class", *ROWS], "bad.csv has no column 'label'; it has 'a', 'b', 'class'"),
@@ -161,7 +161,7 @@ def test_a_csv_file(tmp_path: Path, rows: list[str], message: str):
 
 def test_a_csv_file_that_is_no_text(tmp_path: Path):
     (tmp_path / "bad.csv").write_bytes(b"a,label\n1,0\n\xff\xfe,1\n")
-    assert "is no UTF-8 text with commas" in line(tmp_path / "bad.csv")
+    assert "is no UTF-8 text with ',' between columns" in line(tmp_path / "bad.csv")
     (tmp_path / "bad.csv").write_bytes("\ufeffa,label\n1,0\n2,0\n".encode())
     assert line(tmp_path / "bad.csv") == "bad.csv: all 2 samples have the label 0: one class only"
 

@@ -107,3 +107,20 @@ def test_the_vowels_have_the_published_sizes():
     assert [part.x.shape for part in parts] == [(270, 26, 12), (370, 29, 12)]
     assert min(part.lengths.min() for part in parts) == 7  # type: ignore[union-attr]
     assert [len(set(part.labels[:, 0])) for part in parts] == [9, 9]
+
+
+def test_series_become_images_of_one_dimension_padded_to_a_number_of_steps(tmp_path: Path):
+    rows = "".join(f"{i},2,3:4,5,{i}:{'cat' if i % 2 else 'dog'}\n" for i in range(39))
+    path = written(tmp_path, f"{HEADER}{rows}7,8:9,10:cat\n")
+    data = Arrays(str(path), layout="channels", steps=5, scaling=None)
+    x, *others = data.dataset("train").tensors
+    assert (x.shape[1:], len(others)) == (torch.Size([2, 5]), 1)
+    assert x[0, 0, 1:].tolist() == [2, 3, 0, 0]
+    assert x[0, 1, :2].tolist() == [4, 5]
+    short = Arrays(str(path), steps=5, scaling=None)
+    assert set(short.dataset("train").tensors[2].tolist()) <= {2, 3}
+    with pytest.raises(UserError, match=r"has sequences of 3 steps, more than 2"):
+        Arrays(str(path), steps=2).dataset("train")
+    (tmp_path / "table.csv").write_text("a,label\n" + "".join(f"{i},{i % 2}\n" for i in range(40)))
+    with pytest.raises(SettingError, match=r"layout: 'channels' is for sequences"):
+        Arrays(str(tmp_path / "table.csv"), layout="channels").dataset("train")

@@ -19,7 +19,7 @@ _PLACES = {
 
 COMMANDS = {
     "compare": "Shows runs side by side, and on a page with their curves.",
-    "new": "Writes a starting point: a configuration, data, neuron and network of your own.",
+    "new": "Writes a starting point: data, neuron and network of your own, or what suits a file (--data FILE).",
     "configs": "Lists the configurations that come with litspike.",
     "doctor": "Says what litspike finds on this machine, and what is missing.",
 }

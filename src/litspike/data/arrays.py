@@ -18,7 +18,7 @@ from litspike.data.image_folder import read_images
 from litspike.data.labels import Several, Values, of_classes
 from litspike.data.npz import read_npz
 from litspike.data.splits import carve
-from litspike.data.tables import read_table
+from litspike.data.tables import Decimal, Separator, TextForm, read_table
 from litspike.data.tensors import Batches, TensorDataModule
 from litspike.data.training_part import check_same_form, numbered
 from litspike.data.ts import read_ts
@@ -27,7 +27,7 @@ from litspike.seeding import generator
 from litspike.settings import SettingError, UserError, integer, number
 
 _TEST, _VALIDATION = 0, 1  # purposes of the draws that carve
-_READABLE = (".npz", ".csv", ".parquet", ".ts")
+_READABLE = (".npz", ".csv", ".npy", ".parquet", ".ts")
 
 
 class Arrays(TensorDataModule):
@@ -53,7 +53,8 @@ class Arrays(TensorDataModule):
         path: the file, or a folder of images with a folder for each class. An ``.npz`` file has the arrays ``x`` [N,
             F], [N, T, F], [N, C, H, W] or [N, T, C, H, W] and ``y`` [N], [N, D] or [N, T, D] (or those of each part),
             and ``lengths`` [N] where sequences in x end before T; x may be an array of arrays [T, F]. A table has a row
-            for each sample and names in its first line. A ``.ts`` file has time series of the UCR and UEA archives.
+            for each sample and names in its first line; an ``.npy`` file is one, with columns 0, 1, 2, … A ``.ts`` file
+            has time series of the UCR and UEA archives.
             The example that comes with litspike is ``litspike:wine.csv``; ``aeon:GunPoint/GunPoint_TRAIN.ts`` is one of
             the series that come with the package aeon.
         task: ``classification``, where labels are 0..C−1 or names, ``regression``, or ``multilabel``, where each of
@@ -65,13 +66,21 @@ class Arrays(TensorDataModule):
         test_path: a file or folder of its own with the test part; to predict, one without labels does.
         val_fraction: share of the samples outside the test part that are for validation, if that is carved.
         test_fraction: share of the samples that are for test, if that is carved.
-        steps: cut the features of a row, in their order, into this many steps: [N, T · F] → [N, T, F].
+        steps: cut the features of a row, in their order, into this many steps: [N, T · F] → [N, T, F]. Sequences in
+            other files are padded to this many.
         standardize: false is the same as a scaling of null.
         scaling: ``standard``, ``unit``, or null: x as it is, for spikes, say.
         missing: what an empty or NaN feature becomes: ``mean`` or ``median`` of the training samples; ``refuse``
             refuses it by its row.
         length: the column of a table that says how many of its ``steps`` a row has.
+        layout: ``channels`` gives sequences as images of one dimension, [B, F, T], for convolutions over time; those
+            that end before T are 0 from there, and their lengths are no part of a batch.
         image_size: height and width that images of a folder are brought to; null where they have one size.
+        classes: whether the labels of a classification are numbers 0..C−1 or names; where null, names are those that
+            don't look like numbers. 1..C, or −1 and 1, are classes if they are names.
+        separator: what stands between the columns of a ``.csv`` file.
+        decimal: the sign before a number's decimals in it.
+        header: whether its first line names the columns; else they are called 0, 1, 2, …
         batch_size: samples in a training batch.
         eval_batch_size: samples in a batch of validation, test and prediction.
         seed: seed of the validation part and of the order of the training batches, from 0 to 2³² − 1.
@@ -100,7 +109,12 @@ class Arrays(TensorDataModule):
         scaling: scales.Rule | None = "standard",
         missing: scales.Filling = "refuse",
         length: str | None = None,
+        layout: Literal["steps", "channels"] = "steps",
         image_size: list[int] | None = None,
+        classes: Literal["numbers", "names"] | None = None,
+        separator: Separator = ",",
+        decimal: Decimal = ".",
+        header: bool = True,
         batch_size: int = 32,
         eval_batch_size: int = 1000,
         seed: int = 0,
@@ -122,7 +136,7 @@ class Arrays(TensorDataModule):
         self.label = [label] if isinstance(label, str) else list(label)
         if not self.label or (task == "classification" and len(self.label) > 1):
             raise SettingError("label", label, "must be one column" if self.label else "names no column")
-        self.split, self.length = split, length
+        self.split, self.length, self.layout = split, length, layout
         self.ignore = [] if ignore is None else list(ignore)
         self.val_fraction = number("val_fraction", val_fraction, "(0, 1)")
         self.test_fraction = number("test_fraction", test_fraction, "(0, 1)")
@@ -134,6 +148,10 @@ class Arrays(TensorDataModule):
         self.image_size = None if image_size is None else [integer("image_size", size) for size in image_size]
         if self.image_size is not None and len(self.image_size) != 2:
             raise SettingError("image_size", image_size, "must be height and width")
+        self.classes = classes
+        self.text_form = TextForm(separator, decimal, header)
+        if separator == decimal:
+            raise SettingError("decimal", decimal, "separates the columns too: set data.separator")
         self._file_parts: dict[str, FilePart] = {}
         self._learned: dict[str, Any] = {}
 
@@ -151,7 +169,7 @@ class Arrays(TensorDataModule):
         """Samples [N, *], scaled, float32, and labels [N] or [N, L], or targets [N, *]."""
         samples, learned = self._file_part(name), self._statistics()
         check_same_form(samples, learned)
-        x = scales.apply(samples, learned)
+        x = self._scaled(samples)
         if self.task == "regression":
             self.labels = Values()
             return x, torch.from_numpy(samples.labels)
@@ -170,13 +188,22 @@ class Arrays(TensorDataModule):
             samples = self._file_part(name)
             if samples.y is None and name == "predict":
                 check_same_form(samples, self._statistics())
-                self._parts[name] = TensorDataset(scales.apply(samples, self._learned), torch.empty(len(samples), 0))
+                self._parts[name] = TensorDataset(self._scaled(samples), torch.empty(len(samples), 0))
             else:
                 super().dataset(name)
-            if samples.lengths is not None:
+            if samples.lengths is not None and self.layout == "steps":
                 tensors = self._parts[name].tensors
                 self._parts[name] = TensorDataset(*tensors, torch.from_numpy(samples.lengths))
         return self._parts[name]
+
+    def _scaled(self, samples: FilePart) -> Tensor:
+        r"""Samples as a network gets them, float32 [N, \*]."""
+        x = scales.apply(samples, self._statistics())
+        if self.layout == "steps":
+            return x
+        if x.dim() != 3:
+            raise SettingError("layout", self.layout, f"is for sequences [N, T, F], not {list(x.shape)}")
+        return x.transpose(1, 2).contiguous()
 
     def predict_dataloader(self) -> Batches:
         """The test part, in order, with or without labels."""
@@ -275,13 +302,15 @@ class Arrays(TensorDataModule):
         elif path.suffix.lower() == ".ts":
             parts = {"train": read_ts(path, missing)}
         else:
-            table = read_table(path)
+            table = read_table(path, self.text_form)
             ignore = [*self.ignore, *([self.split] if self.split else [])]
             features = None if labelled else self._statistics()["features"]
             if labelled:
                 table.check_names([*self.ignore, *([split] if split else [])])
-            samples = table.samples(self.label, ignore, self.length, features, missing)
+            samples = table.samples(self.label, ignore, self.length, features, missing, self.classes == "names")
             parts = table.parts(samples, split) if split else {"train": samples}
+        if self.classes == "names" and self.task == "classification":
+            parts = {part: samples.with_names() for part, samples in parts.items()}
         if self.steps is not None:
             parts = {part: samples.in_steps(self.steps) for part, samples in parts.items()}
         for samples in parts.values() if not missing else ():

@@ -53,6 +53,12 @@ class FilePart:
         """Whether the labels are names of classes."""
         return self.y is not None and self.y.dtype.kind in "OU"
 
+    def with_names(self) -> FilePart:
+        """The same samples, whose labels are names though they are numbers."""
+        if self.y is None or self.named or self.y.shape[1:] != (1,):
+            return self
+        return replace(self, y=np.array([[class_name(label)] for label in self.y[:, 0]], object))
+
     def valid(self) -> NDArray[np.bool_]:
         """Which steps belong to a sequence, [N, T]."""
         lengths = np.full(len(self), self.x.shape[1]) if self.lengths is None else self.lengths
@@ -90,7 +96,15 @@ class FilePart:
             raise UserError(f"{self.place(index[0])}{step} has a value that is missing")
 
     def in_steps(self, steps: int) -> FilePart:
-        """Rows [N, T · F] cut into sequences [N, T, F]. Raises :class:`UserError` where they can't be."""
+        """Rows [N, T · F] cut into sequences [N, T, F], or sequences padded to T steps. Raises :class:`UserError` where
+        they can't be.
+        """
+        if self.x.ndim == 3 and self.x.shape[1] <= steps:
+            lengths = np.full(len(self), self.x.shape[1]) if self.lengths is None else self.lengths
+            x = np.pad(self.x, ((0, 0), (0, steps - self.x.shape[1]), (0, 0)))
+            return replace(self, x=x, lengths=lengths if lengths.min() < steps else None)
+        if self.x.ndim == 3:
+            raise UserError(f"{self.name} has sequences of {self.x.shape[1]} steps, more than {steps}")
         if self.x.ndim != 2 or self.x.shape[1] % steps:
             raise UserError(f"{self.name}: {self.x[:1].size} values a sample can't be cut into {steps} steps")
         x = self.x.reshape(len(self), steps, -1)
@@ -167,6 +181,11 @@ def check_whole(samples: FilePart, classes: int | None = None) -> None:
     if wrong.any():
         index = int(np.flatnonzero(wrong)[0])
         raise UserError(f"{samples.place(index)}: the label {label[index]:g} is not {allowed}")
+
+
+def class_name(label: Any) -> str:
+    """A label as the name of a class: a text as it is, a number without needless decimals."""
+    return label.strip() if isinstance(label, str) else f"{float(label):.15g}"
 
 
 def is_number(cell: Any) -> bool:

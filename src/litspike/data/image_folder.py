@@ -39,6 +39,28 @@ def read_images(folder: Path, size: Sequence[int] | None) -> dict[str, FilePart]
     return {part: _read(parts[part], found, "L" if grey else "RGB", size) for part, found in files.items()}
 
 
+def images_differ(folder: Path) -> tuple[int, int] | None:
+    """Height and width in the middle of those that the images of a folder have; None where all have one size.
+
+    Raises:
+        UserError: if one can't be read, or there is none.
+    """
+    from PIL import Image
+
+    sizes = []
+    for place in [folder / part for part in PARTS if (folder / part).is_dir()] or [folder]:
+        for file, _ in _files(place):
+            try:
+                with Image.open(file) as image:
+                    sizes.append((image.height, image.width))
+            except Exception as error:  # Pillow's readers raise anything
+                raise UserError(f"{file} is damaged or no image ({str(error).splitlines()[0][:100]})") from error
+    if len(set(sizes)) == 1:
+        return None
+    height, width = np.median(sizes, axis=0).astype(int).tolist()
+    return height, width
+
+
 def _files(folder: Path) -> list[tuple[Path, str | None]]:
     """Each image and its class, None where the folder has no classes."""
     classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))

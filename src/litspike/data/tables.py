@@ -1,4 +1,4 @@
-"""Tables with a named column for each feature: ``.csv`` files, and ``.parquet`` files through pandas.
+"""Tables with a column for each feature: ``.csv`` files, arrays in ``.npy`` files, ``.parquet`` files through pandas.
 
 A ``.csv`` file is read by Python's own reader: pandas isn't needed for it, and doesn't say in which line a row is.
 """
@@ -9,18 +9,42 @@ import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from litspike.data.extras import library
-from litspike.data.file_part import FilePart, check_numbers, is_number
+from litspike.data.file_part import FilePart, check_numbers, class_name, is_number
 from litspike.settings import UserError
 
 _PARTS = ("train", "val", "test")
 _MISSING = ("", "nan", "na", "n/a", "null", "none", "?", "-")
 """What a cell says whose value is missing, whatever its case."""
+
+
+Separator = Literal[",", ";", "tab", "|"]
+Decimal = Literal[".", ","]
+
+
+@dataclass(frozen=True)
+class TextForm:
+    """How a ``.csv`` file is written.
+
+    Args:
+        separator: what stands between the columns.
+        decimal: the sign before a number's decimals; with a comma ``1.234,5`` is no number.
+        header: whether the first line has the names of the columns; else they are called 0, 1, 2, …
+    """
+
+    separator: Separator = ","
+    decimal: Decimal = "."
+    header: bool = True
+
+    @property
+    def sign(self) -> str:
+        """The separator as it stands in the file."""
+        return "\t" if self.separator == "tab" else self.separator
 
 
 @dataclass(frozen=True)
@@ -51,6 +75,7 @@ class Table:
         length: str | None = None,
         features: Sequence[str] | None = None,
         missing: bool = False,
+        named: bool = False,
     ) -> FilePart:
         """All rows as samples [N, F] and labels [N, D], or names of classes [N, 1].
 
@@ -60,6 +85,7 @@ class Table:
             length: the column that says how many steps a row has; cells after them may be empty.
             features: the columns that are features; None: all others.
             missing: whether an empty cell, or one that says so, is a value that is missing.
+            named: whether the label is a name though it looks like a number.
 
         Raises:
             UserError: if a column is missing, no feature is left or a cell is no finite number.
@@ -75,16 +101,17 @@ class Table:
         x = _numbers(names, self.columns, self.place, missing or lengths is not None)
         y = None
         if there:
-            y = self._names(label[0]) if len(label) == 1 else None
+            y = self._names(label[0], named) if len(label) == 1 else None
             y = _numbers(label, self.columns, self.place) if y is None else y
         shown = {name: np.asarray(column, object) for name, column in self.columns.items()}
         return FilePart(x, y, str(self.path), self.place, tuple(names), lengths, shown)
 
-    def _names(self, label: str) -> NDArray[Any] | None:
+    def _names(self, label: str, named: bool) -> NDArray[Any] | None:
         """Names of classes [N, 1]; None of a column with a number in it, or an empty cell."""
-        cells = [str(cell).strip() for cell in self.columns[label]]
+        cells = [class_name(cell) for cell in self.columns[label]]
         text = all(isinstance(cell, str) for cell in self.columns[label])
-        if not text or any(cell.lower() in _MISSING or is_number(cell) for cell in cells):
+        empty = any(is_missing(cell) for cell in cells)
+        if empty or (not named and (not text or any(map(is_number, cells)))):
             return None
         return np.array(cells, object)[:, None]
 
@@ -113,8 +140,13 @@ class Table:
         return {part: samples.take(np.flatnonzero(said == part)) for part in _PARTS if part in said}
 
 
-def read_table(path: Path) -> Table:
-    """Read a ``.csv`` file (UTF-8, commas, names of the columns in its first line) or a ``.parquet`` file.
+def is_missing(cell: Any) -> bool:
+    """Whether a cell says that its value is missing."""
+    return str(cell).strip().lower() in _MISSING
+
+
+def read_table(path: Path, form: TextForm = TextForm()) -> Table:  # it is frozen
+    """Read a ``.csv`` file (UTF-8), the rows and columns of an ``.npy`` file, or a ``.parquet`` file.
 
     Raises:
         UserError: that names the file, and the line where there is one: if it can't be read, is empty, or has a row of
@@ -122,41 +154,74 @@ def read_table(path: Path) -> Table:
     """
     try:
         path.open("rb").close()  # pandas would not say why it can't
-        return _read_csv(path) if path.suffix.lower() == ".csv" else _read_parquet(path)
+        suffix = path.suffix.lower()
+        return (
+            _read_csv(path, form) if suffix == ".csv" else _read_npy(path) if suffix == ".npy" else _read_parquet(path)
+        )
     except OSError as error:
         raise UserError(f"{path} can't be read ({error.strerror or error})") from error
 
 
-def _read_csv(path: Path) -> Table:
+def _read_csv(path: Path, form: TextForm) -> Table:
+    names: list[str] = []
     rows: list[list[str]] = []
     lines: list[int] = []
     with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file)
+        reader = csv.reader(file, delimiter=form.sign)
         try:
-            names = [name.strip() for name in next(reader, [])]
             for row in reader:
+                if not names:
+                    names = [name.strip() if form.header else str(at) for at, name in enumerate(row)]
+                    if form.header or not row:
+                        continue
                 if not row:
                     continue
                 if len(row) != len(names):
                     raise UserError(f"{path}, line {reader.line_num} has {len(row)} values, but {len(names)} columns")
-                rows.append(row)
+                rows.append([_with_point(cell) for cell in row] if form.decimal == "," else row)
                 lines.append(reader.line_num)
         except (csv.Error, UnicodeDecodeError) as error:
-            raise UserError(
-                f"{path}, near line {reader.line_num + 1} is no UTF-8 text with commas ({error})"
-            ) from error
+            place, sign = f"{path}, near line {reader.line_num + 1}", form.separator
+            raise UserError(f"{place} is no UTF-8 text with {sign!r} between columns ({error})") from error
     if not names or not rows:
         raise UserError(f"{path} is empty" if not names else f"{path} has a line of names, but no row of values")
-    _check_names(path, names)
+    if form.header:
+        _check_names(path, names, form)
     columns = dict(zip(names, zip(*rows, strict=True), strict=True))
     return Table(path, columns, lambda index: f"{path}, line {lines[index]}")
 
 
-def _check_names(path: Path, names: list[str]) -> None:
+def _with_point(cell: str) -> str:
+    """A number with a decimal comma as one with a point; any other text as it is."""
+    pointed = cell.replace(",", ".")
+    return pointed if "." not in cell and is_number(pointed) else cell
+
+
+def _read_npy(path: Path) -> Table:
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise UserError(f"{path} is damaged or no .npy file of numbers ({str(error).splitlines()[0]})") from error
+    if not isinstance(values, np.ndarray):
+        raise UserError(f"{path} is no .npy file: an archive of several arrays is called .npz")
+    if values.dtype.names and values.ndim == 1:
+        columns = {name: values[name] for name in values.dtype.names}
+    elif values.ndim == 2 and values.dtype.kind in "biufUS":
+        columns = {str(at): values[:, at] for at in range(values.shape[1])}
+    else:
+        raise UserError(f"{path}: the shape {list(values.shape)} is no table; save x and y together with numpy.savez")
+    if not values.size:
+        raise UserError(f"{path} is empty")
+    columns = {name: tuple(map(str, cells)) if cells.dtype.kind in "US" else cells for name, cells in columns.items()}
+    return Table(path, columns, lambda index: f"{path}, row {index}")
+
+
+def _check_names(path: Path, names: list[str], form: TextForm) -> None:
     if all(is_number(name) for name in names):
-        raise UserError(f"{path}, line 1 has numbers; it must have the names of the columns")
-    if len(names) == 1 and ";" in names[0]:
-        raise UserError(f"{path}, line 1 has semicolons; the columns must be separated by commas")
+        raise UserError(f"{path}, line 1 has numbers, and no names of the columns: set data.header to false")
+    for sign, other in ((";", "';'"), ("\t", "tab"), ("|", "'|'"), (",", "','")):
+        if len(names) == 1 and sign in names[0] and sign != form.sign:
+            raise UserError(f"{path}, line 1 has no {form.separator!r} between columns: set data.separator to {other}")
     for index, name in enumerate(names):
         if name in names[:index]:
             raise UserError(f"{path}, line 1 names the column {name!r} twice")
@@ -184,7 +249,7 @@ def _numbers(
     for index, name in enumerate(names):
         column = columns[name]
         if missing and isinstance(column, tuple):
-            column = tuple("nan" if str(cell).strip().lower() in _MISSING else cell for cell in column)
+            column = tuple("nan" if is_missing(cell) else cell for cell in column)
         try:
             # a nullable column of pandas says what its missing values become; a column of text is a tuple
             numeric = column.to_numpy(dtype=np.float64, na_value=np.nan) if hasattr(column, "to_numpy") else column

@@ -23,7 +23,8 @@ PARTS = {
 
 
 def new(args: list[str], home: Path) -> int:
-    """Write a configuration ``NAME.yaml`` and a folder ``NAME/`` with data, neuron and network of the user's own.
+    """Write a configuration ``NAME.yaml`` and a folder ``NAME/`` with data, neuron and network of the user's own; or,
+    of a file with data, the configuration that suits it alone.
 
     Args:
         args: the arguments after ``new``.
@@ -33,16 +34,49 @@ def new(args: list[str], home: Path) -> int:
         The exit status 0.
 
     Raises:
-        UserError: if the name is no name of a Python module, is taken, or the files can't be written.
+        UserError: if the name is no name of a Python module, is taken, or the files can't be written; if nothing can
+            be learned from the data.
     """
-    parser = OneLineParser("new", "[-h] NAME")
-    parser.add_argument("name", metavar="NAME", help="Name of the configuration and of the folder, such as rings.")
-    name = parser.parse_args(args).name
+    parser = OneLineParser("new", "[-h] NAME | --data FILE [--label COLUMN ...] [NAME]")
+    about = "Name of the configuration, and of the folder, such as rings; by itself that of the file."
+    parser.add_argument("name", metavar="NAME", nargs="?", help=about)
+    parser.add_argument("--data", metavar="FILE", help="Table, arrays, time series or folder of images to look at.")
+    about = "Column of a table that is the label, repeatable; guessed where it isn't given."
+    parser.add_argument("--label", metavar="COLUMN", action="append", default=[], help=about)
+    given = parser.parse_args(args)
+    if given.data is not None:
+        return _for_data(Path(given.data).expanduser(), given.label, given.name)
+    if given.label:
+        raise UserError("new: --label is for --data FILE")
+    if given.name is None:
+        raise UserError("new: say a name, as in `new rings`, or a file, as in `new --data my.csv`")
+    name = given.name
     texts = _texts(_checked(name))
     Path(name).mkdir()
     for path, (text, about) in texts.items():
         replace_text(Path(path), text)
         print(f"{path:{max(map(len, texts))}}  {about}")
+    print(f"\ntrain it: {program()} fit -c {name}")
+    return 0
+
+
+def _for_data(path: Path, label: list[str], name: str | None) -> int:
+    """Write the configuration that suits a file, once its data were read with it."""
+    from litspike.cli.new.configuration import arguments, configuration, name_for, summary
+    from litspike.cli.new.profile import profile
+    from litspike.data import Arrays  # it needs Lightning, which takes seconds to import
+
+    found = profile(path, label)
+    name = name_for(path) if name is None else name
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise UserError(f"new: {name!r} can't name a configuration: use letters, digits, - and _")
+    target = Path(f"{name}.yaml")
+    if target.exists() or target.is_symlink():
+        raise UserError(f"new: {target} is there already: choose another name, as in `new --data {path} NAME`")
+    text = configuration(found, name)
+    Arrays(**arguments(text)).setup("fit")
+    replace_text(target, text)
+    print(f"{target}  {path}: {summary(found)[0]}", *(f"  {line}" for line in summary(found)[1:]), sep="\n")
     print(f"\ntrain it: {program()} fit -c {name}")
     return 0
 

@@ -131,6 +131,9 @@ def picture(results: list[Result], front: list[Result], metrics: dict[str, Direc
             place = result.values[1], result.values[0]
             axes.annotate(str(result.number), place, (4, -9), fontsize=TICK, textcoords="offset points")
         axes.set_xlabel(names[1], fontsize=LABEL)
+        values = [result.values[1] for result in complete]
+        if min(values) > 0 and max(values) > 10 * min(values):
+            axes.set_xscale("log")
     else:
         best_of = min if metrics[names[0]] == "min" else max
         numbers = [result.number for result in complete]

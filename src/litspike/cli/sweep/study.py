@@ -78,10 +78,14 @@ class Study:
         return trials
 
     def best(self) -> list[Any]:
-        """The trials that none is better than in all metrics, in the order of the first metric, the best first."""
-        found = self._study.best_trials
+        """The trials that none is better than, the best in the first metric first; of equal ones the one that began
+        first.
+        """
+        found: dict[tuple[float, ...], Any] = {}
+        for trial in self._study.best_trials:
+            found.setdefault(tuple(trial.values), trial)
         sign = -1 if self._study.directions[0] == self._optuna.study.StudyDirection.MAXIMIZE else 1
-        return sorted(found, key=lambda trial: (sign * trial.values[0], trial.number))
+        return sorted(found.values(), key=lambda trial: (sign * trial.values[0], trial.number))
 
     @contextmanager
     def turn(self, wanted: int) -> Iterator[Turn | None]:
