@@ -37,8 +37,6 @@ extras: $(VENV)/installed
 	@$(MAKE) --no-print-directory nir || echo 'requirements-nir.lock: not installed, the tests of NIR are skipped' >&2
 	@$(MAKE) --no-print-directory sweep || echo 'requirements-sweep.lock: not installed, the tests of sweeps are skipped' >&2
 	@$(MAKE) --no-print-directory series || echo 'requirements-series.lock: not installed, the tests of its series are skipped' >&2
-	$(PY) -m pytest -n auto --dist loadfile
-=======
 
 events onnx nir sweep series: %: $(VENV)/installed-%
 

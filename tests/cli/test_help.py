@@ -39,7 +39,7 @@ def test_a_commands_help_fits_on_two_screens_and_begins_with_what_is_set_often(c
 def test_what_is_said_to_be_set_often_can_be_set(cli: Cli):
     printed = cli("fit --print_config").out
     top = {line.split(":")[0].strip() for line in printed.splitlines()}
-    of_others = {"to", "name", "space", "trials"}  # of an export, and of a sweep
+    of_others = {"to", "name", "integer", "scale", "states", "space", "trials"}  # of an export, and of a sweep
     for setting in set(COMMON) - {"config", "trust"} - of_others:
         assert set(setting.split(".")) <= top, setting
     assert cli("fit --trust package_that_is_none --print_config").status == 0
