@@ -39,8 +39,11 @@ def test_a_commands_help_fits_on_two_screens_and_begins_with_what_is_set_often(c
 def test_what_is_said_to_be_set_often_can_be_set(cli: Cli):
     printed = cli("fit --print_config").out
     top = {line.split(":")[0].strip() for line in printed.splitlines()}
-    of_others = {"to", "name", "integer", "scale", "states", "space", "trials"}  # of an export, and of a sweep
-    for setting in set(COMMON) - {"config", "trust"} - of_others:
+    said = {
+        line.split()[0].removeprefix("--") for line in cli("fit --help").out.splitlines() if line.startswith("  --")
+    }
+    assert len(said & set(COMMON)) > 8
+    for setting in said & set(COMMON) - {"config", "trust"}:
         assert set(setting.split(".")) <= top, setting
     assert cli("fit --trust package_that_is_none --print_config").status == 0
 
