@@ -10,8 +10,9 @@ from typing import Any
 import jsonargparse
 import pytest
 import yaml
-from lightning import LightningModule, Trainer
-from lightning.pytorch.demos.boring_classes import BoringModel
+from lightning import LightningDataModule, LightningModule, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.demos.boring_classes import BoringModel, RandomDataset
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import distributed
 from torch.utils.data import DataLoader
@@ -134,3 +135,25 @@ def test_the_processes_of_a_training_have_a_store(tmp_path: Any):
         assert store.check(["name"])
     finally:
         distributed.destroy_process_group()
+
+
+class ByPosition(LightningDataModule):
+    def train_dataloader(self) -> Any:
+        return DataLoader(RandomDataset(32, 4), 2, True)
+
+    def predict_dataloader(self) -> Any:
+        return [DataLoader(RandomDataset(32, 4), 2)]
+
+
+@pytest.mark.parametrize(("method", "settings"), [("predict", {}), ("fit", {"max_epochs": 1, "overfit_batches": 1})])
+def test_lightning_makes_a_loader_anew_whose_arguments_came_by_position(method: str, settings: dict[str, Any]):
+    model = BoringModel()
+    model.val_dataloader = None  # type: ignore[method-assign,assignment]
+    data = ByPosition()
+    with pytest.raises(MisconfigurationException, match=r"got multiple values|more than one `__init__` argument"):
+        getattr(quiet(**settings), method)(model, datamodule=data)
+    of_lightning.name_loader_arguments(data)
+    trainer = quiet(**settings)
+    getattr(trainer, method)(model, datamodule=data)
+    seen = trainer.predict_dataloaders[0] if method == "predict" else trainer.train_dataloader
+    assert seen.batch_sampler.batch_size == 2 if method == "predict" else seen.batch_size == 2

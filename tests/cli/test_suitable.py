@@ -48,7 +48,7 @@ FIRST = "model.network: layers.0 (Linear) takes"
 LATE = """
 import torch
 from lightning import LightningDataModule
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 
 class Samples(Dataset):
@@ -86,7 +86,15 @@ class Alone(LightningDataModule):
             return DataLoader([(torch.zeros(2), torch.tensor(0.0), 1)] * 4, 2)
         if self.of == "doubles":
             return DataLoader([(torch.zeros(2, dtype=torch.float64), torch.tensor(0.0))] * 4, 2)
+        if self.of == "bare":
+            return DataLoader(TensorDataset(torch.zeros(40, 2)), 10)
         return DataLoader([] if self.of == "nothing" else Samples(False), 10)
+
+    def test_dataloader(self):
+        return [self.train_dataloader()] * 2
+
+    def predict_dataloader(self):
+        return DataLoader(TensorDataset(torch.zeros(40, 2)), 10)
 """
 
 
@@ -261,10 +269,21 @@ def test_no_batch_is_checked_again_where_all_labels_were_seen(cli: Cli, files: P
         ("nothing", "the train data are empty"),
         ("several", "data: train_dataloader gives a "),
         ("three", "data: a batch is a list of 3; a task takes (x, y)"),
+        ("bare", "data: a batch is a tuple of 1; a task takes (x, y)"),
     ],
 )
 def test_data_of_ones_own_without_validation(cli: Cli, files: Path, of: str, line: str):
     assert cli(f"fit {QUICK} --data data_of_my_own.Alone --data.of {of}").error_line.startswith(line)
+
+
+def test_data_of_ones_own_for_a_test_and_a_prediction(cli: Cli, files: Path):
+    own = "--data data_of_my_own.Alone --data.of"
+    assert cli(f"fit {QUICK} --data.train_points 20").status == 0
+    assert cli(f"test {own} two").error_line.startswith("data: test_dataloader gives a list of loaders; a task takes")
+    assert (predicted := cli(f"predict {own} rows")).status == 0, predicted.err
+    rows = (runs(files)[0] / "predictions.csv").read_text().splitlines()
+    assert rows[0] == "x0,x1,probability,class"
+    assert len(rows) == 41
 
 
 @pytest.mark.parametrize("fails", [False, True])

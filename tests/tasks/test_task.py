@@ -114,6 +114,38 @@ def test_a_regulariser_keeps_no_spikes_beyond_their_batch(method: str):
     assert sum(spikes() is not None for spikes in alive) == 0
 
 
+def quiet() -> Trainer:
+    return Trainer(max_epochs=1, logger=False, enable_progress_bar=False, enable_checkpointing=False,
+                   enable_model_summary=False, accelerator="cpu")  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["validate", "test", "predict"])
+@pytest.mark.parametrize("kind", [list, dict])
+def test_several_loaders_are_refused_and_one_in_a_list_is_not(method: str, kind: type):
+    x = plane()
+    loader = DataLoader(TensorDataset(x, (x.sum(1) > 0).float()), batch_size=32)
+    one, two = ({"a": loader}, {"a": loader, "b": loader}) if kind is dict else ([loader], [loader, loader])
+    getattr(quiet(), method)(Classification(**parts(1)), one)
+    part = {"validate": "val"}.get(method, method)
+    with pytest.raises(UserError, match=f"data: {part}_dataloader gives a {kind.__name__} of loaders; a task takes on"):
+        getattr(quiet(), method)(Classification(**parts(1)), two)
+
+
+@pytest.mark.parametrize("kind", [Classification, Regression])
+def test_samples_without_targets_are_predicted(kind: type[Task]):
+    x = plane()
+    task = kind(**parts(1))
+    labelled = DataLoader(TensorDataset(x, (x[:, :1] > 0).float()[:, 0 if kind is Classification else slice(1)]), 32)
+    expected = quiet().predict(task, labelled)
+    for loader in (DataLoader(TensorDataset(x), 32), DataLoader(x, 32)):
+        found = quiet().predict(task, loader)
+        for ours, theirs in zip(found, expected, strict=True):
+            assert set(ours) == set(theirs) - {"label", "target"}
+            assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    with pytest.raises(UserError, match=r"a batch is a list of 1; a task takes \(x, y\)"):
+        quiet().test(task, DataLoader(TensorDataset(x), 32))
+
+
 def test_nothing_listens_after_a_step_that_failed():
     task = Classification(**parts(1), regulariser=RateBand())
     with pytest.raises(UserError):

@@ -19,9 +19,11 @@ from lightning.pytorch.cli import LightningArgumentParser
 from litspike.cli import configurations
 from litspike.cli.app import LitspikeCLI
 from litspike.cli.arguments import Call
+from litspike.cli.check.memory import check_network
 from litspike.cli.constructor_errors import users_mistakes
 from litspike.cli.untrusted_errors import untrusted_errors
 from litspike.internals.jsonargparse import limited_imports
+from litspike.internals.lightning import name_loader_arguments
 from litspike.runs import checkpoints, yaml_text
 from litspike.runs.checkpoints import Checkpoint
 from litspike.runs.folder import Run, logs_folder, results_beside
@@ -145,6 +147,8 @@ def make(command: Command) -> Parts:
     if threads is not None:
         torch.set_num_threads(integer("threads", threads, most=MOST_THREADS))
         os.environ["OMP_NUM_THREADS"] = str(threads)  # of several processes Lightning would set another number
+    check_network(command.config, trains=command.call.subcommand == "fit")
     with users_mistakes(command.config):
         made = command.parser.instantiate_classes(command.config)
+    name_loader_arguments(made.data)
     return Parts(made.model, made.data, made)

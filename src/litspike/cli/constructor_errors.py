@@ -9,6 +9,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 
+from litspike import memory
 from litspike.cli.errors import being_made, chain, expected, raised_by_a_library
 from litspike.settings import SettingError, UserError, setting_name
 
@@ -44,20 +45,22 @@ def _users_mistake(error: Exception, config: Namespace) -> Exception:
                 return UserError(f"{setting_name(path)}.{cause}".lstrip("."))
     if cause is not None:
         return cause
+    setting = _refusing(error, config)
     if line := expected(error):
-        return UserError(line)
+        named = setting is not None and any(memory.ran_out(cause) for cause in chain(error))
+        return UserError(f"{setting_name(setting)}: {line}" if named and setting else line)
     if not raised_by_a_library(error):
         return error
     deepest = list(chain(error))[-1]
     name = type(deepest).__name__
     kind = "" if name in ("TypeError", "ValueError", "RuntimeError", "MisconfigurationException") else f"{name}: "
-    return UserError(f"{setting_name(_refusing(error, config))}: {kind}{deepest}")
+    return UserError(f"{setting_name(setting or 'trainer')}: {kind}{deepest}")
 
 
-def _refusing(error: Exception, config: Namespace) -> str:
+def _refusing(error: Exception, config: Namespace) -> str | None:
     """Name of the innermost group of settings whose class was being made when an error was raised."""
     paths = {_class(settings.get("class_path")): path for path, settings in namespaces(config, "")}
-    return next((paths[kind] for kind in reversed(list(being_made(error))) if kind in paths), "trainer")
+    return next((paths[kind] for kind in reversed(list(being_made(error))) if kind in paths), None)
 
 
 def _class(path: Any) -> Any:

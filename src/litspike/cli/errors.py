@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from litspike import memory
 from litspike.runs.signals import Stopped
 from litspike.settings import UserError
 from litspike.terminal import one_line
@@ -21,14 +22,7 @@ _OURS = Path(__file__).parents[1]
 _LIBRARIES = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 _LIGHTNING = Path(sysconfig.get_path("purelib"), "lightning", "pytorch")
 _OPTIMIZERS = Path(sysconfig.get_path("platlib"), "torch", "optim")
-# torch, NumPy and Python have no type in common for it: plain RuntimeErrors and ValueErrors are among theirs
-_NO_MEMORY = re.compile(
-    r"can't allocate memory|out of memory|unable to allocate|cannot allocate memory|size calculation overflowed"
-    r"|integer multiplication overflow|array is too big|maximum allowed (size|dimension)",
-    re.IGNORECASE,
-)
 _NO_PATH = ("Symlink loop from", "Could not determine home directory")  # pathlib raises plain RuntimeErrors
-_AMOUNT = re.compile(r"allocate (\d+(?:\.\d+)? ?[KMGTPE]?i?B(?:ytes)?)", re.IGNORECASE)
 _QUOTED = re.compile(r"`(\w+)`")
 _NO_PACKAGE = re.compile(r"No module named '([^']+)'|[Rr]equirement '([^']+)' not met|`(\w+)` is not installed")
 
@@ -88,12 +82,8 @@ def expected(error: BaseException) -> str | None:
     cause: BaseException | None = error
     while cause is not None:
         text = str(cause)
-        if isinstance(cause, MemoryError) or (
-            isinstance(cause, (RuntimeError, ValueError)) and _NO_MEMORY.search(text)
-        ):
-            amount = _AMOUNT.search(text)
-            much = f" ({amount[1]} at once)" if amount else ""
-            return f"there is not enough memory{much}: make the network, the batches, the steps or the data smaller"
+        if memory.ran_out(cause):
+            return _no_memory(error, cause)
         if isinstance(cause, RuntimeError) and text.startswith(_NO_PATH):
             return text
         if isinstance(cause, ImportError) and (missing := _missing(cause)):
@@ -105,6 +95,27 @@ def expected(error: BaseException) -> str | None:
             return f"{where}{cause.strerror}: what was complete before is kept"
         cause = cause.__cause__  # and not what was being handled by the way
     return _optimizers(error) or _trainer(error)
+
+
+def _no_memory(error: BaseException, cause: BaseException) -> str:
+    """The line for memory that isn't there, with how much was asked for and by what, where that is known."""
+    size, elsewhere = memory.asked_for(cause), "CUDA" in str(cause) or "HIP" in str(cause)
+    here = "" if elsewhere else f", and this machine has {memory.shown(memory.available())}"
+    much = "" if size is None else f" ({size} at once{here})"
+    what = "data: " if any(_is_data(one) for one in _holders(error)) else ""
+    return f"{what}there is not enough memory{much}: make the network, the batches, the steps or the data smaller"
+
+
+def _is_data(holder: object) -> bool:
+    return any(kind.__name__ == "LightningDataModule" for kind in type(holder).__mro__)
+
+
+def _holders(error: BaseException) -> Iterator[object]:
+    """The objects whose methods an error came through."""
+    for cause in chain(error):
+        yield from (
+            frame.f_locals["self"] for frame, _ in traceback.walk_tb(cause.__traceback__) if "self" in frame.f_locals
+        )
 
 
 def _optimizers(error: BaseException) -> str | None:

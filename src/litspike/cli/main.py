@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from litspike import memory
 from litspike.cli import alone
 from litspike.cli.errors import exit_status
 from litspike.cli.streams import standard_streams, written_out
@@ -34,7 +35,7 @@ def main(args: list[str] | None = None, home: Path | None = None) -> int:
         # what is raised while something is imported may be lost in it: here a signal ends the process, as it did before
         if status := exit_status(lambda: _import_for(arguments)):
             return written_out(status)
-        with stoppable():
+        with stoppable(), memory.bounded():
             status = exit_status(lambda: _run(arguments, home))
             ignore_further_signals()
             return written_out(status)

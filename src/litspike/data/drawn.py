@@ -7,11 +7,14 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
+from litspike import memory
 from litspike.data.tensors import TensorDataModule
 from litspike.seeding import generator
-from litspike.settings import integer
+from litspike.settings import UserError, integer
 
 _PARTS = ("train", "val", "test")
+_MANY, _FEW = 100_000, 100
+"""Samples above which a few are drawn first, to see what they take."""
 
 
 class DrawnDataModule(TensorDataModule):
@@ -54,7 +57,18 @@ class DrawnDataModule(TensorDataModule):
 
     def part(self, name: str) -> tuple[Tensor, Tensor]:
         """Samples [N, *] and labels [N, *] of the part ``train``, ``val`` or ``test``."""
+        if self.samples[name] > _MANY:
+            self._check_memory(name)
         return self.draw(self.samples[name], generator(self.seed, _PARTS.index(name)))
+
+    def _check_memory(self, name: str) -> None:
+        """Refuse a part that this machine's memory can't hold: drawing it would take minutes first."""
+        need = sum(tensor.nbytes for tensor in self.draw(_FEW, generator(self.seed))) * self.samples[name] // _FEW
+        if need > (room := memory.available()):
+            raise UserError(
+                f"data: {self.samples[name]} samples of the {name} part take {memory.shown(need)}, and this machine "
+                f"has {memory.shown(room)}: make them fewer or smaller"
+            )
 
 
 def population(signals: Tensor, units: int, rate: float, randomness: torch.Generator) -> Tensor:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
-from lightning import Trainer
+from lightning import LightningDataModule, Trainer
 from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher, _SubprocessScriptLauncher
+from lightning.pytorch.utilities.model_helpers import is_overridden
+from lightning_utilities.core.apply_func import apply_to_collection
+from torch.utils.data import DataLoader
 
 
 def spawns_or_forks(trainer: Trainer) -> bool:
@@ -61,3 +65,33 @@ def new_training_loader(trainer: Trainer) -> Any:
     ``trainer.train_dataloader`` is the fit's own, and a data module need not be where they come from.
     """
     return trainer.fit_loop._data_source.dataloader()
+
+
+def name_loader_arguments(data: LightningDataModule) -> None:
+    """Let a data module make its loaders by position, as in ``DataLoader(samples, 10, True)``.
+
+    Lightning notes their arguments, and makes some loaders anew with a sampler of its own: it would then give what came
+    by position a second time, by name.
+    """
+    for part in ("train", "val", "test", "predict"):
+        if is_overridden(name := f"{part}_dataloader", data):
+            setattr(data, name, _naming(getattr(data, name)))
+
+
+def _naming(make: Callable[[], Any]) -> Callable[[], Any]:
+    @wraps(make)
+    def named() -> Any:
+        return apply_to_collection(make(), DataLoader, _named)
+
+    return named
+
+
+def _named(loader: DataLoader[Any]) -> DataLoader[Any]:
+    """The same, of which Lightning's note has all arguments but the first by name."""
+    args, names = getattr(loader, "__pl_saved_args", ()), getattr(loader, "__pl_saved_arg_names", ())
+    if args and len(args) == len(names):
+        more = dict(zip(names[1:], args[1:], strict=True))
+        notes = {"args": args[:1], "arg_names": names[:1], "kwargs": {**getattr(loader, "__pl_saved_kwargs"), **more}}
+        for note, value in notes.items():
+            object.__setattr__(loader, f"__pl_saved_{note}", value)
+    return loader

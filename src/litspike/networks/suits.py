@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from torch.nn.modules.conv import _ConvNd as Convolution
 
+from litspike import memory
 from litspike.arguments import InputError
 from litspike.settings import UserError
 
@@ -65,7 +66,7 @@ def naming(network: nn.Module, sample: tuple[int, ...]) -> Iterator[None]:
                 raise
             raise unsuited(entered[-1], error.__cause__ or error, sample) from error
         except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError, AssertionError) as error:
-            if not entered:
+            if not entered or memory.ran_out(error):
                 raise
             raise unsuited(entered[-1], error, sample) from error
 

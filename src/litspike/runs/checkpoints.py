@@ -6,7 +6,6 @@ import io
 import os
 import pickle
 import stat
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import torch
 import yaml
 from lightning.fabric.plugins import TorchCheckpointIO
 
+from litspike import memory
 from litspike.files import replacing
 from litspike.runs.contents import KEY, check, inside
 from litspike.runs.signature import Damaged, sign, verify
@@ -64,17 +64,9 @@ def _bytes(path: Path) -> bytes:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise Damaged("it is no file")
-        if found.st_size > _memory():
+        if found.st_size > memory.available():
             raise Damaged("it is larger than this machine's memory")
         return file.read()
-
-
-def _memory() -> int:
-    """Bytes of this machine's memory."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # a system that doesn't tell
-        return sys.maxsize
 
 
 def configuration(checkpoint: dict[str, Any]) -> dict[str, Any]:

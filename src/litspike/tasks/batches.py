@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lightning.pytorch.utilities import CombinedLoader
 from torch import Tensor
 
 from litspike.settings import UserError
@@ -35,6 +36,30 @@ def unpack(batch: Any) -> tuple[Tensor, Tensor, Tensor | None]:
         f"data: a batch is a {kind}; a task takes (x, y), samples and their targets as tensors, and "
         'of sequences of different lengths a third entry, {"lengths": lengths}'
     )
+
+
+def unpack_new(batch: Any) -> tuple[Tensor, Tensor, Tensor | None]:
+    """As :func:`unpack`; samples without targets, x or (x,), have none: a tensor [B, 0]."""
+    alone = batch[0] if isinstance(batch, (tuple, list)) and len(batch) == 1 else batch
+    if isinstance(alone, Tensor) and alone.dim():
+        return alone, alone.new_empty(len(alone), 0), None
+    return unpack(batch)
+
+
+def check_one_loader(part: str, loaders: Any) -> None:
+    """Refuse several loaders where a task takes one: what it measures is one part's.
+
+    Args:
+        part: ``train``, ``val``, ``test`` or ``predict``.
+        loaders: what ``PART_dataloader`` gives.
+    """
+    if part != "train" and isinstance(loaders, (list, tuple, dict)) and len(loaders) == 1:
+        return
+    if isinstance(loaders, (list, tuple, dict, CombinedLoader)):
+        raise UserError(
+            f"data: {part}_dataloader gives a {type(loaders).__name__} of loaders; a task takes one: join their data "
+            "into it"
+        )
 
 
 def pair(batch: Any) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ from torchmetrics import Metric
 from litspike.arguments import typed
 from litspike.networks.pieces import Gradient
 from litspike.seeding import isolated
-from litspike.tasks.batches import Batch, given, unpack
+from litspike.tasks.batches import given, unpack_new
 from litspike.tasks.classification_losses import BinaryCrossEntropy, ClassificationLoss
 from litspike.tasks.epoch_metrics import EpochMetrics, Score
 from litspike.tasks.optimizers import adam
@@ -109,9 +109,9 @@ class Classification(Task):
         if self.loss.class_weights == "balanced":
             self.loss.weights = checkpoint.get("class_weights")
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+    def predict_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
         """Sample (where it is small), label (where there is one), predicted class and probabilities, each [B, *]."""
-        x, y, lengths = unpack(batch)
+        x, y, lengths = unpack_new(batch)
         logits = self(x, **given(lengths))
         known = {"x": x} if x[0].numel() <= MOST_INPUTS else {}
         known |= {"label": y.int()} if y.numel() else {}

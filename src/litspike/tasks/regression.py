@@ -15,7 +15,7 @@ from litspike.arguments import typed
 from litspike.coding.valid import valid_steps
 from litspike.networks.pieces import Gradient
 from litspike.seeding import isolated
-from litspike.tasks.batches import Batch, given, unpack
+from litspike.tasks.batches import given, unpack, unpack_new
 from litspike.tasks.epoch_metrics import EpochMetrics, Score
 from litspike.tasks.losses import Loss, MeanSquaredError
 from litspike.tasks.optimizers import adam
@@ -115,9 +115,9 @@ class Regression(Task):
         """Loss, mean absolute error, root of the mean squared error and the user's own."""
         return EpochMetrics([Score("mae", _absolute), Score("rmse", _squared, torch.sqrt)], metrics, _rows)
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+    def predict_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
         """Target (where there is one) and predicted value, each with first dimension B."""
-        x, y, lengths = unpack(batch)
+        x, y, lengths = unpack_new(batch)
         return {**({"target": y} if y.numel() else {}), "value": self(x, **given(lengths))}
 
 

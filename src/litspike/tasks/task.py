@@ -22,7 +22,7 @@ from litspike.networks.pieces import Gradient, run_network
 from litspike.networks.watch import watched
 from litspike.settings import SettingError, UserError, integer
 from litspike.tasks.accumulation import group_weight, process_weight
-from litspike.tasks.batches import Batch, check_finite, given, unpack
+from litspike.tasks.batches import Batch, check_finite, check_one_loader, given, unpack
 from litspike.tasks.epoch_metrics import EpochMetrics
 from litspike.tasks.losses import Loss
 from litspike.tasks.nonfinite import NonFiniteLoss
@@ -226,11 +226,20 @@ class Task(LightningModule):
             loss = loss * group_weight(self.trainer, batch_idx, len(batch[1]))
         return loss * process_weight(self.trainer, len(batch[1])) if last and self.trainer.world_size > 1 else loss
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         self._shared_step("val", batch)
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
+    def test_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         self._shared_step("test", batch)
+
+    def on_validation_start(self) -> None:
+        check_one_loader("val", self.trainer.val_dataloaders)
+
+    def on_test_start(self) -> None:
+        check_one_loader("test", self.trainer.test_dataloaders)
+
+    def on_predict_start(self) -> None:
+        check_one_loader("predict", self.trainer.predict_dataloaders)
 
     def on_train_start(self) -> None:
         """Note the learning rate: a fit that goes on inside an epoch doesn't start it again."""

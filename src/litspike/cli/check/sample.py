@@ -11,17 +11,18 @@ from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.utilities import CombinedLoader
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Size, Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.utils.data import IterableDataset, TensorDataset
 
+from litspike import memory
+from litspike.cli.check.memory import check_batch, largest_output
 from litspike.networks import ConvNet, Perceptron, SEWResNet
 from litspike.networks.suits import Unsuited, naming, normalises_one_value
 from litspike.seeding import isolated
 from litspike.settings import UserError
-from litspike.tasks.batches import check_finite
+from litspike.tasks.batches import check_finite, check_one_loader, unpack, unpack_new
 from litspike.tasks.optimizers import REFUSALS
 from litspike.tasks.task import Task
 
@@ -85,13 +86,13 @@ def check_part(
 ) -> None:
     """Send one sample of a part of the data through a task that is as in evaluation; raises :class:`UserError`."""
     _check_loader(part, loader)
-    batch = _one(loader)
+    batch = _one(loader, part)
     if batch is not None:
-        x, y, *more = moved(batch)
+        x, y, lengths = unpack_new(moved(batch))
         with torch.no_grad(), context():
-            if more:
+            if lengths is not None:
                 _check_lengths(task, x)
-            _check_batch(task, x, _all_labels(loader, y), part == "train" and _single(loader))
+            _check_batch(task, x, _all_labels(loader, y), part == "train" and _single(loader), _samples(loader))
         if isinstance(loader.dataset, TensorDataset):
             check_finite(part, loader.dataset.tensors[0])
             task.checked.add(part)
@@ -99,9 +100,7 @@ def check_part(
 
 def _check_loader(part: str, loader: Any) -> None:
     """Refuse several loaders where a task takes one, and one that gives nothing."""
-    if isinstance(loader, (list, tuple, dict, CombinedLoader)):
-        kind = f"a {type(loader).__name__}"
-        raise UserError(f"data: {part}_dataloader gives {kind} of loaders; a task takes one: join their data into it")
+    check_one_loader(part, loader)
     data = getattr(loader, "dataset", None)
     if isinstance(data, Sized) and not isinstance(data, IterableDataset) and len(data) == 0:
         raise UserError(f"the {part} data are empty")
@@ -150,26 +149,29 @@ def _as_evaluated(task: nn.Module) -> Iterator[None]:
             module.training = True
 
 
-def _one(loader: Any) -> tuple[Any, ...] | None:
+def _one(loader: Any, part: str) -> Any:
     """The first sample as a batch of one; None of a loader that can't say it without going on."""
     data: Any = getattr(loader, "dataset", None)
     if data is None or isinstance(data, IterableDataset) or not hasattr(data, "__len__") or len(data) == 0:
         return None
     if isinstance(data, TensorDataset):
-        x, y, *lengths = data[:1]
+        x, *others = data[:1]
         form = getattr(loader, "form", None)
-        return (x if form is None else form(x)), y, *({"lengths": one} for one in lengths)
+        first = x if form is None else form(x), *others[:1], *({"lengths": one} for one in others[1:])
+        return first if others or part == "predict" else unpack(first)
     batch = data.__getitems__([0]) if hasattr(data, "__getitems__") else [data[0]]
     batch = loader.collate_fn(batch) if hasattr(loader, "collate_fn") else batch
-    samples = isinstance(batch, (tuple, list)) and all(isinstance(part, Tensor) for part in batch[:2])
+    if part == "predict" and isinstance(batch, Tensor):
+        return batch
+    samples = isinstance(batch, (tuple, list)) and all(isinstance(entry, Tensor) for entry in batch[:2])
     third = len(batch) == 3 and isinstance(batch[2], dict)
-    return tuple(batch) if samples and (len(batch) == 2 or third) else None
+    return tuple(batch) if samples and (len(batch) == 2 or third or (part == "predict" and len(batch) == 1)) else None
 
 
 def _all_labels(loader: Any, y: Tensor) -> Tensor:
     """The labels of the whole part, where they lie in memory; else those given."""
     data = loader.dataset
-    return data.tensors[1] if isinstance(data, TensorDataset) else y
+    return data.tensors[1] if isinstance(data, TensorDataset) and len(data.tensors) > 1 else y
 
 
 def _single(loader: Any) -> bool:
@@ -178,6 +180,12 @@ def _single(loader: Any) -> bool:
     if size is None or getattr(loader, "drop_last", False):
         return size == 1
     return bool(size == 1 or len(loader.dataset) % size == 1)
+
+
+def _samples(loader: Any) -> int:
+    """Samples of the largest batch that comes."""
+    size = getattr(loader, "batch_size", None)
+    return min(size, len(loader.dataset)) if isinstance(size, int) else 1
 
 
 def _check_lengths(task: Task, x: Tensor) -> None:
@@ -205,7 +213,7 @@ def _check_lengths(task: Task, x: Tensor) -> None:
             raise UserError(f"model.network: {said}, and {name} ({kind}) would mix in what comes after their ends")
 
 
-def _check_batch(task: Task, x: Tensor, labels: Tensor, single: bool) -> None:
+def _check_batch(task: Task, x: Tensor, labels: Tensor, single: bool, samples: int) -> None:
     """Send a batch of one sample through a task.
 
     Args:
@@ -213,14 +221,16 @@ def _check_batch(task: Task, x: Tensor, labels: Tensor, single: bool) -> None:
         x: the sample, [1, *].
         labels: of all samples of the part, [N, *].
         single: whether a batch of one sample is trained on.
+        samples: of a batch as it is run.
     """
     current = _encoded(task, x)
     sample = tuple(current.shape[2:])
     try:
-        with naming(task.network, sample):
+        with naming(task.network, sample), largest_output(task.network) as largest:
             outputs = _outputs(task.network, current)
     except Unsuited as error:
         raise UserError(f"model.network: {error}{_remedy(task.network, error)}") from error
+    check_batch(task, current, largest, samples)
     if single and (name := normalises_one_value(task.network, lambda: task.network(current))):
         raise UserError(
             f"data.batch_size: a batch of one sample gives {name} one value a channel, which can't be normalised: "
@@ -276,6 +286,8 @@ def _blamed(setting: str, module: nn.Module, given: str) -> Iterator[None]:
     except UserError:
         raise
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        if memory.ran_out(error):
+            raise
         first = (str(error).splitlines() or [type(error).__name__])[0]
         name = type(module).__name__
         raise UserError(f"{setting}: {name} can't take what it gets ({first[:200]}) of {given}") from error
