@@ -50,6 +50,10 @@ QUICK = "--trainer.max_epochs 1 --data.train_points 50 --pictures.every 0"
         ("--trainer.accelerator gpu", "trainer.accelerator: 'gpu' asks for a GPU and torch sees none: set cpu or auto"),
         ("--trainer.accelerator quantum", "trainer: You selected an invalid accelerator name: `accelerator='quantum'`"),
         ("-c missing.yaml", "config: there is no file missing.yaml"),
+        (
+            "--data litspike.data.Arrays --data.path litspike:wine.csv --data.val_path litspike:wine.csv",
+            "data.val_path: 'litspike:wine.csv' is the file of path too: a part needs samples of its own",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named(cli: Cli, home: Path, arguments: str, line: str):

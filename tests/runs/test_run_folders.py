@@ -185,6 +185,7 @@ def interrupts(console: Console, trainer: Trainer, module: LightningModule) -> N
     [
         ("--trainer.max_steps 3", "has no best checkpoint, for no epoch of it was validated"),
         ("--trainer.limit_val_batches 0", "has no best checkpoint, for no epoch of it was validated"),
+        ("--trainer.enable_checkpointing false", "has no checkpoint, for it was trained without any"),
         ("interrupted", "has no checkpoint, for no epoch of it was complete"),
     ],
 )

@@ -121,16 +121,13 @@ class Arrays(TensorDataModule):
     ) -> None:
         super().__init__(batch_size, eval_batch_size, seed)
         self.path = _file("path", path)
-        self.own = {
-            part: _file(f"{part}_path", own)
-            for part, own in (("val", val_path), ("test", test_path))
-            if own is not None
-        }
+        given = {part: own for part, own in (("val", val_path), ("test", test_path)) if own is not None}
+        self.own = {part: _file(f"{part}_path", own) for part, own in given.items()}
         taken = {os.path.realpath(self.path): "path"}
         for part, own in self.own.items():
             if (other := taken.setdefault(os.path.realpath(own), f"{part}_path")) != f"{part}_path":
                 raise SettingError(
-                    f"{part}_path", str(own), f"is the file of {other} too: a part needs samples of its own"
+                    f"{part}_path", given[part], f"is the file of {other} too: a part needs samples of its own"
                 )
         self.task = task
         self.label = [label] if isinstance(label, str) else list(label)

@@ -123,7 +123,8 @@ def _why_not(run: Run, name: str, training: str) -> str:
     if run.is_running():
         return "is still running: wait for its end" + (f", or take it as it is by {as_it_is}" if best or last else "")
     if not best and not last:
-        return f"has no checkpoint, for no epoch of it was complete: train again with `{training}`"
+        why = "it was trained without any" if is_finished(run) else "no epoch of it was complete"
+        return f"has no checkpoint, for {why}: train again with `{training}`"
     if name == LAST:
         return f"has lost its last checkpoint: train again with `{training}`, or take the best one by {as_it_is}"
     if not is_finished(run):
