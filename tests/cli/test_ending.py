@@ -46,7 +46,7 @@ def ended(error: BaseException, capsys: pytest.CaptureFixture[str]) -> tuple[int
         (
             torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
             1,
-            "there is not enough memory (20",
+            "there is not enough memory (21.5 GB at once): make the network",
         ),
         (ModuleNotFoundError("No module named 'somewhere.inside'"), 1, "somewhere is not installed: pip install 'some"),
         (ModuleNotFoundError("Requirement 'wandb>=0.12.10' not met. HINT"), 1, "wandb>=0.12.10 is not installed"),
