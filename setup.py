@@ -1,4 +1,4 @@
-"""What pyproject.toml can't say: configs/, which stands beside src/, is litspike/configs in the wheel."""
+"""What pyproject.toml can't say: configs/ and zoo/, which stand beside src/, are inside the package in the wheel."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 
-class WithConfigurations(build_py):
-    """Builds the package with its configurations; installed as editable it finds them where they are."""
+class WithFiles(build_py):
+    """Builds the package with configurations and trained networks; an editable one finds them where they are."""
 
     def run(self) -> None:
         """Copy what the wheel holds."""
         super().run()
         if not self.editable_mode:
-            shutil.copytree("configs", Path(self.build_lib, "litspike", "configs"), dirs_exist_ok=True)
+            package = Path(self.build_lib, "litspike")
+            shutil.copytree("configs", package / "configs", dirs_exist_ok=True)
+            left_out = shutil.ignore_patterns("*.png", "*.py", "__pycache__")
+            shutil.copytree("zoo", package / "zoo", ignore=left_out, dirs_exist_ok=True)
 
 
-setup(cmdclass={"build_py": WithConfigurations})
+setup(cmdclass={"build_py": WithFiles})

@@ -9,13 +9,20 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
-_IN_A_WHEEL, _IN_THE_PROJECT = _PACKAGE / "configs", _PACKAGE.parents[1] / "configs"
 
-CLONED = not _IN_A_WHEEL.is_dir()
+CLONED = not (_PACKAGE / "configs").is_dir()
 """Whether it runs from a clone of the project, and not from a wheel."""
 
-CONFIGURATIONS = _IN_THE_PROJECT if CLONED else _IN_A_WHEEL
+_WITH_IT = _PACKAGE.parents[1] if CLONED else _PACKAGE
+
+CONFIGURATIONS = _WITH_IT / "configs"
 """Folder of litspike's own configurations, and of the example files that they name."""
+
+ZOO = _WITH_IT / "zoo"
+"""Folder of the trained networks that come with litspike, each in a folder of its name."""
+
+TRAINED = "zoo:"
+"""What the name of a checkpoint begins with that is one of :data:`ZOO`."""
 
 OWN = "litspike:"
 """What a path begins with that names a file in :data:`CONFIGURATIONS`."""
@@ -29,6 +36,16 @@ def version() -> str:
 def program() -> str:
     """What starts litspike as this process was started: ``litspike`` or ``python main.py``."""
     return "litspike" if Path(sys.argv[0]).stem == "litspike" else "python main.py"
+
+
+def trained(name: str) -> Path:
+    """The checkpoint of the network in :data:`ZOO` that has this name, whether it is there or not."""
+    return ZOO / name / f"{name}.ckpt"
+
+
+def trained_names() -> list[str]:
+    """The names of the networks in :data:`ZOO`."""
+    return sorted(path.stem for path in ZOO.glob("*/*.ckpt"))
 
 
 def similar_configuration(path: Path) -> str:
@@ -54,3 +71,8 @@ def file_of(path: str) -> Path | None:
     aeon = importlib.util.find_spec("aeon")
     places = (aeon.submodule_search_locations if aeon else None) or []
     return next((Path(place, "datasets", "data", path.removeprefix(SERIES)) for place in places), None)
+
+
+def comes_along(path: str) -> bool:
+    """Whether a path names a file that comes with litspike."""
+    return path.startswith(OWN) and (CONFIGURATIONS / path.removeprefix(OWN)).parent == CONFIGURATIONS

@@ -26,7 +26,7 @@ from litspike.internals.jsonargparse import limited_imports
 from litspike.internals.lightning import name_loader_arguments
 from litspike.runs import checkpoints, yaml_text
 from litspike.runs.checkpoints import Checkpoint
-from litspike.runs.folder import Run, logs_folder, results_beside
+from litspike.runs.folder import Run, logs_folder, results_of
 from litspike.runs.processes import place
 from litspike.runs.resolve import find
 from litspike.runs.trust import BEHIND, Trust
@@ -45,11 +45,8 @@ class Source:
     checkpoint: Checkpoint
     run: Run | None
     """The run that it lies in; None where it lies elsewhere, and in every process but the first."""
-
-    @property
-    def folder(self) -> Path:
-        """Where what is found out about it is written."""
-        return self.run.folder if self.run else results_beside(self.path)
+    folder: Path
+    """Where what is found out about it is written."""
 
 
 @dataclass(frozen=True)
@@ -116,10 +113,11 @@ def configured(call: Call, home: Path, limits: ExitStack) -> Command:
 
 
 def _source(call: Call, home: Path) -> Source:
-    path = find(call.checkpoint_request, logs_folder(call.logs, home))
+    logs = logs_folder(call.logs, home)
+    path = find(call.checkpoint_request, logs)
     checkpoint = checkpoints.read(path)
     run = Run.of(path, checkpoints.config_text(checkpoint)) if place().first else None
-    return Source(path, checkpoint, run)
+    return Source(path, checkpoint, run, run.folder if run else results_of(path, logs))
 
 
 def _configuration(call: Call, files: list[dict[str, Any]], source: Source, limits: ExitStack) -> dict[str, Any]:

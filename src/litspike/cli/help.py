@@ -36,7 +36,7 @@ COMMON = {
     "trainer.max_epochs": "Epochs of training.",
     "trainer.accelerator": "cpu, gpu or auto.",
     "trainer.devices": "Number of processes, each on a device of its own.",
-    "ckpt_path": "Checkpoint: a file, a run's folder, best or last.",
+    "ckpt_path": "Checkpoint: a file, a run's folder, best, last or zoo:NAME.",
     "to": f"Format to write: {', '.join(FORMATS)}.",
     "name": "What its files, and the functions in them, are called by; network where it isn't given.",
     "integer": "Bits of a weight in integers, 2 to 8, for --to c; floating point where null.",

@@ -23,6 +23,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from litspike.files import free_name, read_text, remove_abandoned, replace_text
+from litspike.installation import ZOO
 from litspike.settings import UserError
 
 BEST, LAST = "best", "last"
@@ -209,8 +210,13 @@ def logs_folder(given: str | None, home: Path) -> Path:
     return Path(os.path.realpath(os.path.expanduser(given))) if given else home / "logs"
 
 
-def results_beside(checkpoint: Path) -> Path:
-    """The folder for what is found out about a checkpoint that lies in no run: files beside it are somebody else's."""
+def results_of(checkpoint: Path, logs: Path) -> Path:
+    """The folder for what is found out about a checkpoint that lies in no run: files beside it are somebody else's.
+
+    Of one that comes with litspike it is a folder in ``logs/zoo/``.
+    """
+    if checkpoint.is_relative_to(ZOO):
+        return logs / ZOO.name / checkpoint.stem
     return checkpoint.with_name(f"{checkpoint.stem}.litspike")
 
 

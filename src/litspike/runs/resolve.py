@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from litspike.installation import program
+from litspike.installation import TRAINED, program, trained, trained_names
 from litspike.runs.folder import BEST, FINISHED, LAST, Run, runs_in
 from litspike.settings import UserError
 
@@ -17,7 +17,8 @@ class CheckpointRequest:
     """What a command asks for.
 
     Args:
-        given: a file, a run's folder, an experiment's folder or name, ``best`` or ``last``; None for the newest run.
+        given: a file, a run's folder, an experiment's folder or name, ``best`` or ``last``, or ``zoo:NAME``; None for
+            the newest run.
         preferred: which checkpoint of a run's folder is taken, in order of preference.
         experiment: whose runs are looked at; None for all.
         training: the command that trains what is asked for.
@@ -47,6 +48,8 @@ def find(request: CheckpointRequest, logs: Path) -> Path:
     name = BEST if given is None else given
     if name in (BEST, LAST):
         return _of_the_newest(request, logs, name)
+    if name.startswith(TRAINED):
+        return _of_the_zoo(name.removeprefix(TRAINED))
     path = Path(os.path.expanduser(name))
     if (experiment := experiment_folder(path, logs)) is not None:
         of_it = replace(request, experiment=experiment.name)
@@ -60,6 +63,13 @@ def find(request: CheckpointRequest, logs: Path) -> Path:
     if not os.path.isfile(path):
         raise UserError(f"ckpt_path: there is no file {path}")
     return path.resolve()
+
+
+def _of_the_zoo(name: str) -> Path:
+    if name not in trained_names():
+        there = ", ".join(trained_names())
+        raise UserError(f"ckpt_path: the zoo has no network that is called {name!r}; it has {there}")
+    return trained(name).resolve()
 
 
 def experiment_folder(path: Path, logs: Path) -> Path | None:

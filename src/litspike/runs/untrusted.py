@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from litspike.installation import comes_along
 from litspike.runs import yaml_text
 from litspike.runs.trust import Trust, not_trusted
 from litspike.settings import UserError, setting_name
@@ -64,7 +65,8 @@ def limited(config: dict[str, Any], checkpoint: Path, trust: Trust) -> dict[str,
     except UserError as error:
         raise UserError(f"{checkpoint.name}: {error}") from None
     keys = [name.rsplit(".", 1)[1] for name in _FILES]
-    read = [str(settings[name]) for name in keys for settings in data if settings.get(name)]
+    paths = [str(settings[name]) for name in keys for settings in data if settings.get(name)]
+    read = [path for path in paths if not comes_along(path)]
     for verdict, names in (("not taken over", left), ("its data are read from", read)):
         if names:
             line = f"{checkpoint.name} was not made by you: {verdict}: {', '.join(names)}"

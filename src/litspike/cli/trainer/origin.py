@@ -10,6 +10,9 @@ from litspike.runs import checkpoints
 from litspike.runs.contents import KEY
 from litspike.settings import named_settings
 
+_WHERE = ("ckpt_path", "logs")
+"""Settings that say where files are, and nothing of the test; the receipt names the checkpoint's file itself."""
+
 
 def origin_of(
     path: Path, checkpoint: dict[str, Any], folder: Path, settings: dict[str, Any], typed: list[str]
@@ -24,10 +27,11 @@ def origin_of(
         typed: names of the settings on the command line.
     """
     trained, now = dict(named_settings(checkpoints.configuration(checkpoint))), dict(named_settings(settings))
+    known = (trained.keys() | typed) - {*_WHERE}
     changed = {
         name: value
         for name, value in now.items()
-        if not isinstance(value, dict) and (name in trained or name in typed) and value != trained.get(name)
+        if name in known and not isinstance(value, dict) and value != trained.get(name)
     }
     seeds = {name: value for name, value in now.items() if name.split(".")[-1] in ("seed", "seed_everything")}
     text = checkpoint.get(KEY, {}).get("config")

@@ -1,0 +1,78 @@
+"""The networks of the zoo: today's code loads each, and finds what its receipt says."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+import litspike
+from litspike.installation import OWN, ZOO, comes_along, trained, trained_names
+from litspike.runs import checkpoints
+from tests.conftest import PROJECT, Cli
+
+sys.path.append(str(PROJECT / "zoo"))
+from make import KEPT, OF_OTHERS, table  # a script, in no package
+
+NAMES = trained_names()
+
+
+def test_every_configuration_whose_data_come_along_has_a_network():
+    assert {path.stem for path in (PROJECT / "configs").glob("*.yaml")} - {*OF_OTHERS} == {*NAMES}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_a_test_finds_what_the_receipt_says(cli: Cli, home: Path, name: str):
+    if "digits" in name and importlib.util.find_spec("sklearn") is None:
+        pytest.skip("scikit-learn has the digits, and is not installed")
+    result = cli(f"test --ckpt_path zoo:{name}")
+    assert (result.status, result.err) == (0, "")
+    now = json.loads((home / "logs" / "zoo" / name / "receipt.json").read_text())
+    then = json.loads((ZOO / name / "receipt.json").read_text())
+    assert now["checkpoint"]["sha256"] == then["checkpoint"]["sha256"]
+    assert (now["samples"], now["parameters"]) == (then["samples"], then["parameters"])
+    assert now["figures"].keys() == then["figures"].keys()
+    for metric, figure in then["figures"].items():  # another processor rounds otherwise, and may move a spike
+        assert now["figures"][metric]["value"] == pytest.approx(figure["value"], rel=5e-3), metric
+    for layer, firing in then["layers"].items():
+        assert now["layers"][layer]["rate"] == pytest.approx(firing["rate"], rel=5e-3), layer
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_network_has_its_weights_configuration_receipt_and_pictures_and_is_small(name: str):
+    folder = ZOO / name
+    checkpoint = checkpoints.read(trained(name))
+    assert {*checkpoint} == {*KEPT}
+    assert yaml.safe_load((folder / "config.yaml").read_text()) == checkpoints.configuration(checkpoint)
+    assert (folder / "receipt.md").is_file()
+    assert (folder / "pictures" / "one-sample.png").is_file()
+    assert sum(path.stat().st_size for path in folder.rglob("*")) < 1_000_000
+
+
+def test_the_table_is_that_of_the_receipts():
+    assert (ZOO / "README.md").read_text(encoding="utf-8") == table()
+
+
+def test_a_network_is_there_in_python_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    assert sum(parameter.numel() for parameter in litspike.load("zoo:default").parameters()) == 41
+
+
+def test_a_name_that_the_zoo_has_not_is_a_line_with_those_that_it_has(cli: Cli):
+    line = cli("test --ckpt_path zoo:didgits").error_line
+    assert line == f"ckpt_path: the zoo has no network that is called 'didgits'; it has {', '.join(NAMES)}"
+
+
+def test_training_does_not_go_on_from_weights_alone(cli: Cli):
+    assert "holds weights alone" in cli("fit --ckpt_path zoo:default").error_line
+
+
+def test_a_path_that_leads_out_of_litspikes_own_files_does_not_come_along():
+    assert comes_along(f"{OWN}wine.csv")
+    assert not comes_along(f"{OWN}../secret.csv")
+    assert not comes_along("wine.csv")
