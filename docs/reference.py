@@ -1,9 +1,12 @@
-"""Writes the pages of the site that follow from the sources: configurations, command line and API."""
+"""Writes the pages of the site that follow from the sources: settings, command line, API, neurons, notebooks, zoo."""
 
 from __future__ import annotations
 
 import importlib
 import re
+import shutil
+import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,12 @@ import yaml
 from litspike.cli import alone, configurations
 from litspike.cli.arguments import SUBCOMMANDS
 from litspike.cli.help import of_class, of_command, overview
-from litspike.installation import CONFIGURATIONS
+from litspike.installation import CONFIGURATIONS, ZOO, trained_names
+
+HERE = Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent))  # MkDocs loads this file by its path
+
+from docs import notebooks, traces
 
 PACKAGES = {
     "litspike": "Neurons, surrogates, encoders, readouts and networks; every name below is there, or in its package.",
@@ -87,10 +95,26 @@ def page_of_the_api() -> str:
     return "\n".join(parts)
 
 
+def page_of_the_zoo() -> str:
+    """The table of trained networks, and a picture of each."""
+    text = re.sub(r"\]\((\w+)/receipt\.md\)", r"](#\1)", (ZOO / "README.md").read_text(encoding="utf-8"))
+    parts, pictures = [text], HERE / "zoo"
+    pictures.mkdir(exist_ok=True)
+    for name in trained_names():
+        shutil.copyfile(ZOO / name / "pictures" / "one-sample.png", pictures / f"{name}.png")
+        parts.append(f"## {name}\n\n![One sample through the network {name}](zoo/{name}.png)\n")
+    return "\n".join(parts)
+
+
+NOTEBOOKS = sorted((HERE / "learn").glob("*.py"))
+
 GENERATED = {
     "configurations.md": page_of_configurations,
     "command-line.md": page_of_the_command_line,
     "api.md": page_of_the_api,
+    "equations.md": lambda: traces.page(HERE / "equations"),
+    "zoo.md": page_of_the_zoo,
+    **{f"learn/{path.stem}.md": partial(notebooks.page, path, HERE / "learn" / "pictures") for path in NOTEBOOKS},
 }
 """The pages, and what writes each."""
 

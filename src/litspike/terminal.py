@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import unicodedata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -32,6 +33,11 @@ def say(trainer: Trainer, line: str) -> None:
             sys.stdout.flush()
         else:
             bar.print(line)
+
+
+def from_here(path: Path) -> Path:
+    """A path as it is printed: from the current folder on, where it lies inside it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def one_line(text: str) -> str:

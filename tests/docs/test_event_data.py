@@ -1,8 +1,6 @@
 """The page on event data: its code runs, its commands parse, and it names the files that the code asks for."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,18 +12,9 @@ from tests.data.events.miniatures import CASES
 PAGE = (PROJECT / "docs" / "event-data.md").read_text(encoding="utf-8")
 
 
-def test_the_page_s_python_runs_and_prints_what_it_says():
-    (block,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    result = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, check=True)
-    assert result.stdout.splitlines() == [
-        "(100, 140) 20",
-        "(3, 2, 2, 2) [(0, 2), (15, 1)]",
-    ]
-
-
 def test_the_page_s_commands_name_settings_that_there_are(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(home)
-    commands = re.findall(r"^python main\.py (fit .*)$", PAGE, re.MULTILINE)
+    commands = re.findall(r"^litspike (fit .*)$", PAGE, re.MULTILINE)
     assert len(commands) == 2
     for command in commands:
         assert "has no recordings: put train.zip" in cli(f"{command} --trainer.accelerator cpu").error_line

@@ -19,7 +19,7 @@ NAMES = ("f1", "recall_0", "recall_1")
 
 
 def test_the_example_is_logged_chosen_by_tested_and_loaded(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch):
-    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    (text,) = re.findall(r"```yaml mine.yaml\n(.*?)```", PAGE, re.DOTALL)
     (home / "mine.yaml").write_text(text)
     result = cli(f"fit -c {home}/mine.yaml {QUICK}")
     assert (result.status, result.err) == (0, "")

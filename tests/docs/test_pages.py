@@ -10,73 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from litspike.cli import main
-from tests.conftest import PROJECT, Cli, runs
-from tests.docs.pages import GENERATED, PAGES, READMES, WRITTEN, blocks, commands
-
-SMALL = "--trainer.max_epochs 1 --trainer.limit_train_batches 2 --data.batch_size 4 --pictures.every 0"
-NEEDS = {"nmnist", "shd", "ssc", "dvs_gesture", "cifar10_dvs"}  # files of others: tests/docs/test_event_data.py
-FITS = sorted(
-    {tuple(command[1:]) for path in WRITTEN for command in commands(path) if command[0] == "fit"}, key=" ".join
-)
-RUNNABLE = [
-    fit
-    for fit in FITS
-    if not NEEDS & {Path(word).stem for word in fit}
-    and not {"--help", "gpu", "ddp", "last", "--seeds"} & set(fit)  # the others have tests of their own
-    and not any(word in ("mine.yaml", "NAME") for word in fit)
-]
-
-
-def test_there_are_commands_to_run():
-    assert len(RUNNABLE) > 10
-    assert {"digits", "configs/arrays.yaml"} <= {word for fit in RUNNABLE for word in fit}
-
-
-@pytest.mark.integration
-@pytest.mark.parametrize("fit", RUNNABLE, ids=" ".join)
-def test_a_fit_that_a_page_names_runs(cli: Cli, home: Path, fit: tuple[str, ...], monkeypatch: pytest.MonkeyPatch):
-    if any("digits" in word for word in fit):
-        pytest.importorskip("sklearn")
-    monkeypatch.chdir(home)
-    result = cli(f"fit {SMALL}", *fit)
-    assert (result.status, result.err) == (0, "")
-
-
-def test_the_first_commands_of_the_readme_run_in_an_empty_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    monkeypatch.chdir(tmp_path)
-    first, second, *_ = blocks(READMES[0])
-    opening = [line.split()[2] for line in first.splitlines() if line.startswith("$ litspike ")]
-    assert opening == ["fit", "test", "picture"]
-    quick = ["--trainer.max_epochs", "2", "--data.train_points", "40"]
-    assert main(["fit", *quick]) == 0
-    assert main(["test"]) == 0
-    assert main(["picture"]) == 0
-    printed = capsys.readouterr().out
-    for beginning in ("run: ", "epoch ", "best checkpoint: ", "│ accuracy │", "receipt: ", "picture: "):
-        assert beginning in printed
-        assert re.search(rf"^{re.escape(beginning)}", first, re.MULTILINE), beginning
-    (run,) = runs(tmp_path)
-    assert (run / "pictures" / "decision-boundary.png").is_file()
-    assert [line.split()[1] for line in second.splitlines()] == ["configs", "fit", "fit", "doctor"]
-
-
-def test_the_python_of_the_page_on_the_library_runs(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch):
-    assert cli("fit --trainer.max_epochs 1 --data.train_points 20 --pictures.every 0").status == 0
-    monkeypatch.chdir(home)  # its run is there to be loaded
-    python = blocks(PROJECT / "docs" / "library.md", "python")
-    assert len(python) == 2
-    for block in python:
-        exec(compile(block, "library.md", "exec"), {})
-
-
-def test_litspikes_side_of_the_comparison_runs():
-    names: dict[str, object] = {}
-    ours = blocks(PROJECT / "docs" / "side-by-side.md", "python")[0]
-    exec(compile(ours, "side-by-side.md", "exec"), names)
-    assert names["loss"].item() > 0  # type: ignore[attr-defined]
+from tests.conftest import PROJECT
+from tests.docs.pages import GENERATED, PAGES, READMES, WRITTEN, blocks
 
 
 @pytest.mark.peers
@@ -85,8 +20,7 @@ def test_the_other_librarys_side_of_the_comparison_runs(peer: str):
     python = os.environ.get(f"LITSPIKE_PEER_{peer.upper()}")
     if python is None:
         pytest.skip(f"LITSPIKE_PEER_{peer.upper()} names no Python with {peer} installed (docs/peers.md)")
-    text = (PROJECT / "docs" / "side-by-side.md").read_text(encoding="utf-8")
-    (code,) = re.findall(rf"^```python {peer}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    (code,) = [block.text for block in blocks(PROJECT / "docs" / "side-by-side.md") if block.name == peer]
     done = subprocess.run([python, "-c", f"{code}\nassert loss > 0"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -100,7 +34,7 @@ def test_every_page_stands_in_the_sites_contents_and_every_entry_is_a_page():
 
     listed = entries(yaml.safe_load((PROJECT / "mkdocs.yml").read_text())["nav"])
     assert len(listed) == len(set(listed))
-    assert set(listed) == {path.name for path in (PROJECT / "docs").glob("*.md")} | GENERATED
+    assert set(listed) == {path.name for path in WRITTEN if path.parent.name == "docs"} | GENERATED
 
 
 @pytest.mark.parametrize("path", WRITTEN, ids=lambda path: path.name)
@@ -113,7 +47,7 @@ def test_every_link_of_a_page_leads_to_a_file(path: Path):
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_every_script_and_configuration_that_a_page_names_is_there(path: Path):
     text = path.read_text(encoding="utf-8")
-    for named in re.findall(r"(?:benchmarks|configs|tools|tests/peers)/[\w/]+\.(?:py|yaml|csv|md)", text):
+    for named in re.findall(r"(?<!/)(?:benchmarks|configs|tools|tests/peers)/[\w/]+\.(?:py|yaml|csv|md)", text):
         assert (PROJECT / named).is_file(), named
 
 
@@ -134,7 +68,7 @@ def test_the_chinese_readme_has_the_same_commands_figures_and_links():
     english, chinese = (path.read_text(encoding="utf-8") for path in READMES)
 
     def said(text: str) -> list[list[str]]:
-        commands = [line.split("#")[0].rstrip() for block in re.findall(r"```\n(.*?)```", text, re.DOTALL)
+        commands = [line.split("#")[0].rstrip() for block in re.findall(r"```\w+\n(.*?)```", text, re.DOTALL)
                     for line in block.splitlines()]  # fmt: skip
         figures = re.findall(r"\d+\.\d+ (?=\|)", text)
         links = sorted(target for target in re.findall(r"\]\(([^)]+)\)", text) if "README" not in target)

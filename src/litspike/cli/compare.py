@@ -15,7 +15,7 @@ from litspike.reports.compare import curves, tables
 from litspike.reports.compare.collect import Subject, find
 from litspike.reports.compare.page import letter, page
 from litspike.settings import UserError
-from litspike.terminal import Terminal
+from litspike.terminal import Terminal, from_here
 
 PAGE = "comparison.html"
 RUNS = "Folder of a run, of an experiment (its newest finished run), or of a group of seeds (their mean)."
@@ -56,7 +56,7 @@ def compare(args: list[str], home: Path) -> int:
     pictures = {title: curves.draw(panels, names) for title, panels in drawn.items() if panels}
     given.page.parent.mkdir(parents=True, exist_ok=True)
     replace_text(given.page, page([str(subject.folder) for subject in subjects], shown, pictures, notes))
-    print(f"page: {given.page}")
+    print(f"page: {from_here(given.page)}")
     return 0
 
 

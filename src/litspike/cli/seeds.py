@@ -22,7 +22,7 @@ from litspike.runs.folder import BEST, LAST, Run, logs_folder, runs_in, tested
 from litspike.runs.processes import place
 from litspike.runs.resolve import is_finished
 from litspike.settings import SettingError, UserError, integer
-from litspike.terminal import Terminal
+from litspike.terminal import Terminal, from_here
 
 Command = Callable[[list[str], Path], int]
 """Runs one command line in a home, and returns its exit status."""
@@ -53,7 +53,7 @@ def run_seeds(call: Call, home: Path, command: Command, start: str = "spawn") ->
     group = group_folder(call, home)
     arguments = _arguments(call)
     for seed in range(count):
-        print(f"seed {seed} ({seed + 1} of {count}): {group / str(seed)}", flush=True)
+        print(f"seed {seed} ({seed + 1} of {count}): {from_here(group / str(seed))}", flush=True)
         if not tested(group / str(seed)):
             context: Any = multiprocessing.get_context(start)
             process = context.Process(target=_one_seed, args=(arguments, group / str(seed), seed, home, command))
@@ -155,7 +155,7 @@ def _report(results: dict[int, dict[str, float]], count: int, group: Path) -> in
         Terminal().print(table)
         path = group / "seeds.json"
         replace_text(path, json.dumps({"seeds": sorted(results), "figures": summary}, indent=2) + "\n")
-        print(f"written: {path}")
+        print(f"written: {from_here(path)}")
     missing = sorted(set(range(count)) - results.keys())
     if missing:
         seeds = ", ".join(map(str, missing))

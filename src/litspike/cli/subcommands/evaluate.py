@@ -30,6 +30,7 @@ from litspike.runs.checkpoints import AtomicCheckpointIO
 from litspike.runs.processes import place
 from litspike.settings import UserError
 from litspike.tasks import Task
+from litspike.terminal import from_here
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def evaluate(command: Command, callbacks: Sequence[Callback] = ()) -> Outcome:
         all_of_them = [*common_callbacks(command, parts), *own.callbacks, *callbacks]
         trainer = make_trainer(settings, all_of_them, source.run.folder if source.run else command.home)
     if place().first:
-        print(f"checkpoint: {source.path}")
+        print(f"checkpoint: {from_here(source.path)}")
     with ending_together(trainer):
         arguments = {"model": parts.model, "datamodule": parts.data, "ckpt_path": str(source.path)}
         own.run(trainer, {**arguments, "weights_only": True})  # nothing in a checkpoint is run
@@ -97,7 +98,7 @@ def _predict(command: Command, source: Source, parts: Parts) -> _Evaluation:
     def run(trainer: Trainer, arguments: dict[str, Any]) -> None:
         trainer.predict(**arguments, return_predictions=False)
         if place().first:
-            print(f"predictions: {path}")
+            print(f"predictions: {from_here(path)}")
 
     return _Evaluation([PredictionFile(path)], run)
 
@@ -120,7 +121,7 @@ def _picture(command: Command, source: Source, parts: Parts) -> _Evaluation:
         if place().first and not drawn.paths:
             raise UserError("picture: none could be drawn")
         for path in drawn.paths:
-            print(f"picture: {path}")
+            print(f"picture: {from_here(path)}")
 
     return _Evaluation([drawn], run)
 

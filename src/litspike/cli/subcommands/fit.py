@@ -27,6 +27,7 @@ from litspike.runs.resume import Resumption, check_left
 from litspike.runs.saving import BestCheckpoint, LastCheckpoint
 from litspike.runs.signals import Stopped
 from litspike.settings import UserError
+from litspike.terminal import from_here
 
 _OF_ONE_CALL = ("logs", "seeds", "ckpt_path")
 """Settings that are none of the run's."""
@@ -72,7 +73,7 @@ def fit(command: Command, callbacks: Sequence[Callback] = ()) -> Outcome:
             if run is None:
                 _train_along(trainer, arguments)
             else:
-                record.headline = f"run: {run.folder} ({_size(parts.model)} parameters, {_devices(trainer)})"
+                record.headline = f"run: {from_here(run.folder)} ({_size(parts.model)} parameters, {_devices(trainer)})"
                 _train(trainer, arguments, run, record)
     finally:
         hooks.put_back()
@@ -147,7 +148,7 @@ def _train(trainer: Trainer, arguments: dict[str, Any], run: Run, record: RunRec
         run.note(status=trainer.state.status.value)
     note_metrics(run, trainer)
     if run.checkpoint(BEST).is_file():
-        print(f"best checkpoint: {run.checkpoint(BEST)}")
+        print(f"best checkpoint: {from_here(run.checkpoint(BEST))}")
 
 
 def _train_along(trainer: Trainer, arguments: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ from litspike.seeding import isolated
 from litspike.settings import UserError
 from litspike.tasks import Task
 from litspike.tasks.batches import check_finite, pair
-from litspike.terminal import Terminal
+from litspike.terminal import Terminal, from_here
 
 _SAMPLES = 64
 """Of the validation part, whose numbers decide where binary points are."""
@@ -136,7 +136,7 @@ def export_checkpoint(
     terminal = Terminal()
     show(report, lambda part: print(part) if isinstance(part, str) else terminal.print(part))
     add_to_receipt(folder)
-    print(f"export: {folder / 'export' / report['format']}")
+    print(f"export: {from_here(folder / 'export' / report['format'])}")
 
 
 def _maker(wanted: Wanted, task: Task, data: LightningDataModule) -> Callable[[Subject, str], Artefact]:

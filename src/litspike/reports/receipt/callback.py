@@ -25,6 +25,7 @@ from litspike.reports.receipt.summarise import anytime, classes, connections, en
 from litspike.settings import LitspikeWarning
 from litspike.tasks.batches import unpack
 from litspike.tasks.task import Task
+from litspike.terminal import from_here
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -143,7 +144,7 @@ class Receipt(Callback):
         replace_text(folder / "receipt.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
         replace_text(folder / "receipt.md", markdown(content))
         bar = trainer.progress_bar_callback
-        (bar.print if bar is not None else print)(f"receipt: {folder / 'receipt.md'}")
+        (bar.print if bar is not None else print)(f"receipt: {from_here(folder / 'receipt.md')}")
 
     def _draw(self, trainer: Trainer, curve: Curve, epoch: int) -> None:
         from litspike.reports.receipt.curve import anytime_curve  # matplotlib is slow to import
