@@ -14,7 +14,7 @@ from litspike.neurons import Neuron
 
 STEPS, BEGINS, ENDS = 200, 20, 160
 """Time steps that are drawn, and those between which a current flows."""
-SPIKES = 4
+SPIKES = 3
 """Of the currents that are tried, the first that makes so many spikes is drawn."""
 _EQUATION = re.compile(r"^Equation.*?(?=^(?:Args|Raises|Source|Example|Returns):)", re.MULTILINE | re.DOTALL)
 

@@ -21,11 +21,12 @@ from make import KEPT, OF_OTHERS, table  # a script, in no package
 NAMES = trained_names()
 
 
-def test_every_configuration_whose_data_come_along_has_a_network():
-    assert {path.stem for path in (PROJECT / "configs").glob("*.yaml")} - {*OF_OTHERS} == {*NAMES}
+def test_the_networks_are_those_of_configurations():
+    assert len(NAMES) >= 10
+    assert {*NAMES} <= {path.stem for path in (PROJECT / "configs").glob("*.yaml")} - {*OF_OTHERS}
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("name", NAMES)
 def test_a_test_finds_what_the_receipt_says(cli: Cli, home: Path, name: str):
     if "digits" in name and importlib.util.find_spec("sklearn") is None:

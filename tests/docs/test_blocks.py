@@ -37,7 +37,7 @@ def test_every_block_that_is_left_out_has_its_reason_and_they_are_counted():
         assert (PROJECT / test).is_file(), test
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("page", sorted({block.page for block in RUN}), ids=lambda page: page.name)
 def test_a_pages_blocks_run(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

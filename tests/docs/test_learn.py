@@ -14,7 +14,7 @@ from litspike.neurons import LIF, Neuron
 from tests.docs.pages import GENERATED, NOTEBOOKS
 
 
-@pytest.mark.slow
+@pytest.mark.integration
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_from_top_to_bottom_and_becomes_a_page(notebook: Path, tmp_path: Path):
     page = notebooks.page(notebook, tmp_path / "pictures")

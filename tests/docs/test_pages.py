@@ -34,7 +34,7 @@ def test_every_page_stands_in_the_sites_contents_and_every_entry_is_a_page():
 
     listed = entries(yaml.safe_load((PROJECT / "mkdocs.yml").read_text())["nav"])
     assert len(listed) == len(set(listed))
-    assert set(listed) == {path.name for path in WRITTEN if path.parent.name == "docs"} | GENERATED
+    assert set(listed) == {path.name for path in WRITTEN if path.parent == PROJECT / "docs"} | GENERATED
 
 
 @pytest.mark.parametrize("path", WRITTEN, ids=lambda path: path.name)
