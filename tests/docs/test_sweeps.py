@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PROJECT, Cli
-from tests.docs.pages import blocks, commands
+from tests.docs.pages import blocks
 
 PAGE = PROJECT / "docs" / "sweeps.md"
 SMALL = "--trainer.max_epochs 1 --trainer.limit_train_batches 2 --pictures.every 0"
 
 
 def test_the_space_on_the_page_is_litspikes_own():
-    (shown,) = blocks(PAGE, "yaml")
+    (shown,) = [block.text for block in blocks(PAGE) if block.language == "yaml"]
     assert shown == (PROJECT / "configs" / "spaces" / "arrays.yaml").read_text(encoding="utf-8")
 
 
@@ -24,7 +24,8 @@ def test_the_pages_commands_run(cli: Cli, home: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(home)
     own = (PROJECT / "configs" / "spaces" / "arrays.yaml").read_text(encoding="utf-8")
     (home / "mine.yaml").write_text(own.replace("trials: 30", "trials: 2"))
-    sweeps = commands(PAGE)
+    lines = [line for block in blocks(PAGE) if block.language == "sh" for line, _ in block.commands()]
+    sweeps = [shlex.split(line, comments=True)[1:] for line in lines]
     assert len(sweeps) == 3
     for words in sweeps:
         result = cli(f"{shlex.join(words)} {SMALL} --trials 1")
