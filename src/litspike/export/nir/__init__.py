@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
+import h5py
 import nir
 import torch
 from torch import Tensor
@@ -72,7 +73,13 @@ class NIRFile(Artefact):
         edges = [(source, name) for name, node in self.lowered.nodes.items() for source in node.inputs]
         edges += [(source, "output") for source in self.lowered.outputs]
         graph = nir.NIRGraph(nodes, edges, metadata=self._metadata(), type_check=False)
-        nir.write(folder / f"{self.name}.nir", graph)
+        path = folder / f"{self.name}.nir"
+        nir.write(path, graph)
+        if self.target.dialect == "sinabs":  # which needs nir 1.0.4 at most, whose nodes have no v_reset
+            with h5py.File(path, "r+") as file:
+                for node in file["node/nodes"].values():
+                    if "v_reset" in node:
+                        del node["v_reset"]
 
     def _metadata(self) -> dict[str, Any]:
         task = self.subject.task
