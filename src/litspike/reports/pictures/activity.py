@@ -129,7 +129,7 @@ def membrane_traces(layers: Sequence[LayerTrace], title: str) -> Figure | None:
             if row < len(neurons) - 1:
                 axes.tick_params(labelbottom=False)
     figure.supxlabel("time step", fontsize=LABEL, y=0.34 / figure.get_size_inches()[1])
-    figure.supylabel("potential − threshold (unit of the threshold)", fontsize=LABEL, x=0.1 / wide)
+    figure.supylabel("potential − threshold", fontsize=LABEL, x=0.1 / wide)
     handles, names = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="lower center", ncol=3, fontsize=TICK, frameon=False, borderaxespad=0.1)
     return figure
