@@ -8,12 +8,15 @@ import pytest
 
 from tests.conftest import PROJECT, Cli
 from tests.data.events.miniatures import CASES
+from tests.grids import slow
 
 CONFIGURATIONS = sorted((PROJECT / "configs").glob("*.yaml"))
 LIBRARIES = {"digits": "sklearn", "digits_sequence": "sklearn"}
 EVENTS = {
     "nmnist": "NMNIST", "shd": "SHD", "ssc": "SSC", "dvs_gesture": "DVSGesture", "cifar10_dvs": "CIFAR10DVS"
 }  # fmt: skip
+LARGE = {"nmnist", "cifar10_dvs", "dvs_gesture"}
+"""Networks that take long, even at a reduced size."""
 FEWER = "--data.steps 2 --data.batch_size 4 --data.workers 0"
 SMALLER = {  # fewer weights: checkpoints of hundreds of MB say nothing more
     "nmnist": "--model.network.channels [4,pool,4,pool] --model.network.sizes [16,10]",
@@ -22,7 +25,11 @@ SMALLER = {  # fewer weights: checkpoints of hundreds of MB say nothing more
 }
 
 
-@pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [slow(path) if path.stem in LARGE else path for path in CONFIGURATIONS],
+    ids=[path.stem for path in CONFIGURATIONS],
+)
 @pytest.mark.filterwarnings("ignore:.*published are")
 def test_a_configuration_trains_and_is_tested(cli: Cli, home: Path, path: Path, monkeypatch: pytest.MonkeyPatch):
     name = path.stem

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
+from litspike.cli import main
 from litspike.export import command
-from tests.conftest import Cli, runs
+from tests.conftest import PROJECT, Cli, runs
 
 SHORT = "--trainer.max_epochs 1 --trainer.limit_train_batches 20"
 
 
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of all runs, with one of the default network."""
+    home = tmp_path_factory.mktemp("fitted")
+    (home / "configs").symlink_to(PROJECT / "configs")
+    assert main(["fit", *SHORT.split(), "--data.test_points", "30"], home=home) == 0
+    return home / "logs"
+
+
 @pytest.fixture
-def trained(cli: Cli, home: Path) -> Path:
-    """The folder of a run of the default network."""
-    assert cli(f"fit {SHORT} --data.test_points 30").status == 0
+def trained(fitted: Path, home: Path) -> Path:
+    """The folder of a run of the default network, in the project of the test."""
+    shutil.copytree(fitted, home / "logs")
     (folder,) = runs(home)
     return folder
 

@@ -20,6 +20,7 @@ from litspike.engine.ir.recurrence import recurrent_backward_nest, recurrent_for
 from litspike.engine.ir.schedule import backward_nest, forward_nest
 from litspike.engine.ir.trace import trace
 from litspike.settings import UserError
+from tests.grids import grid
 
 from .steps import STEPS, SURROGATES, leaky
 
@@ -54,9 +55,12 @@ def types(function, program, kinds):
 
 @with_triton
 @pytest.mark.skipif(os.environ.get("TRITON_INTERPRET") == "1", reason="Triton interprets here, and compiles nothing")
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-@pytest.mark.parametrize(("name", "recurrent"), [*((name, False) for name in STEPS), ("two_states", True)])
-def test_a_compiled_kernel_rounds_every_operation(name, recurrent, dtype, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("case", "dtype"),
+    grid([*((name, False) for name in STEPS), ("two_states", True)], [torch.float32, torch.float64]),
+)
+def test_a_compiled_kernel_rounds_every_operation(case, dtype, tmp_path, monkeypatch):
+    name, recurrent = case
     import triton
     from triton.backends.compiler import GPUTarget
 

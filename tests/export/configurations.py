@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import Cli, runs
 from tests.grids import slow
-from tests.test_configurations import CONFIGURATIONS, EVENTS, FEWER, LIBRARIES, SMALLER
+from tests.test_configurations import CONFIGURATIONS, EVENTS, FEWER, LARGE, LIBRARIES, SMALLER
 
 NAMES = [path.stem for path in CONFIGURATIONS]
 REFUSED = {
@@ -18,13 +18,11 @@ REFUSED = {
     "sequences": "the sequences have different lengths; this needs sequences of one length",
 }
 """Name of each configuration that no format can say, and the line that says so."""
-LARGE = {"nmnist", "cifar10_dvs", "dvs_gesture"}
-"""Networks that take long, even at a reduced size."""
 
 
 def in_turn(format: int) -> list[Any]:
-    """The names for ``parametrize``: of the tests that aren't slow, each one has its turn in one of three formats."""
-    return [name if index % 3 == format and name not in LARGE else slow(name) for index, name in enumerate(NAMES)]
+    """The names for ``parametrize``: those that aren't slow have their turn in one of four formats."""
+    return [name if index % 8 == 2 * format and name not in LARGE else slow(name) for index, name in enumerate(NAMES)]
 
 
 LITTLE = "--trainer.max_epochs 1 --trainer.limit_train_batches 1 --trainer.limit_val_batches 1"

@@ -21,7 +21,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("name", in_turn(0))
+@pytest.mark.parametrize("name", in_turn(3))
 def test_a_configuration_is_exported_or_refused_by_a_line(
     cli: Cli, home: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ):
