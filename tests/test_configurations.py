@@ -46,7 +46,7 @@ def test_a_configuration_trains_and_is_tested(cli: Cli, home: Path, path: Path, 
     assert (fitted.status, fitted.err) == (0, "")
     result = cli(f"test -c {path}")
     assert (result.status, result.err) == (0, "")
-    assert f"/logs/{name}/" in result.out
+    assert f"checkpoint: logs/{name}/" in result.out
     if name in EVENTS:
         assert "binning" in fitted.out
         assert (home / "data" / "cache").is_dir()

@@ -59,6 +59,16 @@ def wait_for(process: subprocess.Popen[str], start: str) -> None:
 
 
 @pytest.fixture(autouse=True)
+def handled() -> Iterator[None]:
+    """Signals as in a terminal: where the tests run in the background, a shell or nohup has them ignored."""
+    before = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in before.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The forced end waits: on a busy machine it would be that of the tests themselves."""
     monkeypatch.setattr(signals, "SECONDS", LIMIT)
