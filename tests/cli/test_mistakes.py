@@ -158,6 +158,35 @@ def test_the_best_checkpoint_is_the_one_that_its_metric_calls_best(cli: Cli, hom
     assert f"'monitor': '{monitor}'" in key
 
 
+EARLY, KEPT = "lightning.pytorch.callbacks.EarlyStopping", "lightning.pytorch.callbacks.ModelCheckpoint"
+STOP = "trainer: {{callbacks: [{{class_path: {}, init_args: {{monitor: {}, mode: {}}}}}]}}"
+PLATEAU = "model: {{init_args: {{scheduler: {{class_path: {}, init_args: {{mode: {}{}}}}}{}}}}}"
+OF_TORCH, OF_LIGHTNING = "torch.optim.lr_scheduler.ReduceLROnPlateau", "lightning.pytorch.cli.ReduceLROnPlateau"
+
+
+@pytest.mark.parametrize(
+    ("text", "setting"),
+    [
+        (STOP.format(EARLY, "val/accuracy", "min"), "trainer.callbacks[0].mode: 'min' takes the minimum of val/acc"),
+        (STOP.format(KEPT, "val/loss", "max"), "trainer.callbacks[0].mode: 'max' takes the maximum of val/loss for"),
+        (STOP.format(EARLY, "val/accuracy", "max"), None),
+        (STOP.format(KEPT, "val/loss", "min"), None),
+        (PLATEAU.format(OF_TORCH, "min", "", ", scheduler_monitor: val/accuracy"), "model.scheduler.mode: 'min' takes"),
+        (PLATEAU.format(OF_TORCH, "max", "", ", scheduler_monitor: val/accuracy"), None),
+        (PLATEAU.format(OF_LIGHTNING, "min", ", monitor: val/accuracy", ""), "model.scheduler.mode: 'min' takes"),
+        (PLATEAU.format(OF_LIGHTNING, "min", ", monitor: val/loss", ""), None),
+    ],
+)
+def test_what_follows_the_wrong_end_of_a_metric_is_said(
+    cli: Cli, home: Path, recwarn: pytest.WarningsRecorder, text: str, setting: str | None
+):
+    (home / "mine.yaml").write_text(text)
+    assert cli(f"fit {QUICK} -c {home}/mine.yaml --trainer.fast_dev_run 1").status == 0
+    said = [str(warning.message) for warning in recwarn if warning.category is LitspikeWarning]
+    assert len(said) == (setting is not None)
+    assert all(line.startswith(str(setting)) for line in said)
+
+
 def test_a_class_of_a_checkpoint_that_is_gone_is_named_with_its_setting(cli: Cli, home: Path, monkeypatch):
     text = "from litspike import LIF, Perceptron\nclass Net(Perceptron): ...\nclass N(LIF): ...\n"
     (home / "mynet.py").write_text(text)

@@ -125,6 +125,8 @@ def test_a_value_without_sense_is_refused_in_a_line_that_names_it(cli: Cli, home
             for value in ("'-00:00:00:05'", "{seconds: -3}")
         ),
         ("max_time", "00:00:00:00"),
+        ("min_epochs", "3 --trainer.max_epochs 2"),
+        ("min_steps", "3 --trainer.max_steps 2"),
         ("val_check_interval", "50"),  # more than the batches of an epoch
         ("val_check_interval", "1.0e+30"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Literal
 
@@ -9,7 +10,7 @@ from jsonargparse import Namespace
 from lightning import Callback, LightningModule, Trainer
 
 from litspike.cli.constructor_errors import namespaces
-from litspike.settings import SettingError, setting_name
+from litspike.settings import LitspikeWarning, SettingError, setting_name
 from litspike.tasks import Task
 
 
@@ -44,6 +45,26 @@ def best_mode(model: LightningModule, monitor: str) -> Literal["min", "max"]:
     """Whether a metric is best where it is least or greatest; least where it isn't known."""
     name = monitor.removeprefix("val/").removeprefix("train/")
     return "max" if isinstance(model, Task) and model.val_metrics.higher_is_better(name) else "min"
+
+
+def warn_of_modes(config: Namespace, model: LightningModule) -> None:
+    """Say where a callback or a schedule takes a metric's worst value for its best: Lightning's and torch's follow the
+    least unless a mode is set.
+
+    Args:
+        config: the configuration of a fit. ``checkpoint.mode`` follows the metric, and holds where it is set.
+        model: made of it.
+    """
+    for path, settings in namespaces(config, ""):
+        follows, mode = settings.get("monitor"), settings.get("mode")
+        if path == "model.init_args.scheduler.init_args" and follows is None:
+            follows = config.get("model.init_args.scheduler_monitor")
+        if not isinstance(follows, str) or path == "checkpoint" or mode not in ("min", "max"):
+            continue
+        if mode != (best := best_mode(model, follows)) and (best == "max" or follows.endswith("/loss")):
+            setting = setting_name(f"{path}.mode")
+            said = f"{setting}: {mode!r} takes the {mode}imum of {follows} for the best, and its {best}imum is"
+            warnings.warn(f"{said}: set it to {best}", LitspikeWarning, stacklevel=2)
 
 
 class MonitorCheck(Callback):

@@ -76,6 +76,10 @@ def check_switches(settings: dict[str, Any]) -> None:
         value = settings.get(name)
         if value is not None and not allowed(value):
             raise SettingError(f"trainer.{name}", value, reason)
+    for unit in ("epochs", "steps"):
+        least, most = settings.get(f"min_{unit}"), settings.get(f"max_{unit}")
+        if isinstance(least, int) and isinstance(most, int) and 0 <= most < least:
+            raise SettingError(f"trainer.min_{unit}", least, f"is above trainer.max_{unit}, {most}")
     for callback in as_list(settings.get("callbacks")):
         for kind, reason in REFUSED_CALLBACKS.items():
             if isinstance(callback, kind):

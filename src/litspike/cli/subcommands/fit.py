@@ -11,7 +11,7 @@ import yaml
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from litspike.cli.check.monitors import MonitorCheck, best_mode, check_monitors, monitors
+from litspike.cli.check.monitors import MonitorCheck, best_mode, check_monitors, monitors, warn_of_modes
 from litspike.cli.check.trainer import as_list
 from litspike.cli.command import Command, Outcome, Parts, make
 from litspike.cli.constructor_errors import users_mistakes
@@ -45,6 +45,7 @@ def fit(command: Command, callbacks: Sequence[Callback] = ()) -> Outcome:
     """
     check_monitors(command.config)
     parts = make(command)
+    warn_of_modes(command.config, parts.model)
     with users_mistakes(command.config):
         settings = trainer_settings(command, parts)
         run = _run(command, settings)
