@@ -16,7 +16,16 @@ import nir
 from litspike.coding import LeakyIntegratorReadout, TimeFirst
 from litspike.export.artefact import Refused, Subject
 from litspike.export.nir import NIRFile
-from litspike.networks import AxonalDelay, ConvNet, Pass, Perceptron, SEWResNet, SpikingNetwork, SpikingSequential
+from litspike.networks import (
+    AxonalDelay,
+    ConvNet,
+    FromNIR,
+    Pass,
+    Perceptron,
+    SEWResNet,
+    SpikingNetwork,
+    SpikingSequential,
+)
 from litspike.networks.nir.layers import Scale, SumPool2d, Threshold
 from litspike.neurons import (
     IF,
@@ -31,8 +40,8 @@ from litspike.neurons import (
 from litspike.neurons.affine import AffineLIF, MultiSpikeLIF
 from litspike.settings import SettingError
 from litspike.tasks import Task
-from tests.export.subjects import normalising, same, same_bits, task_of, written_and_run
-from tests.networks.nir_oracle import run_neuron
+from tests.export.subjects import c_file, normalising, same, same_bits, task_of, written_and_run
+from tests.networks.nir_oracle import run_neuron, write
 
 SEQUENCES = torch.rand(3, 24, 4, generator=torch.Generator().manual_seed(0)) * 3 - 0.5
 IMAGES = torch.randint(0, 24, (2, 2, 8, 8), generator=torch.Generator().manual_seed(1)) / 8
@@ -125,6 +134,38 @@ def test_a_potential_at_the_threshold_fires_in_the_file_too(tmp_path: Path):
     own, other, _ = written(task, x, tmp_path)
     assert own.layers[0][0].tolist() == [[1.0, 1.0], [0.0, 0.0]]
     assert same_bits(own, other)
+
+
+def test_what_was_read_goes_on_to_c(tmp_path: Path):
+    """Numbers for each neuron, a gain and a drift, pooling by sums, and scales after a convolution and before it."""
+    rng = np.random.default_rng(0)
+    image = (2, 4, 4)
+    lif = nir.LIF(
+        **{
+            "tau": rng.uniform(2e-4, 9e-4, image),
+            "r": rng.uniform(2, 6, image),
+            "v_leak": rng.uniform(-0.1, 0.1, image),
+        },
+        **{"v_threshold": rng.uniform(0.5, 1.5, image), "v_reset": rng.uniform(-0.5, 0.2, image)},
+    )
+    path = write(
+        tmp_path / "n.nir",
+        nir.Scale(rng.uniform(0.5, 1, (2, 8, 8))),
+        nir.SumPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0])),
+        nir.Conv2d((4, 4), rng.normal(0.1, 0.2, (2, 2, 3, 3)), 1, 1, 1, 1, np.zeros(2)),
+        nir.Scale(rng.uniform(0.5, 1, image)),
+        lif,
+        nir.Flatten({"input": np.array(image)}, 0, -1),
+        nir.Linear(rng.normal(size=(3, 32))),
+        shape=(2, 8, 8),
+    )
+    task = task_of(FromNIR(path, dt=1e-4))
+    artefact = c_file(task, IMAGES)
+    other = written_and_run(artefact, IMAGES, tmp_path)
+    own = Subject(task, IMAGES).run(IMAGES)
+    assert 0 < own.layers[0].mean() < 1
+    assert same_bits(artefact.exact()[1](IMAGES), other)
+    torch.testing.assert_close(other.values, own.values)
 
 
 class Twice(SpikingNetwork):

@@ -27,6 +27,7 @@ from litspike.export.c.operations import (
 from litspike.export.graph import Graph, Node
 from litspike.export.traced import traced_layer
 from litspike.networks import TimeDropout
+from litspike.networks.nir.layers import Scale as Scaled
 from litspike.neurons import Neuron, NeuronLayer
 
 FORMAT = "c"
@@ -146,6 +147,12 @@ def _batch_norm(node: Node, shape: torch.Size, about: dict[str, Any]) -> Operati
     return Scale(**about, factor=factor, offset=offset)
 
 
+def _scale(node: Node, shape: torch.Size, about: dict[str, Any]) -> Operation:
+    layer: Any = node.layer
+    factor = layer.scale.detach().double().expand(shape).flatten()
+    return Scale(**about, factor=factor, offset=torch.zeros_like(factor))
+
+
 def _pooling(maximum: bool) -> Callable[[Node, torch.Size, dict[str, Any]], Operation]:
     def lower(node: Node, shape: torch.Size, about: dict[str, Any]) -> Operation:
         layer: Any = node.layer
@@ -223,6 +230,7 @@ _LAYERS: dict[Any, Callable[[Node, torch.Size, dict[str, Any]], Operation]] = {
     nn.Linear.forward: _product,
     **dict.fromkeys((nn.Conv1d.forward, nn.Conv2d.forward), _convolution),
     nn.modules.batchnorm._BatchNorm.forward: _batch_norm,
+    Scaled.forward: _scale,
     **dict.fromkeys((nn.MaxPool1d.forward, nn.MaxPool2d.forward), _pooling(True)),
     **dict.fromkeys((nn.AvgPool1d.forward, nn.AvgPool2d.forward), _pooling(False)),
     **dict.fromkeys((nn.AdaptiveAvgPool1d.forward, nn.AdaptiveAvgPool2d.forward), _adaptive(False)),

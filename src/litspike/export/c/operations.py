@@ -130,8 +130,11 @@ def folded(operations: list[Operation], output: int) -> list[Operation]:
         weighted = isinstance(before, (Product, Convolution)) and uses.count(before.output) == 1
         if not isinstance(operation, Scale) or not weighted:
             result.append(operation)
+            continue
+        assert isinstance(before, (Product, Convolution))
+        if len(operation.factor) != len(before.weight):  # a number for each place, and not for each channel
+            result.append(operation)
         else:
-            assert isinstance(before, (Product, Convolution))
             weight, bias = _scaled(before, operation)
             merged = replace(before, output=operation.output, weight=weight, bias=bias)
             result[next(index for index, one in enumerate(result) if one is before)] = merged
