@@ -143,10 +143,20 @@ def package_imports() -> dict[str, set[str]]:
 
 
 def mermaid() -> str:
-    """The imports between packages as a drawing for Mermaid; what everybody may import is left out."""
+    """The imports between packages as a drawing for Mermaid.
+
+    Left out are what everybody may import, and arrows from a package to one that it reaches by others as well.
+    """
     everywhere = {GROUND, "internals", "litspike"}
-    arrows = sorted((floor, other) for floor, others in package_imports().items() for other in others)
-    lines = [f"    {floor} --> {other}" for floor, other in arrows if not {floor, other} & everywhere]
+    graph = {floor: others - everywhere for floor, others in package_imports().items() if floor not in everywhere}
+
+    def reached(floor: str) -> set[str]:
+        return graph[floor].union(*map(reached, graph[floor]))
+
+    lines = []
+    for floor, others in sorted(graph.items()):
+        direct = others.difference(*map(reached, others))
+        lines += [f"    {floor} --> {other}" for other in sorted(direct)]
     return "\n".join(["graph TD", *lines])
 
 

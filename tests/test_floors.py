@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.counts import GROUND, circle, floor_of, imports, package_imports
+from benchmarks.counts import GROUND, circle, floor_of, imports, mermaid, package_imports
+from tests.conftest import PROJECT
 
 FLOORS: dict[str, set[str]] = {
     "internals": set(),
@@ -35,6 +36,11 @@ def test_a_file_imports_its_own_floor_and_lower_ones_alone(module: str):
 
 def test_the_command_line_is_imported_by_the_package_alone():
     assert [floor for floor, others in package_imports().items() if "cli" in others] == ["litspike"]
+
+
+def test_the_contributors_page_has_the_drawing_of_today():
+    """Made by ``python benchmarks/counts.py --mermaid``."""
+    assert f"```mermaid\n{mermaid()}\n```" in (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
 def test_no_files_import_each_other():
