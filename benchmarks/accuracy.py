@@ -20,7 +20,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from litspike.cli.arguments import Call
 from litspike.cli.command import Outcome
@@ -34,26 +34,51 @@ PROJECT = Path(__file__).resolve().parent.parent
 QUIET = ["--console.epochs", "false", "--console.table", "false", "--pictures.every", "0"]
 SPIKING = "spiking"
 RELU = ["--model.network.neuron", "benchmarks.baselines.ReLU", "--model.encoder.steps", "1"]
-GRU = ["--model.network", "benchmarks.baselines.GRU", "--model.readout", "benchmarks.baselines.LastStep"]
+GRU = ["--model.network", "benchmarks.baselines.GRU", "--model.readout", "litspike.coding.LastStep"]
+
+
+CURRENTS = ["--model.encoder", "litspike.coding.ConstantCurrent", "--model.encoder.steps", "16"]
+PLAIN = ["--model.encoder", "litspike.coding.ConstantCurrent", *RELU]
+
+
+class Published(NamedTuple):
+    """A row of somebody else's."""
+
+    network: str
+    result: str
+    source: str
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A task of the table: its configuration, and the network without spikes that stands beside the spiking one."""
+    """A task of the table: its networks, each by what it changes in the configuration, and what is published."""
 
     title: str
     figure: str
-    baseline: str
-    changes: list[str]
+    networks: dict[str, list[str]]
+    published: tuple[Published, ...] = ()
 
 
+EVENTPROP = "Wunderlich and Pehle 2021, Scientific Reports 11"
+YIN_YANG = (
+    Published("without spikes, 4-30-3", "accuracy 0.976 ± 0.015", "Kriener et al. 2021, arXiv 2102.08211"),
+    Published("without a hidden layer", "accuracy 0.638 ± 0.016", "Kriener et al. 2021, arXiv 2102.08211"),
+    Published("spiking, 120 hidden, first spike", "accuracy 0.959 ± 0.007", "Göltz et al. 2021, arXiv 1912.11443"),
+    Published("spiking, 200 hidden, EventProp", "accuracy 0.981 ± 0.002", EVENTPROP),
+)
 TASKS = {
-    "digits": Comparison("digits", "accuracy", "ReLU", RELU),
-    "digits_sequence": Comparison("digits, a pixel a step", "accuracy", "GRU", GRU),
-    "manifolds": Comparison("manifolds", "accuracy", "GRU", GRU),
-    "delayed_xor": Comparison("delayed XOR", "accuracy", "GRU", GRU),
-    "store_recall": Comparison("store and recall", "accuracy", "GRU", GRU),
-    "mackey_glass": Comparison("Mackey–Glass", "NRMSE", "GRU", GRU),
+    "yin_yang": Comparison(
+        "Yin–Yang",
+        "accuracy",
+        {SPIKING: [], "spiking, currents": CURRENTS, "ReLU": PLAIN},
+        published=YIN_YANG,
+    ),
+    "digits": Comparison("digits", "accuracy", {SPIKING: [], "ReLU": RELU}),
+    "digits_sequence": Comparison("digits, a pixel a step", "accuracy", {SPIKING: [], "GRU": GRU}),
+    "manifolds": Comparison("manifolds", "accuracy", {SPIKING: [], "GRU": GRU}),
+    "delayed_xor": Comparison("delayed XOR", "accuracy", {SPIKING: [], "GRU": GRU}),
+    "store_recall": Comparison("store and recall", "accuracy", {SPIKING: [], "GRU": GRU}),
+    "mackey_glass": Comparison("Mackey–Glass", "NRMSE", {SPIKING: [], "GRU": GRU}),
 }
 FIGURES = {"accuracy": "test/accuracy", "NRMSE": "test/nrmse"}
 
@@ -101,7 +126,7 @@ def summary(name: str, changes: list[str], seeds: int, logs: Path) -> dict[str, 
 def row(task: Comparison, network: str, figures: dict[str, Any], seeds: int) -> str:
     """A line of the table."""
     if not figures:
-        return f"| {task.title} | {network} | no result | | | |"
+        return f"| {task.title} | {network} | | no result | | | |"
     figure = figures[FIGURES[task.figure]]
     said = f"{task.figure} {figure['mean']:.4f}"
     if "interval" in figure:
@@ -110,7 +135,8 @@ def row(task: Comparison, network: str, figures: dict[str, Any], seeds: int) -> 
         said += f", {len(figure['values'])} of {seeds} seeds"
     rate = f"{figures['test/firing_rate']['mean']:.3f}" if "test/firing_rate" in figures else "–"
     seconds = f"{figures['fit/seconds']['mean']:.0f}" if "fit/seconds" in figures else "–"
-    return f"| {task.title} | {network} | {figures['network/parameters']['mean']:.0f} | {said} | {rate} | {seconds} |"
+    parameters = f"{figures['network/parameters']['mean']:.0f}"
+    return f"| {task.title} | {network} | {parameters} | {said} | {rate} | {seconds} | here |"
 
 
 def report(names: list[str], seeds: int, logs: Path) -> None:
@@ -118,11 +144,12 @@ def report(names: list[str], seeds: int, logs: Path) -> None:
     rows = []
     for name in names:
         task = TASKS[name]
-        for network, changes in ((SPIKING, []), (task.baseline, task.changes)):
-            rows.append(row(task, network, summary(name, changes, seeds, logs / network), seeds))
+        rows += [f"| {task.title} | {one.network} | | {one.result} | | | {one.source} |" for one in task.published]
+        for network, changes in task.networks.items():
+            rows.append(row(task, network, summary(name, changes, seeds, logs / network.replace(", ", "-")), seeds))
     figure = "mean ± standard deviation (95% interval of the mean)"
-    print(f"| task | network | parameters | {figure} | spikes per neuron and step | seconds of a fit |")
-    print("|---|---|---|---|---|---|", *rows, sep="\n")
+    print(f"| task | network | parameters | {figure} | spikes per neuron and step | seconds of a fit | source |")
+    print("|---|---|---|---|---|---|---|", *rows, sep="\n")
 
 
 if __name__ == "__main__":

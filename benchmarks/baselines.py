@@ -62,11 +62,3 @@ class GRU(nn.Module):
             after.append(last)
         y: Tensor = self.last(x)
         return y, tuple(after)
-
-
-class LastStep(nn.Module):
-    """The output of the last step, [T, B, *] → [B, *]: where a GRU has seen everything."""
-
-    def forward(self, outputs: Tensor) -> Tensor:
-        """See above."""
-        return outputs[-1]

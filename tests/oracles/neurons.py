@@ -96,6 +96,16 @@ def balanced_resonate_and_fire(x, frequency=1.2, damping=2.5, threshold=1.0, gam
     return np.array(out, float), {"u": z.real, "v": z.imag, "q": q}
 
 
+def graded_lif(x, decay=0.9, threshold=1.0, scaled=False):
+    u, out = np.zeros_like(x[0]), []
+    for current in x:
+        u = decay * u + ((1 - decay) * current if scaled else current)
+        sent = np.maximum(u - threshold, 0)
+        u = np.minimum(u, threshold)
+        out.append(sent)
+    return np.array(out), {"u": u}
+
+
 def adaptive_exponential(
     x, c=281.0, g=30.0, e=-70.6, vt=-50.4, slope=2.0, tau=144.0, a=4.0, b=80.5, peak=20.0, v_reset=-70.6, dt=0.1
 ):

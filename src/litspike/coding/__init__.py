@@ -4,7 +4,7 @@ from litspike.coding.encoders import ConstantCurrent
 from litspike.coding.latency import Latency, LogarithmicLatency
 from litspike.coding.poisson import PoissonRate
 from litspike.coding.population import Population
-from litspike.coding.readouts import EveryStep, FirstSpike, LeakyIntegratorReadout, MeanOverTime
+from litspike.coding.readouts import EveryStep, FirstSpike, LastStep, LeakyIntegratorReadout, MeanOverTime
 from litspike.coding.sequences import DeltaModulation, TimeFirst
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "DeltaModulation",
     "EveryStep",
     "FirstSpike",
+    "LastStep",
     "Latency",
     "LeakyIntegratorReadout",
     "LogarithmicLatency",

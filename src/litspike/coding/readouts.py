@@ -101,6 +101,26 @@ class LeakyIntegratorReadout(nn.Module):
         return f"read={self.read!r}"
 
 
+class LastStep(nn.Module):
+    r"""The output of the last step: ``y = o_T``, where the network has seen everything.
+
+    It maps outputs [T, B, \*] to values [B, \*].
+
+    Example:
+        >>> import torch
+        >>> from litspike import LastStep
+        >>> LastStep()(torch.tensor([[[1.0]], [[0.0]]])).tolist()
+        [[0.0]]
+    """
+
+    def forward(self, outputs: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """[T, B, *] → [B, *]."""
+        check_tensor(self, "the output", outputs)
+        if lengths is None:
+            return outputs[-1]
+        return outputs[lengths - 1, torch.arange(len(lengths), device=lengths.device)]
+
+
 class EveryStep(nn.Module):
     r"""Every step's value, for targets at every step: the outputs as they are, or a leaky integrator's potential.
 

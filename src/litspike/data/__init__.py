@@ -7,6 +7,7 @@ from litspike.data.distortion import Distortion
 from litspike.data.events import CIFAR10DVS, NMNIST, SHD, SSC, DVSGesture, EventDataModule
 from litspike.data.half_plane import HalfPlane
 from litspike.data.mackey_glass import MackeyGlass
+from litspike.data.mackey_glass_forecast import MackeyGlassForecast
 from litspike.data.manifolds import Manifolds
 from litspike.data.store_recall import StoreRecall
 from litspike.data.tensors import TensorDataModule
@@ -25,6 +26,7 @@ __all__ = [
     "EventDataModule",
     "HalfPlane",
     "MackeyGlass",
+    "MackeyGlassForecast",
     "Manifolds",
     "StoreRecall",
     "TensorDataModule",

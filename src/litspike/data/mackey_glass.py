@@ -15,7 +15,8 @@ from litspike.data.drawn import DrawnDataModule
 from litspike.data.labels import Values
 from litspike.settings import SettingError, integer, number
 
-_PER_UNIT = 10  # Runge–Kutta steps in a unit of time
+PER_UNIT = 10
+"""Runge–Kutta steps in a unit of time."""
 _WASHOUT = 500  # units of time until a history is forgotten
 _WAVES = 4  # frequencies in a random history
 
@@ -78,7 +79,7 @@ class MackeyGlass(DrawnDataModule):
         self.horizon = integer("horizon", horizon)
         self.target = target
         self.tau = number("tau", tau, "(0, inf)")
-        if not math.isclose(tau * _PER_UNIT, round(tau * _PER_UNIT)):
+        if not math.isclose(tau * PER_UNIT, round(tau * PER_UNIT)):
             raise SettingError("tau", tau, "is no multiple of 0.1")
         self.beta = number("beta", beta, "(0, inf)")
         self.gamma = number("gamma", gamma, "(0, 1]")
@@ -86,7 +87,7 @@ class MackeyGlass(DrawnDataModule):
 
     def draw(self, samples: int, randomness: torch.Generator) -> tuple[Tensor, Tensor]:
         """Stretches of the series [N, steps, 1] and what follows, [N, 1] or [N, steps, 1]."""
-        lag = round(self.tau * _PER_UNIT)
+        lag = round(self.tau * PER_UNIT)
         length = _WASHOUT + self.steps + self.horizon
         series = solve(histories(samples, lag, randomness), length, self.beta, self.gamma, self.n)
         x = torch.from_numpy(series[_WASHOUT + 1 :].T).float().unsqueeze(2)
@@ -113,7 +114,9 @@ def histories(samples: int, lag: int, randomness: torch.Generator) -> NDArray[An
     return values
 
 
-def solve(history: NDArray[Any], units: int, beta: float, gamma: float, n: float) -> NDArray[Any]:
+def solve(
+    history: NDArray[Any], units: int, beta: float, gamma: float, n: float, every: int = PER_UNIT
+) -> NDArray[Any]:
     """Solve the equation by the method of steps: over one delay at a time, what comes from the past is known.
 
     Runge–Kutta of fourth order with steps of 0.1; the values in the middle of a step, which the next delay needs, are
@@ -125,19 +128,21 @@ def solve(history: NDArray[Any], units: int, beta: float, gamma: float, n: float
         beta: production rate.
         gamma: decay rate.
         n: exponent.
+        every: steps from one value that is returned to the next; those of a unit of time by default.
 
     Returns:
-        The series at 0, 1, … ``units``, float64 [units + 1, N].
+        The series at 0, 1, … ``units``, float64 [units + 1, N], or as often between them as ``every`` says.
     """
     series = [history[-1]]
     step, past = 0, history
-    while len(series) <= units:
-        past = _one_delay(past[-1], beta * past / (1 + past**n), gamma, 1 / _PER_UNIT)
+    wanted = units * PER_UNIT // every + 1
+    while len(series) < wanted:
+        past = _one_delay(past[-1], beta * past / (1 + past**n), gamma, 1 / PER_UNIT)
         for value in past[2::2]:
             step += 1
-            if step % _PER_UNIT == 0:
+            if step % every == 0:
                 series.append(value.copy())  # a view would keep the whole delay
-    return np.stack(series[: units + 1])
+    return np.stack(series[:wanted])
 
 
 def _one_delay(x: NDArray[Any], drive: NDArray[Any], gamma: float, h: float) -> NDArray[Any]:

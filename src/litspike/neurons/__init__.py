@@ -5,6 +5,7 @@ from litspike.neurons.adaptive_lif import AdaptiveLIF
 from litspike.neurons.balanced_resonate_and_fire import BalancedResonateAndFire
 from litspike.neurons.base import Neuron
 from litspike.neurons.declaration import option, param
+from litspike.neurons.graded_lif import GradedLIF
 from litspike.neurons.integrate_and_fire import IF
 from litspike.neurons.izhikevich import Izhikevich
 from litspike.neurons.layer import NeuronLayer
@@ -23,6 +24,7 @@ __all__ = [
     "AdaptiveExponential",
     "AdaptiveLIF",
     "BalancedResonateAndFire",
+    "GradedLIF",
     "Izhikevich",
     "LeakyIntegrator",
     "Neuron",

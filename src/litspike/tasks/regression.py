@@ -15,6 +15,7 @@ from litspike.arguments import typed
 from litspike.coding.valid import valid_steps
 from litspike.networks.pieces import Gradient
 from litspike.seeding import isolated
+from litspike.settings import UserError, integer
 from litspike.tasks.batches import given, unpack, unpack_new
 from litspike.tasks.epoch_metrics import EpochMetrics, Score
 from litspike.tasks.losses import Loss, MeanSquaredError
@@ -59,6 +60,9 @@ class Regression(Task):
             saves memory and not the gradients. Where null, 1024 for sequences above 2048 steps that can be; see
             :func:`~litspike.networks.run_network`.
         gradient: ``truncated`` cuts the gradients between the pieces: truncated backpropagation through time.
+        closed_loop: steps of a forecast: in a test and a prediction the value after a sample's last step is predicted,
+            then taken for the input of the next step, and so on (:meth:`forecast`). The targets of the test part are
+            [B, closed_loop, D] then, while training and validation see what they always see. None where null.
 
     Raises:
         SettingError: if a metric has a name that is taken, or that no metric can have.
@@ -83,6 +87,7 @@ class Regression(Task):
         metrics: dict[str, Metric] | None = None,
         steps_together: int | None = None,
         gradient: Gradient = "whole",
+        closed_loop: int | None = None,
     ) -> None:
         loss = MeanSquaredError() if loss is None else loss
         super().__init__(
@@ -90,6 +95,7 @@ class Regression(Task):
             scheduler_interval, scheduler_frequency, scheduler_monitor, metrics, steps_together, gradient,
         )  # fmt: skip
         self.standardise, self.targets = standardise, TargetScale()
+        self.closed_loop = None if closed_loop is None else integer("closed_loop", closed_loop)
 
     def on_train_start(self) -> None:
         """Measure the targets, unless the weights come with the scale that they were trained with."""
@@ -115,10 +121,63 @@ class Regression(Task):
         """Loss, mean absolute error, root of the mean squared error and the user's own."""
         return EpochMetrics([Score("mae", _absolute), Score("rmse", _squared, torch.sqrt)], metrics, _rows)
 
+    def forecast(self, x: Tensor, steps: int) -> Tensor:
+        """The values that follow sequences, each predicted from those before it, as if they had been seen.
+
+        The network's state goes on from step to step; the readout sees the new step alone.
+
+        Args:
+            x: sequences of what is predicted, [B, T, D].
+            steps: how many values.
+
+        Returns:
+            [B, steps, D], in the unit of x.
+
+        Raises:
+            UserError: if the network predicts something else than the D numbers of a step.
+        """
+        values: list[Tensor] = []
+        seen, state = x, None
+        for _ in range(steps):
+            value, _, state = self.respond(seen, state)
+            value = self.in_unit(value if value.dim() == 2 else value[:, -1])
+            if x.dim() != 3 or value.shape != (len(x), x.shape[2]):
+                raise UserError(
+                    f"model.closed_loop: the network predicts {list(value.shape[1:])} of samples {list(x.shape[1:])}; "
+                    "a prediction can be the next step's input where samples are [T, D] and it is [D]"
+                )
+            values.append(value)
+            seen = value[:, None]
+        return torch.stack(values, 1)
+
+    def _answer_in(self, stage: str, x: Tensor, y: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+        if stage != "test" or self.closed_loop is None:
+            return super()._answer_in(stage, x, y, lengths)
+        self._check_lengths(lengths)
+        values = self.targets.standardised(self.forecast(x, self.closed_loop))
+        return values, values.transpose(0, 1)
+
+    def of_one_pass(self, part: str, targets: Tensor) -> Tensor:
+        """None of the test part in a closed loop, whose targets are to be [N, closed_loop, D]."""
+        if part != "test" or self.closed_loop is None or not targets.numel():
+            return targets
+        if targets.dim() != 3 or targets.shape[1] != self.closed_loop:
+            given = list(targets.shape[1:])
+            raise UserError(f"model.closed_loop: {self.closed_loop} steps are predicted; the test targets are {given}")
+        return targets.new_empty(0)
+
+    def _check_lengths(self, lengths: Tensor | None) -> None:
+        if lengths is not None:
+            raise UserError("model.closed_loop: sequences of different lengths have no one end to go on from")
+
     def predict_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
         """Target (where there is one) and predicted value, each with first dimension B."""
         x, y, lengths = unpack_new(batch)
-        return {**({"target": y} if y.numel() else {}), "value": self(x, **given(lengths))}
+        target = {"target": y} if y.numel() else {}
+        if self.closed_loop is None:
+            return {**target, "value": self(x, **given(lengths))}
+        self._check_lengths(lengths)
+        return {**target, "value": self.forecast(x, self.closed_loop)}
 
 
 def _inside(targets: Tensor, lengths: Tensor | None) -> Tensor:

@@ -167,6 +167,13 @@ class Task(LightningModule):
         values, outputs, _ = self.respond(x, **given(lengths))
         return values, outputs
 
+    def of_one_pass(self, part: str, targets: Tensor) -> Tensor:
+        """The targets of a part that one pass of the network answers to; here all are."""
+        return targets
+
+    def _answer_in(self, stage: str, x: Tensor, y: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+        return self.answer(x, **given(lengths))
+
     def __setattr__(self, name: str, value: Any) -> None:
         """Note the name of the running hook, as Lightning does forty times a step, without a module's ceremony."""
         if name == "_current_fx_name":
@@ -269,7 +276,7 @@ class Task(LightningModule):
 
     def _shared_step(self, stage: str, batch: Batch, last: bool = False) -> Tensor:
         x, y, lengths = unpack(batch)
-        values, outputs = self.answer(x, **given(lengths))
+        values, outputs = self._answer_in(stage, x, y, lengths)
         if stage not in self.checked:
             check_finite(stage, x)
             self.loss.check(values.shape, y)

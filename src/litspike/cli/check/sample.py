@@ -92,7 +92,13 @@ def check_part(
         with torch.no_grad(), context():
             if lengths is not None:
                 _check_lengths(task, x)
-            _check_batch(task, x, _all_labels(loader, y), part == "train" and _single(loader), _samples(loader))
+            _check_batch(
+                task,
+                x,
+                task.of_one_pass(part, _all_labels(loader, y)),
+                part == "train" and _single(loader),
+                _samples(loader),
+            )
         if isinstance(loader.dataset, TensorDataset):
             check_finite(part, loader.dataset.tensors[0])
             task.checked.add(part)
