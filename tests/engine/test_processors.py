@@ -10,9 +10,8 @@ from llvmlite import binding
 
 from litspike.engine.cpu import codegen
 from litspike.engine.cpu.jit import optimised
-from litspike.engine.events.codegen import Writer
 from litspike.engine.events.form import FIELDS, Form
-from litspike.engine.events.sampled import SampledWriter
+from litspike.engine.events.kernels import writer_of
 from litspike.engine.ir.cutoff import cutoff
 from litspike.engine.ir.nest import Kind, Leaf
 from litspike.engine.ir.recurrence import recurrent_backward_nest, recurrent_forward_nest
@@ -31,6 +30,7 @@ import pytest
 sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *sys.argv[2:]]))
 """
 TESTS = ["tests/engine/test_parity.py", "tests/engine/test_events.py", "tests/engine/test_recurrent.py"]
+TESTS += ["tests/engine/test_convolution.py", "tests/networks/test_stream.py"]
 SOME = "held or dense_matrices or single_precision or numpy or order"
 
 
@@ -54,8 +54,7 @@ def texts(dtype):
     yield from (codegen.module_text(nest, each, 512) for nest, each in zip(nests, programs, strict=True))
     for name in FIELDS:
         for valued in (False, True):
-            writer = SampledWriter if name == "sampled" else Writer
-            yield writer(Form(dtype, valued=valued)).text(name)
+            yield writer_of(name, Form(dtype, valued=valued)).text(name)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)

@@ -32,7 +32,8 @@ def over_time(layer: nn.Module, x: Tensor) -> Tensor:
     if torch.compiler.is_compiling() and isinstance(layer, nn.Flatten) and layer.start_dim > 0:
         # Taken apart again, the flat samples would fix the batch of a graph that is exported without strict.
         return x.flatten(1 + layer.start_dim, layer.end_dim + (layer.end_dim > 0))
-    y = called(layer, x.flatten(0, 1))
+    flat = x.flatten(0, 1)
+    y = called(layer, spikes(flat) if isinstance(layer, (nn.Conv1d, nn.Conv2d)) else flat)
     return y.view(*x.shape[:2], *y.shape[1:])
 
 

@@ -124,16 +124,23 @@ class Vectors:
             place: the slot of the next free place in it.
             other: the slot of a number to which the number of values that are neither 0 nor 1 is added, if given.
         """
-        b, bits = self.builder, ir.IntType(self.lanes)
+        b = self.builder
         target, kind = indices
+
+        def append(j: Any) -> None:
+            at = b.load(place, typ=INTEGER)
+            b.store(b.trunc(j, kind), self.pointer(target, at, kind))
+            b.store(b.add(at, INTEGER(1)), place)
+
+        self.each_nonzero(array, base, count, append, other)
+
+    def each_nonzero(self, array: Any, base: Any, count: Any, write: Callable[[Any], None], other: Any = None) -> None:
+        """What ``write`` writes happens for the index of each number of ``array[base : base + count]`` but zeros."""
+        b, bits = self.builder, ir.IntType(self.lanes)
         whole = b.mul(b.udiv(count, INTEGER(self.lanes)), INTEGER(self.lanes))
 
         def add(slot: Any, number: Any) -> None:
             b.store(b.add(b.load(slot, typ=INTEGER), number), slot)
-
-        def append(j: Any) -> None:
-            b.store(b.trunc(j, kind), self.pointer(target, b.load(place, typ=INTEGER), kind))
-            add(place, INTEGER(1))
 
         with loop(b, INTEGER(0), b.udiv(whole, INTEGER(self.lanes)), "group") as group:
             j = b.mul(group, INTEGER(self.lanes))
@@ -143,13 +150,13 @@ class Vectors:
                 if other is not None:
                     strange = b.and_(mask, b.bitcast(b.fcmp_unordered("!=", values, self.splat(1.0)), bits))
                     add(other, b.zext(b.ctpop(strange), INTEGER))
-                self.each_bit(mask, lambda bit: append(b.add(j, bit)))
+                self.each_bit(mask, lambda bit: write(b.add(j, bit)))
         with loop(b, whole, count, "j") as j:
             value = self.one(array, b.add(base, j))
             with b.if_then(b.fcmp_unordered("!=", value, ir.Constant(self.real, 0.0))):
                 if other is not None:
                     add(other, b.zext(b.fcmp_unordered("!=", value, ir.Constant(self.real, 1.0)), INTEGER))
-                append(j)
+                write(j)
 
     def store_bits(self, source: Any, many: Any, target: Any, first: Any) -> None:
         """Write a bit for each of ``many`` numbers, whether it is not 0, from the byte ``first`` on."""
@@ -198,6 +205,19 @@ class Vectors:
         b.position_at_end(after)
         return sums
 
+    def transposed(self, rows: Sequence[Any]) -> list[Any]:
+        """A square of numbers, a vector a row, with rows and columns exchanged: blocks of 1, 2, 4, .. at a time."""
+        b, rows, size = self.builder, list(rows), 1
+        while size < self.lanes:
+            low = [k if not k & size else self.lanes + k - size for k in range(self.lanes)]
+            high = [k + size if not k & size else self.lanes + k for k in range(self.lanes)]
+            for i in range(self.lanes):
+                if not i & size:
+                    pair = rows[i], rows[i + size]
+                    rows[i], rows[i + size] = (b.shuffle_vector(*pair, _picks_of(picks)) for picks in (low, high))
+            size *= 2
+        return rows
+
     def splat(self, number: float) -> Any:
         """A constant vector of one number."""
         return ir.Constant(self.vector, [ir.Constant(self.real, number)] * self.lanes)
@@ -228,5 +248,9 @@ class Vectors:
 
 def _picks(first: int, many: int, step: int = 1) -> Any:
     """Which elements of a vector a shuffle takes."""
+    return _picks_of([first + step * number for number in range(many)])
+
+
+def _picks_of(elements: Sequence[int]) -> Any:
     kind = ir.IntType(32)
-    return ir.Constant(ir.VectorType(kind, many), [kind(first + step * number) for number in range(many)])
+    return ir.Constant(ir.VectorType(kind, len(elements)), [kind(element) for element in elements])

@@ -13,6 +13,11 @@ CROSSOVER = 0.35
 _SAMPLED = 64
 """Rows of which the density is taken."""
 
+CONVOLUTION_CROSSOVER = 0.1
+"""Density from which on a convolution isn't ahead by half again (benchmarks/convolution.py)."""
+CONVOLUTION_OUTPUTS, CONVOLUTION_DEPTH = 64, 256
+"""Output channels, and inputs that one output sees, below which it isn't ahead at any density that layers have."""
+
 SAMPLED_CROSSOVER = 0.5
 """Share of the places of a gradient from which on all of it is worked out as fast."""
 FEEDBACK_LEAST, FEEDBACK_SLOPE = 128, 1280
@@ -34,8 +39,29 @@ def pays(spikes: Tensor, outputs: int) -> bool:
     rows, inputs = spikes.shape
     if not large_enough(rows, inputs, outputs):
         return False
-    some = spikes[:: max(rows // _SAMPLED, 1)]
-    return float(some.count_nonzero()) < CROSSOVER * max(some.numel(), 1)
+    return _fewer(spikes, CROSSOVER)
+
+
+def convolution_pays(spikes: Tensor, weight: Tensor, pixels: int) -> bool:
+    """Whether a convolution on events is faster than the dense one, by the density of some channels.
+
+    Args:
+        spikes: contiguous, [samples, channels, ..].
+        weight: [outputs, channels, ..].
+        pixels: of an output channel.
+    """
+    outputs, depth = len(weight), weight[0].numel()
+    if outputs < CONVOLUTION_OUTPUTS or depth < CONVOLUTION_DEPTH:
+        return False
+    return len(spikes) * pixels * depth * outputs >= LEAST_WORK and _fewer(
+        spikes.flatten(2).flatten(0, 1), CONVOLUTION_CROSSOVER
+    )
+
+
+def _fewer(spikes: Tensor, crossover: float) -> bool:
+    """Whether fewer places of some rows are set than a share."""
+    some = spikes[:: max(len(spikes) // _SAMPLED, 1)]
+    return float(some.count_nonzero()) < crossover * max(some.numel(), 1)
 
 
 def sampling_pays(density: float) -> bool:

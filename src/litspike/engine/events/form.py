@@ -35,6 +35,12 @@ class Form(NamedTuple):
         return self.vectors * self.lanes
 
 
+SIZES = (
+    *("inputs", "high", "wide", "outputs", "high_out", "wide_out"),
+    *("high_kernel", "wide_kernel", "high_stride", "wide_stride", "high_padding", "wide_padding"),
+)
+"""What a convolution is: channels, height and width of input and output, then those of its kernel."""
+_CONVOLUTION = (*SIZES, "x", "indices", "firsts", "starts", "packed")
 FIELDS = {
     "lists": ("x", "rows", "inputs", "per_unit", "indices", "begins", "ends", "other"),
     "join": ("indices", "begins", "ends", "rows", "per_unit", "starts", "joined"),
@@ -42,6 +48,9 @@ FIELDS = {
     "unpack": ("weight", "inputs", "outputs", "packed"),
     "product": ("x", "rows", "inputs", "outputs", "per_unit", "indices", "begins", "ends", "packed", "bias", "y"),
     "outer": ("x", "rows", "inputs", "outputs", "per_unit", "indices", "begins", "ends", "packed", "grad", "parts"),
+    "find": ("x", "inputs", "area", "indices", "starts", "ends", "other"),
+    "convolve": (*_CONVOLUTION, "samples", "bias", "y"),
+    "convolve_outer": (*_CONVOLUTION, "samples", "parts", "grad"),
     "row": ("x", "inputs", "outputs", "weight", "start", "indices", "y"),
     "sampled": (
         *("places", "stride", "per_step", "rows", "inputs", "outputs", "per_unit"),
@@ -49,5 +58,5 @@ FIELDS = {
     ),
 }
 """The arguments of each kernel in order, of 8 bytes each; see :class:`~litspike.engine.events.codegen.Writer`."""
-WHOLE = frozenset({"rows", "inputs", "outputs", "per_unit", "parts", "stride", "per_step"})
+WHOLE = frozenset({"rows", "per_unit", "parts", "stride", "per_step", "area", "samples", *SIZES})
 """Those that are integers; the others are addresses."""

@@ -59,12 +59,29 @@ def events(spikes: Tensor) -> Events:
     other = torch.empty(units, dtype=torch.int64)
     places = [tensor.data_ptr() for tensor in (room, begins, ends)]
     run("lists", form, units, rows * inputs, spikes.data_ptr(), rows, inputs, ROWS, *places, other.data_ptr())
+    starts, indices = joined(room, begins, ends, ROWS, form)
+    return Events((rows, inputs), indices, starts, spikes if bool(other.any()) else None)
+
+
+def joined(room: Tensor, begins: Tensor, ends: Tensor, per_unit: int, form: Form) -> tuple[Tensor, Tensor]:
+    """Where the indices of each row begin, and where the last row's end, and these one after another.
+
+    Args:
+        room: where the indices are, those of ``per_unit`` rows together.
+        begins: where those of each row begin there.
+        ends: where they end.
+        per_unit: rows that are copied together.
+        form: of the kernels.
+    """
+    rows = len(begins)
     starts = torch.zeros(rows + 1, dtype=torch.int64)
     torch.cumsum(ends - begins, 0, out=starts[1:])
     total = int(starts[-1])
-    joined = whole.new_empty(total)
-    run("join", form, units, total, *places, rows, ROWS, starts.data_ptr(), joined.data_ptr())
-    return Events((rows, inputs), joined, starts, spikes if bool(other.any()) else None)
+    result = room.new_empty(total)
+    places = [tensor.data_ptr() for tensor in (room, begins, ends)]
+    units = -(-rows // per_unit)
+    run("join", form, units, total, *places, rows, per_unit, starts.data_ptr(), result.data_ptr())
+    return starts, result
 
 
 def packed(weight: Tensor, vectors: int | None = None) -> Tensor:
@@ -124,8 +141,16 @@ def weight_gradient(spikes: Events, grad: Tensor) -> Tensor:
     work = spikes.total * outputs
     run("outer", special, slabs * parts, work, _values(spikes), rows, inputs, outputs, each, *places)
     total = room.sum(0) if parts > 1 else room[0]
-    result = fresh(grad, outputs, inputs)
-    run("unpack", form, slabs, result.numel(), result.data_ptr(), inputs, outputs, total.data_ptr())
+    return unpacked(total, outputs)
+
+
+def unpacked(slabs: Tensor, outputs: int) -> Tensor:
+    """The matrix [outputs, inputs] that :func:`packed` has made slabs of."""
+    many, inputs, width = slabs.shape
+    result = fresh(slabs, outputs, inputs)
+    form = Form(slabs.dtype)
+    form = form._replace(vectors=width // form.lanes)
+    run("unpack", form, many, result.numel(), result.data_ptr(), inputs, outputs, slabs.data_ptr())
     return result
 
 

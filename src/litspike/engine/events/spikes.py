@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.graph import get_gradient_edge
-from torch.nn.functional import linear
+from torch.nn.functional import conv1d, conv2d, linear
 
 from litspike.engine.cpu.memory import fresh
 from litspike.engine.events.choice import large_enough, pays, sampling_pays
+from litspike.engine.events.convolved import convolved
 from litspike.engine.events.gradient import PendingGradient
 from litspike.engine.events.kernels import available
 from litspike.engine.events.product import Events, events, weight_gradient
@@ -28,8 +29,9 @@ class Spikes(Tensor):
     """A tensor that is mostly zero.
 
     ``torch.nn.functional.linear`` on it, and so ``torch.nn.Linear``, runs on its events where that is faster, forward
-    and backward. Every other operation sees, and returns, an ordinary tensor. So does everything while a graph is
-    compiled, exported, traced, cast by autocast or transformed by ``torch.func``.
+    and backward, and so do ``conv1d`` and ``conv2d`` for the output and the gradient of their weight. Every other
+    operation sees, and returns, an ordinary tensor. So does everything while a graph is compiled, exported, traced,
+    cast by autocast or transformed by ``torch.func``.
     """
 
     _known: tuple[int, Events] | None = None  # the version they are of, and the events
@@ -38,12 +40,12 @@ class Spikes(Tensor):
     def __torch_function__(
         cls, func: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Take the event product for ``linear``, and an ordinary tensor for all else."""
+        """Take the event product for ``linear`` and convolutions, and an ordinary tensor for all else."""
         if func in _BACKWARD:  # which may call anything in turn, and so must not run with all this switched off
             return _BACKWARD[func](*args, **(kwargs or {}))
         with torch._C.DisableTorchFunctionSubclass():
-            if func is linear and isinstance(args[0], Spikes) and _at_once():
-                result = _product(*args, **(kwargs or {}))
+            if func in _PRODUCTS and args and isinstance(args[0], Spikes) and _at_once():
+                result = _of_events(_PRODUCTS[func], *args, **(kwargs or {}))
                 if result is not None:
                     return result
             return func(*args, **(kwargs or {}))
@@ -103,11 +105,18 @@ def _at_once() -> bool:
     return not torch.compiler.is_compiling() and not torch.is_autocast_enabled("cpu") and ordinary(())
 
 
+def _of_events(product: Any, x: Spikes, weight: Tensor, bias: Tensor | None = None, *rest: Any, **more: Any) -> Any:
+    """What a product on events gives; None where the weight or the bias is of another kind than the spikes."""
+    if weight.dtype != x.dtype or weight.device.type != "cpu" or weight.layout is not torch.strided:
+        return None
+    if bias is not None and (bias.dtype != x.dtype or bias.shape != weight.shape[:1]):
+        return None
+    return product(x, weight, bias, *rest, **more)
+
+
 def _product(x: Spikes, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:
     """The product on events; None where a dense one is at least as fast, or a mistake that torch explains."""
-    fits = weight.dim() == 2 and x.dim() > 1 and x.shape[-1] == weight.shape[1]
-    plain = weight.dtype == x.dtype and weight.device.type == "cpu" and weight.layout is torch.strided
-    if not (fits and plain) or (bias is not None and (bias.dtype != x.dtype or bias.shape != weight.shape[:1])):
+    if weight.dim() != 2 or x.dim() < 2 or x.shape[-1] != weight.shape[1]:
         return None
     outputs, inputs = weight.shape
     rows = x.numel() // inputs if inputs else 0
@@ -173,6 +182,10 @@ def _input_gradient(ctx: Any, grad: Tensor, weight: Tensor) -> Tensor:
     if sampling_pays(getattr(neurons, "density", 1.0)) and not grad.is_inference():
         return PendingGradient(grad, weight, ctx.shape)
     return torch.mm(grad, weight, out=fresh(grad, len(grad), weight.shape[1])).view(ctx.shape)
+
+
+_PRODUCTS: dict[Any, Callable[..., Tensor | None]] = {linear: _product, conv1d: convolved, conv2d: convolved}
+"""What runs a function on events."""
 
 
 def _dense(found: Events, like: Tensor) -> Tensor:
