@@ -1,85 +1,200 @@
-"""Products of spikes with a matrix, by events and dense, over densities and sizes.
+"""Products and convolutions of spikes over densities and sizes: what litspike chooses by itself beside torch's dense.
 
-    python benchmarks/density.py
-    python benchmarks/density.py --sizes 512 --rows 8000 --quick
+    python benchmarks/density.py            # about a quarter of an hour on two quiet cores
+    python benchmarks/density.py --quick    # about half a minute: few sizes, few runs
 
-Forward and the gradient of the weight, each on spikes that have not been looked at yet: what lists them is part of the
-forward time. `chosen` is what `torch.nn.Linear` on spikes takes by itself, the look at their density included; it must
-never take more than 1.05 times the dense product. CSR is torch's own sparse product, its conversion left out.
+A row is a size: the time of `torch.nn.functional.linear` (or `conv2d`) on spikes, what looks at their density
+included, divided by the dense one's, at each density; forward, and backward (the gradient of the weight, and in a
+convolution that of the input too). Both run in turn, and the least of each counts. A call may take 1.05 times the dense
+one's time and 10 µs; what takes more is bold. Then the worst of each N. CSR is torch's own sparse product, forward, its
+conversion left out. Every number goes to a table that a program can read (`--save`).
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import datetime
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from layer import processor
-from torch.nn.functional import linear
+from torch import Tensor
+from torch.nn.functional import conv2d, linear
 
 from litspike.engine import spikes
-from litspike.engine.events.product import events, packed, product, weight_gradient
 
-DENSITIES = [0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 1.0]
-ALLOWED = 1.05
-
-
-def best(function: Callable[[], object], seconds: float) -> float:
-    """Least milliseconds of a call, after one to warm up."""
-    function()
-    runs, began = [], time.perf_counter()
-    while len(runs) < 5 or time.perf_counter() - began < seconds:
-        start = time.perf_counter()
-        function()
-        runs.append(time.perf_counter() - start)
-    return min(runs) * 1e3
+DENSITIES = [0.001, 0.01, 0.05, 0.1, 0.2, 0.35, 1.0]
+ALLOWED, OVERHEAD = 1.05, 0.01
+MAPS = [(8, 32, 32), (32, 64, 64), (8, 128, 128)]
+"""Height and width of a map, channels in and out."""
+FIELDS = ["kind", "N", "rows", "density", "pass", "dense_ms", "chosen_ms", "csr_ms", "ratio", "slower"]
 
 
-def row(rows: int, size: int, density: float, seconds: float) -> tuple[str, bool]:
-    """A line of the table, and whether what is chosen is slower than allowed."""
+class Case(NamedTuple):
+    """A product of a size.
+
+    Args:
+        kind: linear, or the map of a convolution.
+        size: N, or channels out.
+        rows: T · B.
+        shape: of a sample of the input.
+        weight: shape of the weight.
+        function: of input and weight.
+    """
+
+    kind: str
+    size: int
+    rows: int
+    shape: tuple[int, ...]
+    weight: tuple[int, ...]
+    function: Callable[[Tensor, Tensor], Tensor]
+
+
+def products(sizes: list[int], rows: list[int], most: float) -> Iterator[Case]:
+    """Linear layers N → N, those of too many multiplications left out."""
+    for size in sizes:
+        for count in rows:
+            if count * size**2 <= most:
+                yield Case("linear", size, count, (size,), (size, size), linear)
+
+
+def convolutions(rows: list[int], most: float) -> Iterator[Case]:
+    """Convolutions of 3 × 3."""
+    for side, inputs, outputs in MAPS:
+        for count in rows:
+            if count * side**2 * 9 * inputs * outputs <= most:
+                kind = f"{side}×{side}×{inputs}"
+                shape, weight = (inputs, side, side), (outputs, inputs, 3, 3)
+                yield Case(kind, outputs, count, shape, weight, lambda x, w: conv2d(x, w, padding=1))
+
+
+def in_turn(jobs: dict[str, Callable[[], tuple[float, ...]]], seconds: float) -> dict[str, tuple[float, ...]]:
+    """The least milliseconds that each job gives, after a first turn; three turns at least, unless they take long."""
+    for job in jobs.values():
+        job()
+    found: dict[str, tuple[float, ...]] = {}
+    began, turns = time.perf_counter(), 0
+    while turns < 1 or (time.perf_counter() - began < seconds * (1 if turns > 2 else 5)):
+        for name, job in jobs.items():
+            times = job()
+            found[name] = tuple(map(min, times, found.get(name, times)))
+        turns += 1
+    return found
+
+
+def measured(case: Case, density: float, seconds: float) -> Iterator[dict[str, Any]]:
+    """Forward and backward of a case, dense and as chosen."""
     torch.manual_seed(0)
-    x = (torch.rand(rows, size) < density).float()
-    weight, grad = torch.randn(size, size), torch.randn(rows, size)
-    found = events(x)
-    asked = weight.clone().requires_grad_()
+    x = (torch.rand(case.rows, *case.shape) < density).float()
+    weight = torch.randn(case.weight).requires_grad_()
+    grad = torch.randn_like(case.function(x[:1], weight)).expand(case.rows, *case.function(x[:1], weight).shape[1:])
+    grad = grad.contiguous()
+    leaf = x if case.kind == "linear" else x.clone().requires_grad_()
+    asked = [weight] if case.kind == "linear" else [weight, leaf]
 
-    def both(value: torch.Tensor) -> None:
-        torch.autograd.grad(linear(value, asked), asked, grad)
+    def both(mark: Callable[[Tensor], Tensor]) -> tuple[float, float]:
+        start = time.perf_counter()
+        y = case.function(mark(leaf), weight)
+        middle = time.perf_counter()
+        torch.autograd.grad(y, asked, grad)
+        return (middle - start) * 1e3, (time.perf_counter() - middle) * 1e3
 
-    dense = best(lambda: linear(x, weight), seconds)
-    dense_weight = best(lambda: grad.T @ x, seconds)
-    by_events = best(lambda: product(events(x), packed(weight), size), seconds)
-    events_weight = best(lambda: weight_gradient(found, grad), seconds)
-    sparse = x.to_sparse_csr()
-    csr = best(lambda: sparse @ weight.T, seconds)
-    whole, chosen = best(lambda: both(x), seconds), best(lambda: both(spikes(x)), seconds)
-    slower = chosen > ALLOWED * whole + 0.01
-    texts = [f"{value:.2f}" for value in (dense, csr, by_events, dense_weight, events_weight, whole, chosen)]
-    mark = f"**{chosen / whole:.2f}**" if slower else f"{chosen / whole:.2f}"
-    return f"| {rows} | {size} | {density:.1%} | {' | '.join(texts)} | {mark} |", slower
+    jobs: dict[str, Callable[[], tuple[float, ...]]] = {
+        "dense": lambda: both(lambda value: value),
+        "chosen": lambda: both(spikes),
+    }
+    if case.kind == "linear" and density <= 0.1:
+        sparse = x.to_sparse_csr()
+
+        def csr() -> tuple[float]:
+            start = time.perf_counter()
+            with torch.no_grad():
+                sparse @ weight.T
+            return ((time.perf_counter() - start) * 1e3,)
+
+        jobs["csr"] = csr
+    found = in_turn(jobs, seconds)
+    for number, name in enumerate(("forward", "backward")):
+        dense, chosen = found["dense"][number], found["chosen"][number]
+        yield {
+            **{"kind": case.kind, "N": case.size, "rows": case.rows, "density": density, "pass": name},
+            **{"dense_ms": f"{dense:.4f}", "chosen_ms": f"{chosen:.4f}", "ratio": round(chosen / dense, 3)},
+            "csr_ms": f"{found['csr'][0]:.4f}" if "csr" in found and name == "forward" else "",
+            "slower": chosen > ALLOWED * dense + OVERHEAD,
+        }
+
+
+def line(case: Case, cells: list[dict[str, Any]]) -> str:
+    """A row of the table."""
+
+    def ratios(name: str) -> str:
+        texts = [(f"{cell['ratio']:.2f}", cell["slower"]) for cell in cells if cell["pass"] == name]
+        return " ".join(f"**{text}**" if slower else text for text, slower in texts)
+
+    few = [cell for cell in cells if cell["csr_ms"] and cell["density"] == 0.05]
+    csr = f"{float(few[0]['csr_ms']) / float(few[0]['dense_ms']):.2f}" if few else ""
+    dense = next(cell["dense_ms"] for cell in cells if cell["pass"] == "forward")
+    size = f"{case.size} | {case.rows}"
+    return f"| {case.kind} | {size} | {float(dense):.3f} | {ratios('forward')} | {ratios('backward')} | {csr} |"
+
+
+def worst(cells: list[dict[str, Any]]) -> Iterator[str]:
+    """Of each kind and N the worst ratio among the calls that take more than 10 µs longer, and where it is."""
+    for kind, size in dict.fromkeys((cell["kind"], cell["N"]) for cell in cells):
+        mine = [cell for cell in cells if (cell["kind"], cell["N"]) == (kind, size)]
+        slow = [cell for cell in mine if float(cell["chosen_ms"]) - float(cell["dense_ms"]) > OVERHEAD]
+        best = min(mine, key=lambda cell: cell["ratio"])
+        texts = [
+            f"{cell['ratio']:.2f} ({cell['pass']}, {cell['rows']} rows, {cell['density']:.1%})" if cell else "none"
+            for cell in (max(slow, key=lambda cell: cell["ratio"], default=None), best)
+        ]
+        yield f"| {kind} | {size} | {texts[0]} | {texts[1]} | {sum(cell['slower'] for cell in mine)} of {len(mine)} |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[16, 64, 128, 512, 2048, 4096], metavar="N")
-    parser.add_argument("--rows", type=int, nargs="+", default=[1, 100, 8000], metavar="R", help="T·B")
-    parser.add_argument("--quick", action="store_true", help="few runs, to see that it works")
+    parser.add_argument("--rows", type=int, nargs="+", default=[1, 10, 100, 1000, 10_000, 100_000], help="T·B")
+    parser.add_argument("--densities", type=float, nargs="+", default=DENSITIES)
+    parser.add_argument("--most", type=float, default=2e11, help="multiplications of a product, above which: left out")
+    parser.add_argument("--seconds", type=float, default=0.5, help="for each cell")
+    parser.add_argument("--quick", action="store_true", help="few sizes and runs, to see that it works")
+    parser.add_argument("--save", type=Path, default=Path("logs/density.csv"), help="table of every number")
     options = parser.parse_args()
+    if options.quick:
+        options.sizes, options.rows, options.most, options.seconds = [16, 128, 512], [1, 100, 8000], 3e9, 0.1
     warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
     print(f"{datetime.date.today()}, {processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}\n")
-    print("| rows | N | density | dense, ms | CSR | events | dense dW | events dW | dense both | chosen both | ratio |")
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
-    slow = 0
-    for size in options.sizes:
-        for rows in options.rows:
-            for density in DENSITIES:
-                line, slower = row(rows, size, density, 0.02 if options.quick else 0.2)
-                slow += slower
-                print(line, flush=True)
-    print(f"\n{slow} of what was chosen took more than {ALLOWED} times the dense product.")
+    head = f"chosen ÷ dense at {', '.join(f'{density:.1%}' for density in options.densities)}"
+    print(f"| kind | N | rows | dense, ms | forward: {head} | backward | CSR ÷ dense at 5% |\n{'|---' * 7}|")
+    cells: list[dict[str, Any]] = []
+    options.save.parent.mkdir(parents=True, exist_ok=True)
+    with options.save.open("w", newline="") as file:
+        table = csv.DictWriter(file, FIELDS)
+        table.writeheader()
+        for case in [
+            *products(options.sizes, options.rows, options.most),
+            *convolutions([rows for rows in options.rows if 1 < rows < 100_000], options.most / 4),
+        ]:
+            found = [cell for density in options.densities for cell in measured(case, density, options.seconds)]
+            table.writerows(found)
+            file.flush()
+            cells += found
+            print(line(case, found), flush=True)
+    print(
+        "\n| kind | N | worst ratio of chosen to dense, and where | best | slower than allowed |\n|---|---|---|---|---|"
+    )
+    for text in worst(cells):
+        print(text)
+    left = [(n, rows) for n in options.sizes for rows in options.rows if rows * n**2 > options.most]
+    print(
+        f"\nLeft out, by --most: {', '.join(f'{rows} × {n}' for n, rows in left) or 'nothing'}. Saved: {options.save}."
+    )
 
 
 if __name__ == "__main__":
