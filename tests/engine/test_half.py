@@ -96,3 +96,18 @@ def test_a_step_that_no_kernel_can_run_gives_the_same(dtype):
     assert output.dtype is dtype
     assert torch.equal(output, x)
     assert last.dtype is torch.float32
+
+
+@pytest.mark.parametrize("dtype", HALF, ids=str)
+@pytest.mark.parametrize("size", [-50.0, 50.0])
+def test_no_spike_at_all_and_every_neuron_firing_are_those_of_single_precision(size, dtype, no_copies):
+    for shape in SIZES:
+        x = torch.full(shape, size).to(dtype)
+        found = []
+        for given, engine in ((x, "fused"), (x.float(), "reference")):
+            given = given.clone().requires_grad_()
+            output, (last,) = run(STEPS["leaky"][0](SURROGATES[0]), "extreme", given, (0.0,), (0.9, 1.0), engine)
+            found.append([output.detach(), last.detach(), *torch.autograd.grad(output, given, torch.ones_like(output))])
+        assert found[0][0].unique().tolist() == [float(size > 0)]
+        for a, b in zip(*found, strict=True):
+            assert torch.equal(a, b.to(a.dtype))

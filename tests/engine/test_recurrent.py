@@ -292,3 +292,19 @@ def test_under_autocast_a_recurrent_layer_is_one_kernel_in_single_precision(dtyp
         output, _ = layer(x)
     assert output.dtype is torch.float32
     assert torch.equal(output, layer(x.float())[0])
+
+
+@pytest.mark.parametrize("size", [-20.0, 20.0])
+@pytest.mark.parametrize("surrogate", [ArcTan(), Rectangle(100.0)], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_no_spike_at_all_and_every_neuron_firing_give_what_the_reference_gives(size, surrogate, dtype, sampled):
+    for shape in [(1, 1, 1), (7, 1, 63), (1, 4, 65), (5, 1, 513)]:
+        torch.manual_seed(0)
+        ours, reference = (
+            Recurrent(LIF(surrogate=surrogate, engine=engine), bias=True).shaped(shape[-1]).to(dtype)
+            for engine in ("fused", "reference")
+        )
+        reference.load_state_dict(ours.state_dict())
+        found, wanted = (outcome(layer, torch.full(shape, size, dtype=dtype)) for layer in (ours, reference))
+        assert found[0][0].unique().tolist() == [float(size > 0)]
+        compare(found, wanted, 1e-9 if dtype is torch.float64 else 1e-4)

@@ -204,3 +204,21 @@ def test_memory_does_not_grow_with_the_length():
     """One layer's spikes are 164 MB here, and of a whole sequence several such are kept."""
     done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
     assert float(done.stdout) < 60
+
+
+@pytest.mark.parametrize("value", [0.0, 1e3, -1e3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_silent_and_always_firing_layers_of_any_size_give_what_the_whole_gives(value, dtype):
+    for size, batch in ((1, 1), (63, 1), (65, 3), (513, 1)):
+        torch.manual_seed(0)
+        network = SpikingSequential([nn.Linear(2, size), LIF().shaped(size), nn.Linear(size, 2)]).to(dtype)
+        with torch.no_grad():
+            network.layers[0].weight.abs_()
+        x = torch.full((9, batch, 2), value, dtype=dtype)
+        results, gradients = outcome(network, x, steps=4)
+        expected, wanted = outcome(network, x, steps=9)
+        bound = 1e-9 if dtype is torch.float64 else 1e-4
+        for a, b in zip(results, expected, strict=True):  # a dense product's rounding depends on its number of rows
+            torch.testing.assert_close(a, b, rtol=bound, atol=bound)
+        for a, b in zip(gradients, wanted, strict=True):
+            torch.testing.assert_close(a, b, rtol=bound, atol=bound * b.abs().max().item())

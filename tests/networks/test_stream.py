@@ -173,3 +173,15 @@ def test_a_product_of_one_row_adds_its_events_in_order(kind, dtype):
             expected += weight[:, j] * x[j]
         found = RowProduct(torch.from_numpy(weight))(torch.from_numpy(x), torch.from_numpy(start))
         np.testing.assert_array_equal(found.numpy(), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("value", [0.0, 1.0, -2.5])
+def test_layers_of_any_size_give_what_the_sequence_gives(value, dtype):
+    torch.manual_seed(0)
+    network = RecurrentNetwork([1, 63, 65, 513, 1], LIF(threshold=0.3)).to(dtype).eval()
+    x = torch.full((1, 9, 1), value, dtype=dtype).transpose(0, 1)
+    stream = Stream(network)
+    found = torch.stack([stream(step[0]) for step in x])
+    bound = 1e-9 if dtype is torch.float64 else 1e-4
+    torch.testing.assert_close(found, network(x)[0][:, 0], rtol=bound, atol=bound)

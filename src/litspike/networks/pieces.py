@@ -30,10 +30,10 @@ def run_network(
 ) -> tuple[Tensor, Any]:
     r"""``output, state = network(current, state)``, in pieces where the sequence is long.
 
-    Outputs and states are those of the whole sequence to the last bit, and so are the gradients but for the order in
-    which those of the weights are summed: within a piece as torch's products do, and from the last piece to the
-    first. Without gradients, a network whose layers have hooks is run whole, since these expect to see all steps at
-    once. In training, hooks see each piece twice.
+    Outputs, states and gradients are those of the whole sequence but for rounding: a dense product of torch's may
+    round by its number of rows, those on events don't, and the gradients of the weights are summed within a piece as
+    torch's products do, and from the last piece to the first. Without gradients, a network whose layers have hooks is
+    run whole, since these expect to see all steps at once. In training, hooks see each piece twice.
 
     Args:
         network: any that is called so, and gives for a sequence in pieces what it gives for the whole.

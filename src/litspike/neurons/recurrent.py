@@ -42,7 +42,8 @@ class Recurrent(NeuronLayer):
 
     The weights W [N, N] join all N neurons of a sample; ``shaped(*sample_shape)`` makes them, with PyTorch's initial
     values of a Linear. Called on a current [T, B, \*], it returns the output [T, B, \*] and the ``RecurrentState``.
-    It runs as one kernel over time on a CPU, and step by step elsewhere and where its connections have hooks.
+    It runs as one kernel over time on a CPU, and on a GPU up to 1024 neurons; step by step elsewhere and where its
+    connections have hooks.
 
     Args:
         neuron: the model of the neurons.
