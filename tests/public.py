@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torchmetrics.classification import BinaryAccuracy
 
 import litspike
 from litspike import LIF, ConstantCurrent, Latency, MeanOverTime, Perceptron
+from tests.networks.nir_oracle import neurons, write
 
 PACKAGES = ("coding", "networks", "neurons", "surrogates", "tasks", "metrics", "data", "callbacks")
 _REQUIRED: dict[str, Any] = {
@@ -48,6 +50,7 @@ _REQUIRED: dict[str, Any] = {
 _OF_CLASS: dict[str, dict[str, Any]] = {
     "Jackknife": {"metric": BinaryAccuracy()},
     "Population": {"encoder": Latency()},
+    "FromNIR": {"dt": 1e-4},
     "Calibrated": {"name": "1", "label": "1", "before": 0.0, "scale": 1.0, "after": 0.05},
 }
 
@@ -75,7 +78,12 @@ def arguments(kind: type, folder: Path) -> dict[str, Any]:
     """Arguments that a class can be made with: its defaults, and for the others a small value by their names."""
     if kind.__name__ == "Arrays":
         np.savez(folder / "a.npz", x=np.zeros((6, 2), np.float32), y=np.arange(6) % 2)
-    special = {"Arrays": {"path": str(folder / "a.npz")}}.get(kind.__name__, {}) | _OF_CLASS.get(kind.__name__, {})
+    if kind.__name__ == "FromNIR":
+        pytest.importorskip("nir", reason="files in NIR need the extra: pip install 'litspike[nir]'")
+        write(folder / "a.nir", neurons("LIF"))
+    files = {"Arrays": "a.npz", "FromNIR": "a.nir"}
+    special = {"path": str(folder / files[kind.__name__])} if kind.__name__ in files else {}
+    special |= _OF_CLASS.get(kind.__name__, {})
     return {
         name: special[name] if name in special else _default(kind, name, parameter)
         for name, parameter in inspect.signature(kind).parameters.items()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,12 @@ from litspike.installation import OWN, ZOO, comes_along, trained, trained_names
 from litspike.runs import checkpoints
 from tests.conftest import PROJECT, Cli
 
-sys.path.append(str(PROJECT / "zoo"))
-from make import KEPT, OF_OTHERS, table  # a script, in no package
-
+SCRIPT = importlib.util.spec_from_file_location("zoo_make", PROJECT / "zoo" / "make.py")
+assert SCRIPT is not None
+assert SCRIPT.loader is not None
+MAKE = importlib.util.module_from_spec(SCRIPT)
+SCRIPT.loader.exec_module(MAKE)
+KEPT, OF_OTHERS, table = MAKE.KEPT, MAKE.OF_OTHERS, MAKE.table
 NAMES = trained_names()
 
 

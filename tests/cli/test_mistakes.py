@@ -209,11 +209,11 @@ def test_a_bad_configuration_file_gets_one_line(cli: Cli, home: Path, text: str)
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ("", "say what to do: fit, validate"),
-        ("--trainer.max_epochs 1", "say what to do: fit, validate"),
+        ("", "say what to do: fit, sweep, validate"),
+        ("--trainer.max_epochs 1", "say what to do: fit, sweep, validate"),
         ("fitt", "fitt: there is no such command; did you mean fit?"),
         ("compar a b", "compar: there is no such command; did you mean compare?"),
-        ("x", "x: there is no such command; there are fit, validate, test"),
+        ("x", "x: there is no such command; there are fit, sweep, validate, test"),
     ],
 )
 def test_a_command_that_is_none_gets_one_line(cli: Cli, arguments: str, line: str):

@@ -22,7 +22,7 @@ OTHER_TESTS = {"README.zh-CN.md", "CONTRIBUTING.md"}
 ALL = [block for page in PAGES if page.name not in GENERATED | OTHER_TESTS for block in blocks(page)]
 RUN = [block for block in ALL if block.left_out is None]
 LEFT_OUT = [block for block in ALL if block.left_out is not None]
-MOST_LEFT_OUT = 5
+MOST_LEFT_OUT = 6
 """Blocks with a mark that no test runs: a new one is added here with its reason beside the block."""
 
 
