@@ -11,7 +11,7 @@ from tests.data.events.miniatures import CASES
 from tests.grids import slow
 
 CONFIGURATIONS = sorted((PROJECT / "configs").glob("*.yaml"))
-LIBRARIES = {"digits": "sklearn", "digits_sequence": "sklearn"}
+LIBRARIES = {"digits": "sklearn", "digits_sequence": "sklearn", "time_series": "aeon"}
 EVENTS = {
     "nmnist": "NMNIST", "shd": "SHD", "ssc": "SSC", "dvs_gesture": "DVSGesture", "cifar10_dvs": "CIFAR10DVS"
 }  # fmt: skip

@@ -241,7 +241,9 @@ def test_a_value_out_of_range_is_refused_in_one_line(encoder: nn.Module, value: 
     with pytest.raises(UserError) as caught:
         encoder(x)
     low = {"Population": "[-1, 1]", "LogarithmicLatency": "[0, inf)"}.get(name(encoder), "[0, 1]")
-    assert str(caught.value) == f"{name(encoder)}: the input holds {value:g}, which is outside {low}"
+    unit = low == "[0, 1]" and math.isfinite(value)
+    remedy = ": scale it, as data.scaling unit of litspike.data.Arrays does" if unit else ""
+    assert str(caught.value) == f"{name(encoder)}: the input holds {value:g}, which is outside {low}{remedy}"
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from litspike.coding.ranges import check_range
+from litspike.coding.ranges import SCALED, check_range
 from litspike.settings import integer, number
 
 
@@ -62,7 +62,7 @@ class Latency(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, *] → [T, B, *]."""
-        check_range("Latency", x, "[0, 1]")
+        check_range("Latency", x, "[0, 1]", SCALED)
         x = x.detach()
         return one_spike((self.steps - 1) * (1 - x), x > self.threshold, self.steps)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, distributed, nn
 
-from litspike.coding.ranges import check_range
+from litspike.coding.ranges import SCALED, check_range
 from litspike.seeding import generator, seed_in_range
 from litspike.settings import integer, number
 
@@ -60,7 +60,7 @@ class PoissonRate(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, *] → [T, B, *]."""
-        check_range("PoissonRate", x, "[0, 1]")
+        check_range("PoissonRate", x, "[0, 1]", SCALED)
         uniform = torch.rand((self.steps, *x.shape), generator=self._generator(x.device), device=x.device)
         return uniform.lt_(self.rate * x.detach()).to(x.dtype)
 
