@@ -26,7 +26,7 @@ from litspike.runs.processes import place
 from litspike.runs.signals import Stopped
 from litspike.settings import SettingError, UserError, integer
 from litspike.tasks import Task
-from litspike.terminal import one_line
+from litspike.terminal import from_here, one_line
 
 OWN = ("--space", "--trials", "--seeds", "--logs")
 """The options of a sweep, which its fits don't get."""
@@ -59,7 +59,7 @@ def sweep(call: Call, home: Path, run: Runner) -> int:
     folder = sweep_folder(call, space, home)
     fits = Fits(plan.arguments, list(plan.metrics), seeds, home, run)
     study = Study(folder, space, list(plan.metrics.values()), plan.epochs)
-    print(f"sweep: {folder} ({wanted} trials of {', '.join(space.settings)})", flush=True)
+    print(f"sweep: {from_here(folder)} ({wanted} trials of {', '.join(space.settings)})", flush=True)
     with _kept(study):
         _run(study, fits, wanted)
     results = [report.Result.of(trial) for trial in study.trials()]
@@ -174,7 +174,7 @@ def _kept(study: Study) -> Iterator[None]:
     except (Stopped, Interrupted, KeyboardInterrupt) as stopped:
         words = stopped.words if isinstance(stopped, Stopped) else str(stopped).partition(":")[0] or "interrupted"
         done = sum(trial.state.is_finished() for trial in study.trials())
-        kept = UserError(f"{words}: {done} trials are kept, the same command goes on ({study.folder})")
+        kept = UserError(f"{words}: {done} trials are kept, the same command goes on ({from_here(study.folder)})")
         kept.status = getattr(stopped, "status", 130)
         raise kept from None
 

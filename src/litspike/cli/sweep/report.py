@@ -20,7 +20,7 @@ from litspike.files import read_text, replace_text, replacing
 from litspike.installation import program
 from litspike.reports.pictures.style import LABEL, TICK, curve, panel, sheet, whole_ticks
 from litspike.runs.folder import runs_in
-from litspike.terminal import Terminal
+from litspike.terminal import Terminal, from_here
 
 BEST_OF_ONE = 5
 """Number of trials that are shown where one metric puts them in an order."""
@@ -170,7 +170,7 @@ def configurations(folder: Path, best: list[Result], metrics: list[str], runs: d
         path = place / f"trial-{result.number}.yaml"
         (run,) = runs_in(runs[result.number])[:1]
         figures = ", ".join(f"{name} {figure_text(value)}" for name, value in zip(metrics, result.values, strict=True))
-        head = f"# Trial {result.number} of {folder.name}: {figures}.\n#   {program()} fit -c {path}\n"
+        head = f"# Trial {result.number} of {folder.name}: {figures}.\n#   {program()} fit -c {from_here(path)}\n"
         replace_text(path, head + read_text(run.folder / "config.yaml"))
         paths.append(path)
     for old in place.glob("trial-*.yaml"):
@@ -197,12 +197,12 @@ def write(
     best = front if len(names) > 1 else ordered[:BEST_OF_ONE]
     replace_text(folder / "trials.csv", table(results, names))
     show(results, best, names)
-    print(f"trials: {folder / 'trials.csv'}")
+    print(f"trials: {from_here(folder / 'trials.csv')}")
     if not best:
         return
     path = folder / ("front.png" if len(names) > 1 else "trials.png")
     with replacing(path) as draft:
         picture(results, front, metrics).savefig(draft, format="png")
-    print(f"picture: {path}")
+    print(f"picture: {from_here(path)}")
     paths = configurations(folder, best, names, runs)
-    print(f"configurations: {paths[0].parent}\ntrain one: {program()} fit -c {paths[0]}")
+    print(f"configurations: {from_here(paths[0].parent)}\ntrain one: {program()} fit -c {from_here(paths[0])}")
