@@ -200,7 +200,9 @@ def package_callbacks() -> set[type]:
     while todo:
         kind = todo.pop()
         todo += kind.__subclasses__()
-        if kind.__module__.startswith("litspike.") and not getattr(kind, "__abstractmethods__", None):
+        # a sweep's are in commands that it runs itself: one is off among several processes, one sums in all of them
+        ours = kind.__module__.startswith("litspike.") and not kind.__module__.startswith("litspike.cli.sweep.")
+        if ours and not getattr(kind, "__abstractmethods__", None):
             found.add(kind)
     return {kind for kind in found if not any(other is not kind and issubclass(other, kind) for other in found)}
 
