@@ -6,6 +6,7 @@ from litspike.reports.console import Console
 from litspike.reports.pictures.callback import AnimationFile, PictureFiles, Pictures
 from litspike.reports.predictions import PredictionFile
 from litspike.reports.progress import FitProgress
+from litspike.reports.quantisation import QuantisedWeights
 from litspike.reports.receipt.callback import Receipt
 from litspike.reports.step_log import StepLog
 
@@ -18,6 +19,7 @@ __all__ = [
     "PictureFiles",
     "Pictures",
     "PredictionFile",
+    "QuantisedWeights",
     "Receipt",
     "StepLog",
 ]

@@ -61,6 +61,7 @@ class LitspikeCLI(LightningCLI):
         parser.add_argument("--logs", type=str | None)
         if self.call.subcommand == "fit":
             parser.add_argument("--seeds", type=int | None)
+            parser.add_argument("--weights", type=str | None)
         if self.call.subcommand == "export":
             add_export_arguments(parser)
         parser.add_argument("--trust", action="append")

@@ -27,6 +27,7 @@ GROUPS = {
     "pictures": callbacks.Pictures,
     "checkup": callbacks.CheckUp,
     "calibrate": callbacks.Calibration,
+    "quantise": callbacks.QuantisedWeights,
     "receipt": callbacks.Receipt,
 }
 """What every command has beside trainer, model and data: name of the settings, and their class."""
@@ -47,6 +48,7 @@ COMMON = {
     "discretisation": "How a reader of the NIR file integrates: euler, as most do, or exact.",
     "approximate": "Writes what NIR has no place for as what comes nearest to it; the report says so.",
     "seed_everything": "Seed of the weights and of what is drawn in training.",
+    "weights": "Checkpoint whose weights a fit starts from: a file or a run's folder.",
     "seeds": "Number of seeds that each fit starts from, one after another.",
     "space": "Space to try: a YAML file or a name; that of the configuration where it isn't given.",
     "trials": "Number of trials, with those that are there already; as the space says by itself.",
@@ -64,6 +66,7 @@ _ONLY: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("space", "trials"), ("sweep",)),
     **dict.fromkeys(("to", "name", "integer", "scale", "states"), ("export",)),
     **dict.fromkeys(("dialect", "dt", "discretisation", "approximate"), ("export",)),
+    "weights": ("fit",),
     "ckpt_path": tuple(name for name in SUBCOMMANDS if name != "sweep"),
 }
 _ALONE = ("config", "trust", "space", "trials")

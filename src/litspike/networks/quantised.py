@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 ScaleRule = Literal["free", "power_of_two"]
 """What a scale may be: any number, or a power of two, which needs no multiplication on the way back."""
@@ -41,3 +41,32 @@ def weight_integers(weight: Tensor, scales: Tensor, bits: int) -> Tensor:
     limit = (1 << (bits - 1)) - 1
     scaled = weight.double() / scales.view(-1, *[1] * (weight.dim() - 1))
     return torch.floor(scaled + 0.5).clamp(-limit, limit)
+
+
+def faked(network: nn.Module, bits: int, rule: ScaleRule) -> list[tuple[nn.Parameter, Tensor]]:
+    """Each weight of a Linear or convolution, and what it becomes in integers and back.
+
+    With powers of two the scale is that of the weights with the batch norm which follows them inside.
+    """
+    layers = [layer for layer in network.modules() if not list(layer.children())]
+    found: dict[int, tuple[nn.Parameter, Tensor]] = {}
+    for layer, after in zip(layers, [*layers[1:], None], strict=True):
+        if not isinstance(layer, (nn.Linear, nn.Conv1d, nn.Conv2d)) or not isinstance(layer.weight, nn.Parameter):
+            continue
+        weight, factor = layer.weight.detach(), _factor(after, layer.weight)
+        folded = weight.double() * factor.view(-1, *[1] * (weight.dim() - 1))
+        scales = weight_scales(folded, bits, rule)
+        rounded = weight_integers(folded, scales, bits) * (scales / factor).view(-1, *[1] * (weight.dim() - 1))
+        found.setdefault(id(layer.weight), (layer.weight, rounded.to(weight.dtype)))
+    return list(found.values())
+
+
+def _factor(after: nn.Module | None, weight: Tensor) -> Tensor:
+    """What the batch norm after a layer multiplies each of its output channels by, in double precision, [O]."""
+    ones = torch.ones(len(weight), dtype=torch.float64, device=weight.device)
+    if not isinstance(after, nn.modules.batchnorm._BatchNorm) or after.num_features != len(weight):
+        return ones
+    if after.running_var is None or after.weight is None:
+        return ones
+    factor = after.weight.detach().double() * (after.running_var.double() + after.eps).rsqrt()
+    return torch.where(factor == 0, 1.0, factor)

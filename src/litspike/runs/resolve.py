@@ -30,7 +30,7 @@ class CheckpointRequest:
     training: str
 
 
-def find(request: CheckpointRequest, logs: Path) -> Path:
+def find(request: CheckpointRequest, logs: Path, setting: str = "ckpt_path") -> Path:
     """The checkpoint file that a command line means: a file, ``best`` or ``last`` of a folder or of the newest run.
 
     Of an experiment's folder or name it is that of its newest run.
@@ -38,13 +38,14 @@ def find(request: CheckpointRequest, logs: Path) -> Path:
     Args:
         request: what the command asks for.
         logs: folder of all runs.
+        setting: what says so, for the error.
 
     Raises:
         UserError: if there is no such file, or the newest run has nothing to take. Never another run instead.
     """
     given = request.given
     if given is not None and not given.strip():
-        raise UserError("ckpt_path: it is empty: name a checkpoint, a run's folder, best or last, or leave it out")
+        raise UserError(f"{setting}: it is empty: name a checkpoint, a run's folder, best or last, or leave it out")
     name = BEST if given is None else given
     if name in (BEST, LAST):
         return _of_the_newest(request, logs, name)
@@ -59,9 +60,9 @@ def find(request: CheckpointRequest, logs: Path) -> Path:
         files = map(run.checkpoint, request.preferred)
         path = next((file for file in files if file.is_file()), run.checkpoint(BEST))
         if not path.is_file() and run.checkpoint(LAST).is_file():
-            raise UserError(f"ckpt_path: {run.folder} has no best checkpoint: name {run.checkpoint(LAST)}")
+            raise UserError(f"{setting}: {run.folder} has no best checkpoint: name {run.checkpoint(LAST)}")
     if not os.path.isfile(path):
-        raise UserError(f"ckpt_path: there is no file {path}")
+        raise UserError(f"{setting}: there is no file {path}")
     return path.resolve()
 
 

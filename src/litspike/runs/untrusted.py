@@ -17,7 +17,10 @@ from litspike.terminal import one_line
 
 log = logging.getLogger(__name__)
 
-SECTIONS = ("seed_everything", "threads", "console", "pictures", "checkup", "calibrate", "receipt", "checkpoint")
+SECTIONS = (
+    *("seed_everything", "threads", "console", "pictures", "checkup"),
+    *("calibrate", "quantise", "receipt", "checkpoint"),
+)
 """Sections taken over beside model and data, and what of the trainer neither writes, starts nor connects anything."""
 TRAINER = (
     *("max_epochs", "min_epochs", "max_steps", "min_steps", "max_time", "overfit_batches", "val_check_interval"),

@@ -13,6 +13,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from litspike.cli.check.monitors import MonitorCheck, best_mode, check_monitors, monitors, warn_of_modes
 from litspike.cli.check.trainer import as_list
+from litspike.cli.check.weights import check_weights
 from litspike.cli.command import Command, Outcome, Parts, make
 from litspike.cli.constructor_errors import users_mistakes
 from litspike.cli.subcommands.metrics import note_metrics
@@ -23,13 +24,14 @@ from litspike.runs import checkpoints
 from litspike.runs.folder import BEST, LAST, Run
 from litspike.runs.processes import place
 from litspike.runs.record import RunRecord
+from litspike.runs.resolve import CheckpointRequest, find
 from litspike.runs.resume import Resumption, check_left
 from litspike.runs.saving import BestCheckpoint, LastCheckpoint
 from litspike.runs.signals import Stopped
 from litspike.settings import UserError
 from litspike.terminal import from_here
 
-_OF_ONE_CALL = ("logs", "seeds", "ckpt_path")
+_OF_ONE_CALL = ("logs", "seeds", "weights", "ckpt_path")
 """Settings that are none of the run's."""
 
 
@@ -48,6 +50,7 @@ def fit(command: Command, callbacks: Sequence[Callback] = ()) -> Outcome:
     warn_of_modes(command.config, parts.model)
     with users_mistakes(command.config):
         settings = trainer_settings(command, parts)
+        _start(command, parts)
         run = _run(command, settings)
         plain = {name: value for name, value in command.settings().items() if name not in _OF_ONE_CALL}
         record, hooks = RunRecord(run, yaml.safe_dump(plain, sort_keys=False), plain), EmptyHooks()
@@ -81,6 +84,22 @@ def fit(command: Command, callbacks: Sequence[Callback] = ()) -> Outcome:
     return Outcome(parts, trainer, run)
 
 
+def _start(command: Command, parts: Parts) -> None:
+    """Start from the weights of a checkpoint, where one is named."""
+    given = command.config.get("weights")
+    if given is None:
+        return
+    if command.source is not None:
+        raise UserError(f"weights: {given} is set beside ckpt_path, whose weights a fit goes on with: leave one out")
+    request = CheckpointRequest(given, (BEST, LAST), None, f"{program()} fit")
+    path = find(request, command.logs, "weights")
+    checkpoint = checkpoints.read(path)
+    check_weights(path, checkpoint, parts.model)
+    parts.model.load_state_dict(checkpoint["state_dict"])
+    if place().first:
+        print(f"weights: {path}", flush=True)
+
+
 def _run(command: Command, settings: dict[str, Any]) -> Run | None:
     """The run that is gone on with, or a new one's folder; None of a trial, and in every process but the first."""
     if command.source is not None and command.source.run is not None:
@@ -108,7 +127,8 @@ def _trainer(
     callbacks = [
         *common_callbacks(command, parts),
         *more,
-        *(parts.sections[name] for name in ("calibrate", "checkup", "pictures")),
+        *([] if command.config.get("weights") else [parts.sections.calibrate]),  # which those have behind them
+        *(parts.sections[name] for name in ("quantise", "checkup", "pictures")),
         MonitorCheck(monitors(command.config)),
         *(saving if settings["enable_checkpointing"] is not False else []),
         record,
