@@ -33,7 +33,7 @@ from litspike.tasks import Regression
 PROJECT = Path(__file__).resolve().parent.parent
 QUIET = ["--console.epochs", "false", "--console.table", "false", "--pictures.every", "0"]
 SPIKING = "spiking"
-RELU = ["--model.network.neuron", "benchmarks.baselines.ReLU", "--model.encoder.steps", "1"]
+RELU = ["--model.network.neuron", "litspike.networks.ReLU", "--model.encoder.steps", "1"]
 GRU = ["--model.network", "benchmarks.baselines.GRU", "--model.readout", "litspike.coding.LastStep"]
 
 

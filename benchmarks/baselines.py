@@ -3,32 +3,13 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Self
 
 from torch import Tensor, nn
 
-from litspike.networks import TimeDropout
-from litspike.neurons import NeuronLayer
+from litspike.networks import ReLU, TimeDropout
 from litspike.settings import number
 
-
-class ReLU(NeuronLayer):
-    r"""A rectifier in the place of a layer of neurons: ``y = max(0, x)`` at each step, without state.
-
-    It makes an ordinary perceptron of a ``Perceptron`` and an ordinary convolutional network of a ``ConvNet``; on an
-    input that stays the same over time, one step says all. [T, B, \*] → [T, B, \*].
-    """
-
-    def shaped(self, *shape: int) -> Self:
-        """A layer of its own; it needs no sizes."""
-        return type(self)()
-
-    def forward(
-        self, current: Tensor, state: tuple[()] | None = None, steps: int | None = None
-    ) -> tuple[Tensor, tuple[()]]:
-        """See :class:`~litspike.neurons.NeuronLayer`."""
-        output = current.relu()
-        return (output if steps is None else output.expand(steps, *output.shape)), ()
+__all__ = ["GRU", "ReLU"]
 
 
 class GRU(nn.Module):

@@ -51,6 +51,7 @@ _OF_CLASS: dict[str, dict[str, Any]] = {
     "Jackknife": {"metric": BinaryAccuracy()},
     "Population": {"encoder": Latency()},
     "FromNIR": {"dt": 1e-4},
+    "Converted": {"network": torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1))},
     "Calibrated": {"name": "1", "label": "1", "before": 0.0, "scale": 1.0, "after": 0.05},
 }
 

@@ -14,6 +14,7 @@ from litspike.cli.help import GROUPS
 from litspike.cli.parser import Parser, ParserExit
 from litspike.cli.parser_errors import parser_message
 from litspike.cli.schedules import take_chains
+from litspike.cli.trainer.convert import add_convert_arguments
 from litspike.cli.trainer.export import add_export_arguments
 from litspike.internals.jsonargparse import setting_names
 from litspike.seeding import seed_in_range
@@ -64,6 +65,8 @@ class LitspikeCLI(LightningCLI):
             parser.add_argument("--weights", type=str | None)
         if self.call.subcommand == "export":
             add_export_arguments(parser)
+        if self.call.subcommand == "convert":
+            add_convert_arguments(parser)
         parser.add_argument("--trust", action="append")
         parser.add_argument("--threads", type=int | None)
         for name, group in GROUPS.items():

@@ -24,6 +24,7 @@ SUBCOMMANDS = {
     "test": "Measures a checkpoint on the test data, and writes its receipt.",
     "predict": "Writes a checkpoint's predictions for the test data into predictions.csv.",
     "picture": "Draws a network and its neurons, on the validation data, into files.",
+    "convert": "Makes a spiking network of a checkpoint's ReLU network, to be tested and fine-tuned.",
     "export": "Writes a checkpoint in another format, runs what was written, and says how much is the same.",
 }
 """The subcommands that have a trainer, and what each does."""

@@ -47,6 +47,8 @@ COMMON = {
     "dt": "Seconds of a time step in the NIR file.",
     "discretisation": "How a reader of the NIR file integrates: euler, as most do, or exact.",
     "approximate": "Writes what NIR has no place for as what comes nearest to it; the report says so.",
+    "steps": "Time steps of the spiking network, 8 where it isn't given.",
+    "percentile": "Share of a rectifier's numbers, in percent, that a rate reaches; 99.9 where it isn't given.",
     "seed_everything": "Seed of the weights and of what is drawn in training.",
     "weights": "Checkpoint whose weights a fit starts from: a file or a run's folder.",
     "seeds": "Number of seeds that each fit starts from, one after another.",
@@ -66,6 +68,7 @@ _ONLY: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("space", "trials"), ("sweep",)),
     **dict.fromkeys(("to", "name", "integer", "scale", "states"), ("export",)),
     **dict.fromkeys(("dialect", "dt", "discretisation", "approximate"), ("export",)),
+    **dict.fromkeys(("steps", "percentile"), ("convert",)),
     "weights": ("fit",),
     "ckpt_path": tuple(name for name in SUBCOMMANDS if name != "sweep"),
 }
@@ -141,7 +144,8 @@ def of_command(name: str, files: list[dict[str, Any]]) -> str:
         lines.append("one, by its full name, or by the last part of it for litspike's own, torch's and Lightning's.")
     else:
         lines.append("\nEvery other setting is the checkpoint's, and what is named holds: `fit --help` lists them.")
-    lines.append(f"In the same way: {', '.join(f'--{group}.help' for group in ('trainer', 'data', *GROUPS))}.")
+    same = f"In the same way: {', '.join(f'--{group}.help' for group in ('trainer', 'data', *GROUPS))}."
+    lines += textwrap.wrap(same, _WIDTH, break_on_hyphens=False)
     return "\n".join([*lines, "--print_config prints the whole configuration as it would be used."])
 
 

@@ -1,4 +1,4 @@
-"""``validate``, ``test``, ``predict``, ``picture`` and ``export``: what a checkpoint's network does with the data."""
+"""The commands that take a checkpoint and train nothing: what its network does with the data."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from litspike.cli.check.trainer import as_list
 from litspike.cli.command import Command, Outcome, Parts, Source, make
 from litspike.cli.constructor_errors import users_mistakes
 from litspike.cli.subcommands.metrics import note_metrics
+from litspike.cli.trainer.convert import convert_checkpoint
 from litspike.cli.trainer.export import Wanted, export_checkpoint
 from litspike.cli.trainer.loggers import BestEffortBoard
 from litspike.cli.trainer.make import (
@@ -134,4 +135,19 @@ def _export(command: Command, source: Source, parts: Parts) -> _Evaluation:
     return _Evaluation([], run)
 
 
-_EVALUATIONS = {"validate": _validate, "test": _test, "predict": _predict, "picture": _picture, "export": _export}
+def _convert(command: Command, source: Source, parts: Parts) -> _Evaluation:
+    def run(trainer: Trainer, arguments: dict[str, Any]) -> None:
+        settings = command.settings()
+        convert_checkpoint(trainer, parts.model, parts.data, source.checkpoint, source.folder, settings)
+
+    return _Evaluation([], run)
+
+
+_EVALUATIONS = {
+    "validate": _validate,
+    "test": _test,
+    "predict": _predict,
+    "picture": _picture,
+    "export": _export,
+    "convert": _convert,
+}

@@ -97,7 +97,7 @@ def _start(command: Command, parts: Parts) -> None:
     check_weights(path, checkpoint, parts.model)
     parts.model.load_state_dict(checkpoint["state_dict"])
     if place().first:
-        print(f"weights: {path}", flush=True)
+        print(f"weights: {from_here(path)}", flush=True)
 
 
 def _run(command: Command, settings: dict[str, Any]) -> Run | None:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from lightning import LightningDataModule, LightningModule, Trainer
-from torch import Tensor
 
-from litspike.cli.check.sample import check_part
+from litspike.cli.trainer.data_parts import first_samples, test_part
 from litspike.export.artefact import Artefact, Subject
-from litspike.export.command import TestPart, export, show
+from litspike.export.command import export, show
 from litspike.export.formats import FORMATS, format_named
 from litspike.export.integer.settings import Settings
 from litspike.networks.quantised import ScaleRule
@@ -24,7 +21,6 @@ from litspike.reports.receipt.provenance import file_hash, versions
 from litspike.seeding import isolated
 from litspike.settings import UserError
 from litspike.tasks import Task
-from litspike.tasks.batches import check_finite, pair
 from litspike.terminal import Terminal, from_here
 
 _SAMPLES = 64
@@ -131,7 +127,7 @@ def export_checkpoint(
         "versions": versions(),
     }
     with isolated():
-        test = _test_part(trainer, model, data)
+        test = test_part(trainer, model, data)
         report = export(model.cpu().eval(), test, _maker(wanted, model, data), wanted.name, folder, about)
     terminal = Terminal()
     show(report, lambda part: print(part) if isinstance(part, str) else terminal.print(part))
@@ -146,39 +142,5 @@ def _maker(wanted: Wanted, task: Task, data: LightningDataModule) -> Callable[[S
     from litspike.export.integer.file import IntegerFile  # with what the other formats don't need
 
     settings = Settings(wanted.integer, wanted.scale or "free", wanted.states or 16)
-    samples = _validation_samples(task, data)
+    samples = first_samples(task, data, "val", _SAMPLES)
     return lambda subject, name: IntegerFile(subject, name, settings, samples)
-
-
-def _validation_samples(task: Task, data: LightningDataModule) -> Tensor:
-    """The first samples of the validation part: what decides a format must not be what it is tested on."""
-    data.setup("validate")
-    loader: Any = data.val_dataloader()
-    check_part(task, "val", loader)
-    found: list[Tensor] = []
-    for batch in _transferred(data, loader):
-        found.append(pair(batch)[0])
-        if sum(map(len, found)) >= _SAMPLES:
-            break
-    if not found:
-        raise UserError("export: the validation data are empty: integers take the range of each number from them")
-    samples = torch.cat(found)[:_SAMPLES]
-    check_finite("val", samples)
-    return samples
-
-
-def _test_part(trainer: Trainer, task: Task, data: LightningDataModule) -> TestPart:
-    """The batches of the test part, as many as the trainer is to take."""
-    data.trainer = trainer
-    data.prepare_data()
-    data.setup("test")
-    loader: Any = data.test_dataloader()
-    check_part(task, "test", loader)
-    limit = trainer.limit_test_batches
-    count = limit if isinstance(limit, int) else None if limit == 1.0 else max(int(len(loader) * limit), 1)
-    return TestPart(_transferred(data, islice(loader, count)), count is None)
-
-
-def _transferred(data: LightningDataModule, batches: Iterable[Any]) -> Iterator[Any]:
-    """Batches as a trainer would give them to the task."""
-    return (data.on_after_batch_transfer(data.on_before_batch_transfer(batch, 0), 0) for batch in batches)
