@@ -52,8 +52,11 @@ def _lines(problem: str | None, home: Path) -> Iterator[tuple[str, str]]:
     yield "fused engine", problem or "compiles, and agrees with the reference"
     yield "GPU", _gpu()
     yield "Triton", _triton()
-    for extra, missing in extras().items():
-        yield f"extra {extra}", f"missing {', '.join(missing)}: {_installs(extra)}" if missing else "present"
+    of_extras = extras()
+    yield "extras", ", ".join(extra for extra, missing in of_extras.items() if not missing) or "none"
+    for extra, missing in of_extras.items():
+        if missing:
+            yield f"extra {extra}", f"missing {', '.join(missing)}: {_installs(extra)}"
     yield "kernels", str(disk.folder() or "not kept on disk: no folder of the user's alone was found")
     yield "own files", f"runs in {home / 'logs'}, event data in {Path('data').absolute()}"
 
