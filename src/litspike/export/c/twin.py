@@ -5,6 +5,7 @@ A product is the engine's on events, whose order of sums is defined; neurons run
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -60,10 +61,15 @@ class Twin:
     def tensors(self, x: Tensor) -> dict[int, Tensor]:
         """Every tensor by its number, flat, [T, B, N], for samples [B, *]."""
         current = self.encoder.respond(x)
-        tensors = {0: current.flatten(2) if current.dim() > 2 else current.unsqueeze(2)}
+        tensors = {0: flat(current)}
         for operation in self.operations:
             tensors[operation.output] = _run(operation, [tensors[number] for number in operation.inputs])
         return tensors
+
+
+def flat(x: Tensor) -> Tensor:
+    """Samples over time [T, B, *] → [T, B, N]."""
+    return x.flatten(2) if x.dim() > 2 else x.unsqueeze(2)
 
 
 def _run(operation: Operation, given: list[Tensor]) -> Tensor:
@@ -94,17 +100,11 @@ def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 def _convolution(operation: Convolution, x: Tensor) -> Tensor:
     """The product of each window, whose numbers lie in the order of the input's."""
-    images = x.reshape(-1, *operation.source)
     outputs = len(operation.weight) // operation.groups
     kernel, (rows, columns) = operation.weight.shape[2:], operation.image
-    pads: list[int] = []
-    for axis in (1, 0):
-        reach = (operation.image[axis] - 1) * operation.stride[axis] + operation.dilation[axis] * (kernel[axis] - 1) + 1
-        before = operation.padding[axis]
-        pads += [before, reach - operation.source[1 + axis] - before]
     at_once = max(_MOST // (operation.weight[0].numel() * operation.groups * rows * columns), 1)
     done = []
-    for some in torch.split(functional.pad(images, pads), at_once):
+    for some in torch.split(padded(operation, x), at_once):
         parts = []
         for group, part in enumerate(some.chunk(operation.groups, 1)):
             windows = functional.unfold(part, (kernel[0], kernel[1]), operation.dilation, 0, operation.stride)
@@ -115,28 +115,47 @@ def _convolution(operation: Convolution, x: Tensor) -> Tensor:
     return torch.cat(done).view(*x.shape[:2], operation.size)
 
 
+def padded(operation: Convolution, x: Tensor) -> Tensor:
+    """The images [T · B, C, H, W] of a convolution's input [T, B, N], with the zeros around them that it sees."""
+    kernel, pads = operation.weight.shape[2:], list[int]()
+    for axis in (1, 0):
+        reach = (operation.image[axis] - 1) * operation.stride[axis] + operation.dilation[axis] * (kernel[axis] - 1) + 1
+        before = operation.padding[axis]
+        pads += [before, reach - operation.source[1 + axis] - before]
+    return functional.pad(x.reshape(-1, *operation.source), pads)
+
+
 def _pooling(operation: Pooling, x: Tensor) -> Tensor:
-    images = x.reshape(-1, *operation.source)
-    places, insides = zip(*(offsets(axis) for axis in (operation.rows, operation.columns)), strict=True)
     found: Tensor | None = None
-    for row, row_inside in zip(places[0], insides[0], strict=True):
-        for column, column_inside in zip(places[1], insides[1], strict=True):
-            inside = row_inside[:, None] & column_inside
-            values = images[:, :, row][:, :, :, column]
-            if operation.maximum:
-                values = torch.where(inside, values, -torch.inf)
-                found = values if found is None else torch.maximum(found, values)
-            else:
-                before = torch.zeros_like(values) if found is None else found
-                found = torch.where(inside, before + values, before)
+    for inside, values in windows(operation, x):
+        if operation.maximum:
+            values = torch.where(inside, values, -torch.inf)
+            found = values if found is None else torch.maximum(found, values)
+        else:
+            before = torch.zeros_like(values) if found is None else found
+            found = torch.where(inside, before + values, before)
     assert found is not None
     if not operation.maximum:
-        sizes = [torch.tensor(axis.sizes) for axis in (operation.rows, operation.columns)]
-        found = found / (sizes[0][:, None] * sizes[1]).float()
+        found = found / window_sizes(operation).float()
     return found.reshape(*x.shape[:2], operation.size)
 
 
-def offsets(axis: Windows) -> tuple[list[Tensor], list[Tensor]]:
+def windows(operation: Pooling, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """For the first, second, … place of all windows of an input [T, B, N]: whether it is inside, and what is there."""
+    images = x.reshape(-1, *operation.source)
+    places, insides = zip(*(_offsets(axis) for axis in (operation.rows, operation.columns)), strict=True)
+    for row, row_inside in zip(places[0], insides[0], strict=True):
+        for column, column_inside in zip(places[1], insides[1], strict=True):
+            yield row_inside[:, None] & column_inside, images[:, :, row][:, :, :, column]
+
+
+def window_sizes(operation: Pooling) -> Tensor:
+    """What the sum of each window is divided by, [rows, columns]."""
+    rows, columns = (torch.tensor(axis.sizes) for axis in (operation.rows, operation.columns))
+    return rows[:, None] * columns
+
+
+def _offsets(axis: Windows) -> tuple[list[Tensor], list[Tensor]]:
     """For the first, second, … place of the windows: where each is, and whether it is inside."""
     begins, ends = torch.tensor(axis.begins), torch.tensor(axis.ends)
     longest = int((-((begins - ends) // axis.step)).max())

@@ -68,14 +68,7 @@ class IntegerFile(CFile):
         return self.plan.sample.of(x)
 
     def meaning(self, answer: Answer, steps: int) -> Answer:
-        plan, (values, outputs, layers) = self.plan, answer
-        formats = [plan.formats[layer.output] for layer in self.watched]
-        unit = plan.value_unit(steps)
-        return Answer(
-            self.subject.task.in_unit(values.double() * unit),
-            plan.formats[plan.output].numbers(outputs),
-            [form.numbers(layer) for form, layer in zip(formats, layers, strict=True)],
-        )
+        return self.plan.meaning(answer, steps, self.subject.task.in_unit)
 
     def exact(self) -> tuple[str, Run]:
         """The network in integers, run in torch."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -13,9 +13,9 @@ from torch import Tensor
 from litspike.engine.ir.nest import Kind, Leaf
 from litspike.engine.ir.program import Program
 from litspike.engine.ir.trace import trace
-from litspike.export.artefact import Refused
+from litspike.export.artefact import Answer, Refused
 from litspike.export.c.coding import Encoder, Readout
-from litspike.export.c.operations import Convolution, Neurons, Operation, Pooling, Product, Scale, Sum
+from litspike.export.c.operations import Convolution, Neurons, Operation, Pooling, Product, Scale, Sum, watched_neurons
 from litspike.export.integer.fixed import SPIKES, Fixed, format_for
 from litspike.export.integer.lower import Place, Room, Step, lowered
 from litspike.export.integer.measure import Ranges
@@ -72,6 +72,21 @@ class Plan:
     def values(self) -> Fixed:
         """Format of what the readout takes in."""
         return self.inside["readout"].formats[0] if "readout" in self.inside else self.formats[self.output]
+
+    def meaning(self, answer: Answer, steps: int, in_unit: Callable[[Tensor], Tensor]) -> Answer:
+        """What the integers of an answer stand for, in double precision.
+
+        Args:
+            answer: integers.
+            steps: of the samples.
+            in_unit: from the readout's values to the unit of the targets.
+        """
+        forms = [self.formats[layer.output] for layer in watched_neurons(self.operations)]
+        return Answer(
+            in_unit(answer.values.double() * self.value_unit(steps)),
+            self.formats[self.output].numbers(answer.outputs),
+            [form.numbers(layer) for form, layer in zip(forms, answer.layers, strict=True)],
+        )
 
     def value_unit(self, steps: int) -> float:
         """What an integer of the answer stands for, of a sample of so many steps."""

@@ -148,12 +148,11 @@ class IntegerSample(SampleWriter):
 
     value = "int32_t"
     zero = "0"
+    one = "1"
 
     def __init__(self, step: IntegerStep, plan: Plan, tables: Tables) -> None:
         super().__init__(step, plan.encoder, plan.readout, tables)
         self.plan, self.number, self.writer = plan, step.number, step
-
-    one = "1"
 
     def _fields(self, now: str, coded: str, count: int) -> list[str]:
         step = self.plan.inside["encoder"]

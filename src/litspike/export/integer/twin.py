@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from litspike.export.artefact import Answer
 from litspike.export.c.operations import Convolution, Neurons, Operation, Pooling, watched_neurons
-from litspike.export.c.twin import offsets
+from litspike.export.c.twin import flat, padded, window_sizes, windows
 from litspike.export.integer.cells import WORD
 from litspike.export.integer.fixed import Fixed
 from litspike.export.integer.lower import Step
@@ -38,12 +38,9 @@ class IntegerTwin:
         tensors = {0: self.encoded(plan.sample.of(x))}
         for operation in plan.operations:
             tensors[operation.output] = self._run(operation, [tensors[number] for number in operation.inputs])
-        layers = [
-            plan.formats[layer.output].numbers(tensors[layer.output]) for layer in watched_neurons(plan.operations)
-        ]
+        layers = [tensors[layer.output] for layer in watched_neurons(plan.operations)]
         outputs = tensors[plan.output]
-        values = self.read(outputs).double() * plan.value_unit(len(outputs))
-        return Answer(self.in_unit(values), plan.formats[plan.output].numbers(outputs), layers)
+        return plan.meaning(Answer(self.read(outputs), outputs, layers), len(outputs), self.in_unit)
 
     def encoded(self, sample: Tensor) -> Tensor:
         """Samples as integers [B, *] → the network's input [T, B, N]."""
@@ -56,14 +53,14 @@ class IntegerTwin:
                 assert encoder.steps is not None
                 return sample.flatten(1).expand(encoder.steps, -1, -1)
             case "sequence":
-                return _in_time(sample)
+                return flat(sample.transpose(0, 1))
             case "latency":
                 least = least_integers(encoder.least(), self.plan.coded)
                 came = sample.flatten(1) >= least[:, None, None]
                 before = torch.cat([torch.zeros_like(came[:1]), came[:-1]])
                 return (came & ~before).long()
         threshold = change_of(encoder.threshold, self.plan.coded)
-        moving = _in_time(sample)
+        moving = flat(sample.transpose(0, 1))
         change = torch.diff(moving, dim=0, prepend=moving[:1])
         return torch.cat([change > threshold, change < -threshold], -1).long()
 
@@ -73,16 +70,14 @@ class IntegerTwin:
             return _pooling(operation, x, plan.formats[operation.inputs[0]], plan.formats[operation.output])
         if isinstance(operation, Neurons):
             weights = plan.weights.get(operation.output)
-            states = [rest_of(value, form) for value, form in zip(operation.rest, self._states(operation), strict=True)]
+            forms = plan.states[operation.output]
+            states = [rest_of(value, form) for value, form in zip(operation.rest, forms, strict=True)]
             return _over_time(plan.steps[operation.output], x, states, weights)
         if isinstance(operation, Convolution):
             return _convolution(operation, x, plan.weights[operation.output])
         if operation.output in plan.weights:
             return scaled(sums(x, plan.weights[operation.output]), plan.weights[operation.output])
         return run_step(plan.steps[operation.output], given)[0]
-
-    def _states(self, neurons: Neurons) -> Sequence[Fixed]:
-        return self.plan.states[neurons.output]
 
     def read(self, outputs: Tensor) -> Tensor:
         """The readout's values as integers, [B, *], of outputs [T, B, N]."""
@@ -187,7 +182,7 @@ def sums(x: Tensor, weights: Weights) -> Tensor:
     return total if weights.bias is None else total + weights.bias
 
 
-def scaled(total: Tensor, weights: Weights, channels: int = 1) -> Tensor:
+def scaled(total: Tensor, weights: Weights) -> Tensor:
     """Sums [*, O] in the format of the result."""
     left, right = (-weights.shift).clamp(min=0), weights.shift.clamp(min=0)
     product = (total << left) if weights.multiplier is None else total * weights.multiplier
@@ -196,45 +191,23 @@ def scaled(total: Tensor, weights: Weights, channels: int = 1) -> Tensor:
 
 
 def _convolution(operation: Convolution, x: Tensor, weights: Weights) -> Tensor:
-    images = x.reshape(-1, *operation.source).double()
-    pads: list[int] = []
-    kernel = operation.weight.shape[2:]
-    for axis in (1, 0):
-        reach = (operation.image[axis] - 1) * operation.stride[axis] + operation.dilation[axis] * (kernel[axis] - 1) + 1
-        before = operation.padding[axis]
-        pads += [before, reach - operation.source[1 + axis] - before]
-    made = functional.conv2d(
-        functional.pad(images, pads), weights.integers.double(), None, operation.stride, 0, operation.dilation,
-        operation.groups,
-    ).long()  # fmt: skip
+    images, integers = padded(operation, x).double(), weights.integers.double()
+    made = functional.conv2d(images, integers, None, operation.stride, 0, operation.dilation, operation.groups).long()
     channels = made.movedim(1, -1)
     total = channels if weights.bias is None else channels + weights.bias
     return scaled(total, weights).movedim(-1, 1).reshape(*x.shape[:2], operation.size)
 
 
 def _pooling(operation: Pooling, x: Tensor, given: Fixed, result: Fixed) -> Tensor:
-    images = x.reshape(-1, *operation.source)
-    places, insides = zip(*(offsets(axis) for axis in (operation.rows, operation.columns)), strict=True)
     found: Tensor | None = None
-    for row, row_inside in zip(places[0], insides[0], strict=True):
-        for column, column_inside in zip(places[1], insides[1], strict=True):
-            inside = row_inside[:, None] & column_inside
-            values = images[:, :, row][:, :, :, column]
-            if operation.maximum:
-                values = torch.where(inside, values, -_MOST)
-                found = values if found is None else torch.maximum(found, values)
-            else:
-                found = torch.where(inside, values, 0) + (0 if found is None else found)
+    for inside, values in windows(operation, x):
+        if operation.maximum:
+            values = torch.where(inside, values, -_MOST)
+            found = values if found is None else torch.maximum(found, values)
+        else:
+            found = torch.where(inside, values, 0) + (0 if found is None else found)
     assert found is not None
     if not operation.maximum:
-        sizes = [torch.tensor(axis.sizes) for axis in (operation.rows, operation.columns)]
-        found = torch.div(
-            found << (result.fraction - given.fraction), sizes[0][:, None] * sizes[1], rounding_mode="trunc"
-        )
+        summed = found << (result.fraction - given.fraction)
+        found = torch.div(summed, window_sizes(operation), rounding_mode="trunc")
     return found.reshape(*x.shape[:2], operation.size)
-
-
-def _in_time(sample: Tensor) -> Tensor:
-    """[B, T, *] → [T, B, N]."""
-    moving = sample.transpose(0, 1)
-    return moving.flatten(2) if moving.dim() > 2 else moving.unsqueeze(2)
