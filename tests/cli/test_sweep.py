@@ -85,6 +85,16 @@ def test_two_metrics_give_a_pareto_front_with_table_picture_and_configurations(c
     assert best["val/accuracy"] == found[int(files[0].stem.removeprefix("trial-"))][0]
 
 
+def test_of_the_folder_of_the_best_only_trials_that_are_no_longer_among_them_go(home: Path):
+    (home / "best").mkdir()
+    kept, gone = home / "best" / "trial-mine.yaml", home / "best" / "trial-3.yaml"
+    for path in (kept, gone):
+        path.write_text("trainer: {max_epochs: 7}\n")
+    assert report.configurations(home, [], ["val/loss"], {3: home / "trials" / "003"}) == []
+    assert kept.read_text() == "trainer: {max_epochs: 7}\n"
+    assert not gone.exists()
+
+
 def test_the_operations_are_those_of_the_receipt(cli: Cli, home: Path):
     draw = np.random.default_rng(0)
     x, y = draw.normal(size=(60, 2)), np.arange(60) % 2

@@ -161,7 +161,7 @@ def configurations(folder: Path, best: list[Result], metrics: list[str], runs: d
         folder: the sweep's.
         best: the trials.
         metrics: names of the metrics.
-        runs: trial → the folder that its first fit's run is in.
+        runs: each trial → the folder that its first fit's run is in.
     """
     place = folder / "best"
     place.mkdir(exist_ok=True)
@@ -173,9 +173,9 @@ def configurations(folder: Path, best: list[Result], metrics: list[str], runs: d
         head = f"# Trial {result.number} of {folder.name}: {figures}.\n#   {program()} fit -c {from_here(path)}\n"
         replace_text(path, head + read_text(run.folder / "config.yaml"))
         paths.append(path)
-    for old in place.glob("trial-*.yaml"):
-        if old not in paths:
-            old.unlink()
+    for number in runs:
+        if (old := place / f"trial-{number}.yaml") not in paths:
+            old.unlink(missing_ok=True)
     return paths
 
 
