@@ -388,3 +388,14 @@ def test_a_setting_that_does_not_go_with_the_rest_is_a_line(options: dict[str, A
     with pytest.raises(SettingError) as refused:
         NIRFile(Subject(perceptron(LIF()), SEQUENCES), "network", **options)
     assert str(refused.value) == line
+
+
+@pytest.mark.parametrize("name", ["", ".hidden", "a/b", "a\\b", "a\0b"])
+def test_what_names_no_file_of_the_folder_is_refused(name: str):
+    with pytest.raises(Refused, match="is no name of a file"):
+        NIRFile(Subject(perceptron(LIF()), SEQUENCES), name)
+
+
+def test_a_name_may_have_digits(tmp_path: Path):
+    NIRFile(Subject(perceptron(LIF()), SEQUENCES), "run10").write(tmp_path)
+    assert (tmp_path / "run10.nir").is_file()

@@ -58,7 +58,7 @@ class NIRFile(Artefact):
         approximate: bool = False,
     ) -> None:
         super().__init__(subject, name)
-        if not name or set(name) & set("/\\\\\\0") or name.startswith("."):
+        if not name or set(name) & set("/\\\0") or name.startswith("."):
             raise Refused(FORMAT, f"name: {name!r}", "is no name of a file")
         self.target = _target(dialect, dt, discretisation)
         self.notes = Notes(approximate)
