@@ -92,9 +92,9 @@ def check_convertible(layers: list[tuple[str, nn.Module]]) -> None:
 
 def rectified(network: nn.Module) -> nn.Sequential:
     """The network as ``torch.nn`` would run it, on samples [B, *]: what its rates stand for."""
-    layers = [layer for _, layer in _unrolled(network, "")]
-    check_convertible(list(_unrolled(network, "")))
-    return nn.Sequential(*(nn.ReLU() if isinstance(layer, _RECTIFIERS) else layer for layer in layers)).eval()
+    found = list(_unrolled(network, ""))
+    check_convertible(found)
+    return nn.Sequential(*(nn.ReLU() if isinstance(layer, _RECTIFIERS) else layer for _, layer in found)).eval()
 
 
 @torch.no_grad()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +43,19 @@ def weight_integers(weight: Tensor, scales: Tensor, bits: int) -> Tensor:
     return torch.floor(scaled + 0.5).clamp(-limit, limit)
 
 
+def scale_and_offset(norm: Any) -> tuple[Tensor, Tensor]:
+    """What a batch norm with statistics multiplies each channel by in evaluation, and what it adds: [C], in double
+    precision.
+    """
+    factor = (norm.running_var.double() + norm.eps).rsqrt()
+    if norm.weight is not None:
+        factor = factor * norm.weight.detach().double()
+    offset = -norm.running_mean.double() * factor
+    if norm.bias is not None:
+        offset = offset + norm.bias.detach().double()
+    return factor, offset
+
+
 def faked(network: nn.Module, bits: int, rule: ScaleRule) -> list[tuple[nn.Parameter, Tensor]]:
     """Each weight of a Linear or convolution, and what it becomes in integers and back.
 
@@ -68,5 +81,5 @@ def _factor(after: nn.Module | None, weight: Tensor) -> Tensor:
         return ones
     if after.running_var is None or after.weight is None:
         return ones
-    factor = after.weight.detach().double() * (after.running_var.double() + after.eps).rsqrt()
+    factor, _ = scale_and_offset(after)
     return torch.where(factor == 0, 1.0, factor)

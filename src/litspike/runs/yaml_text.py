@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import stat
 from pathlib import Path
@@ -47,6 +48,12 @@ def _plain_loader() -> Any:
 
 
 _LOADER = _plain_loader()
+
+
+def in_one_line(value: Any) -> str:
+    """A value as YAML in one line, as a command line takes it and a configuration has it."""
+    text: str = yaml.safe_dump(value, default_flow_style=True, width=math.inf, sort_keys=False, allow_unicode=True)
+    return text.removesuffix("\n").removesuffix("\n...")
 
 
 def read(path: str | Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import yaml
 from litspike.cli.new.profile import Profile
 from litspike.data.tables import TextForm
 from litspike.installation import program
+from litspike.runs import yaml_text
 
 _EPOCHS = (20, 200)
 _UPDATES = 3000
@@ -192,9 +193,7 @@ def _text_form(found: Profile) -> dict[str, tuple[Any, str]]:
 
 
 def _line(name: str, value: Any, comment: str) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True, width=math.inf, allow_unicode=True)
-    text = text.removesuffix("\n").removesuffix("\n...")
-    return f"    {name}: {text}" + (f"    # {comment}" if comment else "")
+    return f"    {name}: {yaml_text.in_one_line(value)}" + (f"    # {comment}" if comment else "")
 
 
 def name_for(path: Path) -> str:

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import yaml
-
 from litspike.cli import configurations
 from litspike.installation import CONFIGURATIONS
 from litspike.runs import yaml_text
@@ -68,7 +66,7 @@ class Choices:
 
     def suggested(self, name: str, trial: Suggests) -> Any:
         """The value for a trial; Optuna keeps plain values alone, so that it gets each as text."""
-        texts = [text(value) for value in self.values]
+        texts = [yaml_text.in_one_line(value) for value in self.values]
         return self.values[texts.index(trial.suggest_categorical(name, texts))]
 
 
@@ -105,15 +103,9 @@ class Space:
                 yield name, [argument(other, given) for other, given in {**first, name: value}.items()]
 
 
-def text(value: Any) -> str:
-    """A value as YAML in one line, as the command line takes it."""
-    written: str = yaml.safe_dump(value, default_flow_style=True, width=math.inf, sort_keys=False)
-    return written.removesuffix("\n").removesuffix("\n...")
-
-
 def argument(name: str, value: Any) -> str:
     """A setting as one argument of the command line."""
-    return f"--{name}={value if isinstance(value, str) else text(value)}"
+    return f"--{name}={value if isinstance(value, str) else yaml_text.in_one_line(value)}"
 
 
 def find(given: str | None, configs: list[str], home: Path) -> Path:
@@ -197,9 +189,9 @@ def _values(name: str, given: Any) -> Range | Choices:
     if "choices" in given:
         _check_keys(place, given, ("choices",))
         values = given["choices"]
-        if not isinstance(values, list) or len({text(value) for value in values}) < 2:
+        if not isinstance(values, list) or len({yaml_text.in_one_line(value) for value in values}) < 2:
             raise SettingError(f"{place}: choices", values, "must be a list of two values or more")
-        return Choices([*{text(value): value for value in values}.values()])
+        return Choices([*{yaml_text.in_one_line(value): value for value in values}.values()])
     _check_keys(place, given, _RANGE)
     return _range(place, given)
 

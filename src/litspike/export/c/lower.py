@@ -28,6 +28,7 @@ from litspike.export.graph import Graph, Node
 from litspike.export.traced import traced_layer
 from litspike.networks import TimeDropout
 from litspike.networks.nir.layers import Scale as Scaled
+from litspike.networks.quantised import scale_and_offset
 from litspike.neurons import Neuron, NeuronLayer
 
 FORMAT = "c"
@@ -138,12 +139,7 @@ def _batch_norm(node: Node, shape: torch.Size, about: dict[str, Any]) -> Operati
     layer: Any = node.layer
     if layer.running_mean is None:
         raise Refused(FORMAT, node.place, "track_running_stats: false normalises by the batch that comes")
-    factor = (layer.running_var.double() + layer.eps).rsqrt()
-    if layer.weight is not None:
-        factor = factor * layer.weight.detach().double()
-    offset = -layer.running_mean.double() * factor
-    if layer.bias is not None:
-        offset = offset + layer.bias.detach().double()
+    factor, offset = scale_and_offset(layer)
     return Scale(**about, factor=factor, offset=offset)
 
 

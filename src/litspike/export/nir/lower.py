@@ -17,6 +17,7 @@ from litspike.export.nir.nodes import Target, node_of
 from litspike.export.nir.updates import ONE, Notes, Unsayable, update_of
 from litspike.networks import TimeDropout
 from litspike.networks.nir.dialects import Update
+from litspike.networks.quantised import scale_and_offset
 from litspike.neurons import Neuron, NeuronLayer, Recurrent
 
 FORMAT = "nir"
@@ -193,13 +194,7 @@ class _Lowering:
         if norm.running_mean is None:
             raise Unsayable("track_running_stats: false", "normalises by the batch that comes")
         self.same = False
-        factor = (norm.running_var.double() + norm.eps).rsqrt()
-        if norm.weight is not None:
-            factor = factor * norm.weight.detach().double()
-        offset = -norm.running_mean.double() * factor
-        if norm.bias is not None:
-            offset = offset + norm.bias.detach().double()
-        scale, shift = factor.numpy(), offset.numpy()
+        scale, shift = (part.numpy() for part in scale_and_offset(norm))
         sources, shape = self.sources[number], self.shapes[number]
         feeding = self.nodes[sources[0]]
         foldable = len(sources) == 1 and feeding.kind in ("Linear", "Affine", "Conv1d", "Conv2d")

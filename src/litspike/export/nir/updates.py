@@ -43,7 +43,7 @@ class Unsayable(Exception):
 
     def __init__(self, setting: str, why: str, instead: str | None = None) -> None:
         super().__init__(f"{setting} {why}")
-        self.setting, self.why, self.instead = setting, why, instead
+        self.instead = instead
 
 
 class Notes:
