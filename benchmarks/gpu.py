@@ -6,7 +6,8 @@ The floor is what must be read and written once (forward: input and spikes; back
 input's gradient; states kept between the two) over the bandwidth of a copy of that size, measured in the same run.
 SpikingJelly's LIF runs beside it on its Triton kernels where it is installed; spikes and gradients are compared. At the
 smaller sizes all fits in the second-level cache and a thread's time is that of its steps one after another, so that no
-layer comes near the floor.
+layer comes near the floor. A second table has recurrent layers: one kernel over time beside the loop that defines it,
+with the gradients of input and connections.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from litspike.neurons import LIF
+from litspike.engine.call import Engine
+from litspike.neurons import LIF, Recurrent
 
 STEPS, BATCH, SIZES = 500, 16, (128, 512, 2048, 8192)
+RECURRENT = [(size, batch) for size in (64, 128, 256, 512, 1024) for batch in (32, 256)]
 Layer = Callable[[Tensor], Tensor]
 BACKEND = "SJ_LIF_CUDA_IMPLEMENTATION"
 os.environ.setdefault(BACKEND, "triton")
@@ -114,8 +117,37 @@ def report() -> None:
             )
 
 
+def recurrent_layer(size: int, batch: int, engine: Engine) -> tuple[float, float, list[Tensor]]:
+    """Milliseconds of a forward and of a whole pass, the spikes and the gradients."""
+    torch.manual_seed(0)
+    layer = Recurrent(LIF(engine=engine)).shaped(size).cuda()
+    x = (torch.randn(STEPS, batch, size) * 0.4).cuda().requires_grad_()
+    upstream = torch.randn(STEPS, batch, size).cuda()
+
+    def whole() -> list[Tensor]:
+        spikes: Tensor = layer(x)[0]
+        return [spikes.detach(), *torch.autograd.grad(spikes, [x, *layer.parameters()], upstream)]
+
+    runs = 5 if engine == "fused" else 2
+    return milliseconds(lambda: layer(x), runs), milliseconds(whole, runs), whole()
+
+
+def report_recurrent() -> None:
+    """Print a row for each size of a recurrent layer and of a batch."""
+    print("\n| N | B | fire | one kernel: forward, ms | total | loop: forward | total | ratio | spikes, gradients differ by |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for size, batch in RECURRENT:
+        forward, total, found = recurrent_layer(size, batch, "fused")
+        slow_forward, slow, expected = recurrent_layer(size, batch, "reference")
+        differ = float((found[0] != expected[0]).float().mean())
+        off = max(float((a - b).norm() / b.norm()) for a, b in zip(found[1:], expected[1:], strict=True))
+        rate, times = float(found[0].mean()), f"{forward:.1f} | {total:.1f} | {slow_forward:.0f} | {slow:.0f}"
+        print(f"| {size} | {batch} | {rate:.1%} | {times} | {slow / total:.1f} | {differ:.0e}, {off:.0e} |", flush=True)
+
+
 if __name__ == "__main__":
     if torch.cuda.is_available():
         report()
+        report_recurrent()
     else:
         print("there is no GPU here: nothing is measured")
