@@ -134,7 +134,7 @@ def recurrent_layer(size: int, batch: int, engine: Engine) -> tuple[float, float
 
 def report_recurrent() -> None:
     """Print a row for each size of a recurrent layer and of a batch."""
-    print("\n| N | B | fire | one kernel: forward, ms | total | loop: forward | total | ratio | spikes, gradients differ by |")
+    print("\n| N | B | fire | kernel: forward, ms | total | loop: forward | total | ratio | spikes, gradients differ |")
     print("|---|---|---|---|---|---|---|---|---|")
     for size, batch in RECURRENT:
         forward, total, found = recurrent_layer(size, batch, "fused")
