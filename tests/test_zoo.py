@@ -66,13 +66,20 @@ def test_a_network_is_there_in_python_too(tmp_path: Path, monkeypatch: pytest.Mo
     assert sum(parameter.numel() for parameter in litspike.load("zoo:default").parameters()) == 41
 
 
-def test_a_name_that_the_zoo_has_not_is_a_line_with_those_that_it_has(cli: Cli):
-    line = cli("test --ckpt_path zoo:didgits").error_line
-    assert line == f"ckpt_path: the zoo has no network that is called 'didgits'; it has {', '.join(NAMES)}"
+@pytest.mark.parametrize("option", ["test --ckpt_path", "fit --weights"])
+def test_a_name_that_the_zoo_has_not_is_a_line_with_those_that_it_has(cli: Cli, option: str):
+    line = cli(f"{option} zoo:didgits").error_line
+    assert (
+        line == f"{option.split('--')[1]}: the zoo has no network that is called 'didgits'; it has {', '.join(NAMES)}"
+    )
 
 
 def test_training_does_not_go_on_from_weights_alone(cli: Cli):
-    assert "holds weights alone" in cli("fit --ckpt_path zoo:default").error_line
+    line = cli("fit --ckpt_path zoo:default").error_line
+    assert "holds weights alone" in line
+    assert line.endswith(" start from them by --weights")
+    offered = [words.split()[0] for words in cli("fit --help").out.splitlines() if "zoo:NAME" in words]
+    assert offered == ["--weights"]
 
 
 def test_a_path_that_leads_out_of_litspikes_own_files_does_not_come_along():

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import re
 import sys
+import tomllib
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, requires
 from importlib.metadata import version as version_of
 from pathlib import Path
+from typing import Any
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -28,9 +33,41 @@ OWN = "litspike:"
 """What a path begins with that names a file in :data:`CONFIGURATIONS`."""
 
 
+_OF_EXTRA = re.compile(r'([\w.-]+).*extra == "(\w+)"')
+
+
 def version() -> str:
     """The version, such as ``0.1.0``."""
-    return version_of("litspike")
+    try:
+        return version_of("litspike")
+    except PackageNotFoundError:  # run from its sources
+        return str(_project().get("version", "unknown"))
+
+
+def extras() -> dict[str, list[str]]:
+    """The extras, each with the packages that it brings."""
+    try:
+        said = requires("litspike") or []
+    except PackageNotFoundError:  # run from its sources
+        optional = _project().get("optional-dependencies", {})
+        said = [f'{one}; extra == "{extra}"' for extra, packages in optional.items() for one in packages]
+    found: dict[str, list[str]] = {}
+    for match in filter(None, map(_OF_EXTRA.match, said)):
+        found.setdefault(match[2], []).append(match[1])
+    return found
+
+
+def installing(extra: str) -> str:
+    """The command that installs an extra."""
+    return f"pip install -e '.[{extra}]'" if CLONED else f"pip install 'litspike[{extra}]'"
+
+
+def _project() -> dict[str, Any]:
+    """What a clone says of the package; nothing where its file isn't there."""
+    with suppress(FileNotFoundError), (_WITH_IT / "pyproject.toml").open("rb") as file:
+        project: dict[str, Any] = tomllib.load(file)["project"]
+        return project
+    return {}
 
 
 def program() -> str:

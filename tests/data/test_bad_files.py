@@ -214,7 +214,7 @@ def test_a_part_that_is_given_twice(tmp_path: Path):
 def test_parquet_without_pandas_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
-    assert line(tmp_path / "a.parquet") == "A .parquet file needs pandas: pip install 'litspike[data]'"
+    assert line(tmp_path / "a.parquet") == "A .parquet file needs pandas: pip install -e '.[data]'"
 
 
 class TestParquet:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from litspike import LIF
+from litspike import LIF, installation
 from litspike.cli.alone import OneLineParser
 from litspike.engine.cpu import disk, jit, openmp
-from litspike.installation import CLONED
 from litspike.reports.receipt.provenance import machine, versions
 from litspike.settings import UserError
 
-_EXTRA = re.compile(r'([\w.-]+).*extra == "(\w+)"')
 _FOR_WORK_ON_LITSPIKE = ("dev", "docs")
 _WIDTHS = {"avx512f": 512, "avx2": 256, "avx": 256, "sse2": 128, "neon": 128}
 CLOSE = 1e-4
@@ -56,7 +53,7 @@ def _lines(problem: str | None, home: Path) -> Iterator[tuple[str, str]]:
     yield "extras", ", ".join(extra for extra, missing in of_extras.items() if not missing) or "none"
     for extra, missing in of_extras.items():
         if missing:
-            yield f"extra {extra}", f"missing {', '.join(missing)}: {_installs(extra)}"
+            yield f"extra {extra}", f"missing {', '.join(missing)}: {installation.installing(extra)}"
     yield "kernels", str(disk.folder() or "not kept on disk: no folder of the user's alone was found")
     yield "own files", f"runs in {home / 'logs'}, event data in {Path('data').absolute()}"
 
@@ -90,20 +87,18 @@ def vector_width() -> int:
 
 def extras() -> dict[str, list[str]]:
     """The extras of litspike, each with the packages of it that are missing; those for work on it in a clone alone."""
-    found: dict[str, list[str]] = {}
-    for requirement in requires("litspike") or []:
-        match = _EXTRA.match(requirement)
-        if match and (CLONED or match[2] not in _FOR_WORK_ON_LITSPIKE):
-            missing = found.setdefault(match[2], [])
-            try:
-                version(match[1])
-            except PackageNotFoundError:
-                missing.append(match[1])
-    return found
+    return {
+        extra: [package for package in packages if not _is_there(package)]
+        for extra, packages in installation.extras().items()
+        if installation.CLONED or extra not in _FOR_WORK_ON_LITSPIKE
+    }
 
 
-def _installs(extra: str) -> str:
-    return f"pip install -e '.[{extra}]'" if CLONED else f"pip install 'litspike[{extra}]'"
+def _is_there(package: str) -> bool:
+    try:
+        return bool(version(package))
+    except PackageNotFoundError:
+        return False
 
 
 def _gpu() -> str:

@@ -50,7 +50,7 @@ COMMON = {
     "steps": "Time steps of the spiking network, 8 where it isn't given.",
     "percentile": "Share of a rectifier's numbers, in percent, that a rate reaches; 99.9 where it isn't given.",
     "seed_everything": "Seed of the weights and of what is drawn in training.",
-    "weights": "Checkpoint whose weights a fit starts from: a file or a run's folder.",
+    "weights": "Checkpoint whose weights a fit starts from: a file, a run's folder or zoo:NAME.",
     "seeds": "Number of seeds that each fit starts from, one after another.",
     "space": "Space to try: a YAML file or a name; that of the configuration where it isn't given.",
     "trials": "Number of trials, with those that are there already; as the space says by itself.",
@@ -61,6 +61,8 @@ COMMON = {
     "checkpoint.mode": "Whether its best value is the least (min) or the greatest (max); if null, as the metric says.",
 }
 """The settings that come first in the help."""
+_OF_A_FIT = {"ckpt_path": "Checkpoint to go on from: a file, a run's folder, best or last."}
+"""Those of which ``fit`` says something else: it goes on from no weights alone."""
 
 _TRAINING = ("fit", "sweep")
 _ONLY: dict[str, tuple[str, ...]] = {
@@ -133,7 +135,7 @@ def of_command(name: str, files: list[dict[str, Any]]) -> str:
     config = merged(files)
     lines = [f"usage: {program()} {name} {FORM}", f"\n{SUBCOMMANDS[name]}\n"]
     lines.append("Set often" + (", with what is set here:" if name in _TRAINING else ":"))
-    for setting, text in COMMON.items():
+    for setting, text in {**COMMON, **(_OF_A_FIT if name == "fit" else {})}.items():
         if name in _ONLY.get(setting, SUBCOMMANDS):
             value = _value_at(config, setting) if name in _TRAINING and setting not in _ALONE else ""
             lines.append(f"  --{f'{setting} {value}'.strip():32}{text}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
+from litspike.installation import installing
 from litspike.settings import UserError
 
 
@@ -24,5 +25,5 @@ def library(module: str, package: str, extra: str, purpose: str) -> ModuleType:
         return import_module(module)
     except ImportError as error:
         if isinstance(error, ModuleNotFoundError):
-            raise UserError(f"{purpose} needs {package}: pip install 'litspike[{extra}]'") from error
+            raise UserError(f"{purpose} needs {package}: {installing(extra)}") from error
         raise UserError(f"{purpose} needs {package}, which can't be imported here ({error})") from error

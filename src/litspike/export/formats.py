@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from litspike.export.artefact import Artefact, Refused
+from litspike.installation import installing
 
 FORMATS: dict[str, tuple[str, str, str]] = {
     "c": ("litspike.export.c", "CFile", ""),
@@ -23,6 +24,6 @@ def format_named(name: str) -> type[Artefact]:
     except ModuleNotFoundError as missing:
         if not extra or (missing.name or "").startswith("litspike"):
             raise
-        needs = f"it needs the extra litspike[{extra}]: pip install 'litspike[{extra}]'"
+        needs = f"it needs the extra litspike[{extra}]: {installing(extra)}"
         raise Refused(name, f"{missing.name} is not installed", needs) from missing
     return found

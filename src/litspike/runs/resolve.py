@@ -50,7 +50,7 @@ def find(request: CheckpointRequest, logs: Path, setting: str = "ckpt_path") -> 
     if name in (BEST, LAST):
         return _of_the_newest(request, logs, name)
     if name.startswith(TRAINED):
-        return _of_the_zoo(name.removeprefix(TRAINED))
+        return _of_the_zoo(name.removeprefix(TRAINED), setting)
     path = Path(os.path.expanduser(name))
     if (experiment := experiment_folder(path, logs)) is not None:
         of_it = replace(request, experiment=experiment.name)
@@ -66,10 +66,10 @@ def find(request: CheckpointRequest, logs: Path, setting: str = "ckpt_path") -> 
     return path.resolve()
 
 
-def _of_the_zoo(name: str) -> Path:
+def _of_the_zoo(name: str, setting: str) -> Path:
     if name not in trained_names():
         there = ", ".join(trained_names())
-        raise UserError(f"ckpt_path: the zoo has no network that is called {name!r}; it has {there}")
+        raise UserError(f"{setting}: the zoo has no network that is called {name!r}; it has {there}")
     return trained(name).resolve()
 
 

@@ -215,7 +215,8 @@ def check_left(path: Path, checkpoint: dict[str, Any], trainer: Trainer) -> None
     missing = [name for name in ("loops", "optimizer_states", "lr_schedulers") if name not in checkpoint]
     if missing:
         raise UserError(
-            f"ckpt_path: {path} holds weights alone, without {', '.join(missing)}: name one that was kept whole"
+            f"ckpt_path: {path} holds weights alone, without {', '.join(missing)}: name one that was kept whole, or "
+            "start from them by --weights"
         )
     done = {"max_epochs": epochs_done(checkpoint), "max_steps": checkpoint["global_step"]}
     for name, most in (("max_epochs", trainer.max_epochs), ("max_steps", trainer.max_steps)):

@@ -18,6 +18,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from litspike.data.events.binning import Events
+from litspike.installation import installing
 from litspike.settings import UserError
 
 
@@ -109,8 +110,7 @@ def offline(kind: str) -> Any:
     try:
         base = getattr(importlib.import_module("tonic.datasets"), kind)
     except ImportError as error:
-        message = f"event data need Tonic ({error}): pip install 'litspike[events]'"
-        raise UserError(message) from error
+        raise UserError(f"event data need Tonic ({error}): {installing('events')}") from error
     # Tonic takes the folder's name from the class, and asks these two methods before it opens a file
     return type(kind, (base,), {"_check_exists": lambda self: True, "download": _refuse})
 

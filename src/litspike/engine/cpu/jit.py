@@ -6,13 +6,13 @@ import hashlib
 import threading
 from collections.abc import Sequence
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from llvmlite import __version__ as llvmlite_version
 from llvmlite import binding
 
 from litspike.engine.cpu import disk
+from litspike.installation import version
 
 _LOCK = threading.Lock()  # LLVM's objects are not to be shared between threads
 
@@ -47,11 +47,7 @@ def processor() -> tuple[str, str, str]:
 @cache
 def _description() -> str:
     """What the machine code depends on beside the text it is made of."""
-    try:
-        ours = version("litspike")
-    except PackageNotFoundError:  # run from its sources
-        ours = "sources"
-    return " ".join([ours, llvmlite_version, *map(str, binding.llvm_version_info), *processor()])
+    return " ".join([version(), llvmlite_version, *map(str, binding.llvm_version_info), *processor()])
 
 
 def _machine() -> Any:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 import numpy.typing as npt
 
+from litspike.installation import installing
 from litspike.settings import UserError
 
 Array = npt.NDArray[Any]
@@ -77,7 +78,7 @@ def read(path: Path) -> Stored:
     try:
         import h5py
     except ModuleNotFoundError as missing:
-        needs = "it needs the extra litspike[nir]: pip install 'litspike[nir]'"
+        needs = f"it needs the extra litspike[nir]: {installing('nir')}"
         raise UserError(f"h5py is not installed: {needs}") from missing
     with _one_line(), h5py.File(path, "r") as file:
         reader = _Reader(h5py, path.stat().st_size)

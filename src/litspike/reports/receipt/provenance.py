@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from litspike import installation
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -45,14 +47,9 @@ def file_hash(path: Path) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of what computes the figures."""
-    packages = ("litspike", "torch", "lightning", "torchmetrics", "numpy", "llvmlite")
-    found = {"python": platform.python_version()}
-    for package in packages:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:  # run from its sources
-            found[package] = "not installed"
-    return found
+    libraries = ("torch", "lightning", "torchmetrics", "numpy", "llvmlite")
+    found = {library: importlib.metadata.version(library) for library in libraries}
+    return {"python": platform.python_version(), "litspike": installation.version(), **found}
 
 
 def machine(device: torch.device) -> dict[str, Any]:
