@@ -16,13 +16,20 @@ from tests.conftest import PROJECT
 
 def test_every_dependency_is_tried_at_its_lower_bound():
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
-    tried = {one.name: one for one in map(Requirement, try_versions.lower_bounds())}
-    for requirement in map(Requirement, project["dependencies"]):
+    given, tried = (list(map(Requirement, lines)) for lines in (project["dependencies"], try_versions.lower_bounds()))
+    for requirement, pin in zip(given, tried, strict=True):
         bound = next(one.version for one in requirement.specifier if one.operator == ">=")
-        assert str(tried[requirement.name].specifier) == f"=={bound}"
+        assert str(pin.specifier) == f"=={bound}"
         assert bound in requirement.specifier
-        assert tried[requirement.name].extras == requirement.extras
+        assert (pin.name, pin.extras, pin.marker) == (requirement.name, requirement.extras, requirement.marker)
     assert all(version in SpecifierSet(project["requires-python"]) for version in try_versions.PYTHONS)
+
+
+@pytest.mark.parametrize("version", try_versions.PYTHONS)
+def test_each_python_has_one_bound_of_each_dependency(version: str):
+    tried = list(map(Requirement, try_versions.lower_bounds()))
+    here = [one.name for one in tried if one.marker is None or one.marker.evaluate({"python_version": version})]
+    assert sorted(here) == sorted({one.name for one in tried})
 
 
 @pytest.mark.slow

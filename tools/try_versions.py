@@ -77,9 +77,9 @@ def _interpreter(version: str) -> str | None:
 
 
 def lower_bounds() -> list[str]:
-    """The dependencies in pyproject.toml, each at its lower bound."""
+    """The dependencies in pyproject.toml, each at its lower bound for the Python that its marker names."""
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return [re.sub(r">=([\w.]+).*", r"==\1", requirement) for requirement in project["dependencies"]]
+    return [re.sub(r">=([\w.]+)[^;]*", r"==\1", requirement) for requirement in project["dependencies"]]
 
 
 def build(folder: Path) -> Path:

@@ -150,6 +150,19 @@ def test_a_hook_on_the_connections_is_called_at_every_step():
     assert len(calls) == 7
 
 
+@pytest.mark.parametrize("kind", ["forward", "forward_pre", "full_backward", "full_backward_pre"])
+def test_a_hook_on_all_modules_is_called_for_the_connections_at_every_step(kind: str):
+    layer, calls = Recurrent(LIF()).shaped(5), []
+    handle = getattr(nn.modules.module, f"register_module_{kind}_hook")(
+        lambda module, *_: calls.append(module) and None
+    )
+    try:
+        layer(torch.ones(7, 2, 5, requires_grad=True))[0].sum().backward()
+    finally:
+        handle.remove()
+    assert calls.count(layer.connections) == 7
+
+
 def test_fused_by_name_is_refused_where_it_cannot_be():
     layer = Recurrent(IF(engine="fused")).shaped(5)
     layer.connections.register_forward_hook(lambda *_: None)

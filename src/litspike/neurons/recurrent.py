@@ -142,5 +142,6 @@ class Recurrent(NeuronLayer):
 def called_plainly(layer: nn.Module, kind: type[nn.Module]) -> bool:
     """Whether a call of a layer does what its class does and no more: no hook sees or changes it."""
     waiting = (layer._forward_hooks, layer._forward_pre_hooks, layer._backward_hooks, layer._backward_pre_hooks)
-    any_of_all: bool = module._has_any_global_hook()  # type: ignore[no-untyped-call]  # torch's
-    return type(layer).forward is kind.forward and not any(waiting) and not any_of_all
+    of_all = (module._global_forward_hooks, module._global_forward_pre_hooks,
+              module._global_backward_hooks, module._global_backward_pre_hooks)  # fmt: skip
+    return type(layer).forward is kind.forward and not any(waiting) and not any(of_all)
