@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import litspike.engine.operator as operator
+from litspike.engine import recurrent_operator
 from litspike.settings import UserError
 
 X = torch.randn(20, 3, 7, generator=torch.Generator().manual_seed(0))
@@ -78,6 +79,35 @@ def test_arguments_that_do_not_fit_are_refused_both_ways(name, index, arguments)
 def test_gradients_that_do_not_fit_are_refused(grads, kept, arguments):
     current, *rest = arguments.values()
     refused(operator.backward, grads, current, kept, *rest)
+
+
+W = torch.zeros(7, 7)
+MATRICES = [
+    [], [U], [U, W, U[0], U], [U[:1], W], [U.double(), W], [U, W[:6]], [U, W.double()], [U, W, U], [W, U],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[(name, value) for name in ("tensors", "numbers", "letters", "text") for value in WRONG[name]],
+        *[("current", value) for value in WRONG["current"] if len(value.shape) != 3 or len(value) != 5],
+        *[("matrices", value) for value in MATRICES],
+        *[("grads", value) for value in ([], [X, U], [X, U, U, U], [X[:2], U, U], [X.double(), U, U], [X, U, U[:1]])],
+        *[("wanted", value) for value in ([], [True, True], [True] * 4)],
+        *[("saved", value) for value in (torch.zeros(0, 1, 3, 7), torch.zeros(1, 1, 3, 6))],
+        ("output", X[:2]),
+    ],
+)
+def test_arguments_of_a_recurrent_layer_that_do_not_fit_are_refused_both_ways(name, value, arguments):
+    step = {**arguments, "matrices": [U, W], name: value}
+    grads, saved, output = [X, U, U], torch.zeros(1, 1, 3, 7), X
+    back = {"grads": grads, "current": X, "saved": saved, "output": output, **step, "wanted": [True] * 3, name: value}
+    order = ["matrices", "tensors", "numbers", "text", "letters"]
+    if name not in ("grads", "wanted", "saved", "output"):
+        refused(recurrent_operator.forward, *[step[key] for key in ("current", *order)])
+    keys = ("grads", "current", "saved", "output", *order, "wanted")
+    refused(recurrent_operator.backward, *[back[key] for key in keys])
 
 
 def test_what_fits_is_run_whatever_its_strides(arguments):

@@ -6,7 +6,9 @@ import sys
 import pytest
 import torch
 
+from litspike.engine import feedback
 from litspike.networks import ConvNet, Perceptron, SpikingSequential
+from litspike.networks.sequence import neuron_layers
 from litspike.neurons import LIF, AdaptiveLIF, Recurrent
 from tests.grids import grid
 
@@ -21,6 +23,7 @@ LAYERS = {
     "reference": LIF(engine="reference"),
     "perceptron": Perceptron([7, 5, 2], LIF(learn={"decay": "neuron"})),
     "recurrent": Recurrent(LIF()).shaped(7),
+    "recurrent, learned": Recurrent(AdaptiveLIF(learn={"decay": "neuron", "threshold": "layer"}), bias=True).shaped(7),
 }
 
 
@@ -56,16 +59,62 @@ def test_a_compiled_layer_takes_a_held_current():
     torch.testing.assert_close(compiled(held)[0], compiled._orig_mod(held)[0])
 
 
-def test_a_compiled_layer_is_one_operation():
+@pytest.mark.parametrize(
+    ("layer", "operation", "most"), [(LIF(), "litspike.run", 8), (LAYERS["recurrent, learned"], "litspike.recur", 20)]
+)
+def test_a_compiled_layer_is_one_operation(layer, operation, most):
     graphs = []
 
     def backend(graph, inputs):
         graphs.append([node.target for node in graph.graph.nodes if node.op == "call_function"])
         return graph
 
-    torch.compile(LIF(), fullgraph=True, backend=backend)(X)
-    assert [str(target) for target in graphs[0]].count("litspike.run.default") == 1
-    assert len(graphs[0]) < 8
+    torch.compile(layer, fullgraph=True, backend=backend)(X)
+    assert [str(target) for target in graphs[0]].count(f"{operation}.default") == 1
+    assert len(graphs[0]) < most  # however many steps
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (17, 1, 63), (2, 3, 65), (1, 2, 513)], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("size", [-9.0, 0.4, 9.0])
+def test_a_compiled_recurrent_layer_of_any_size_gives_what_the_reference_gives(shape, dtype, size):
+    torch.manual_seed(0)
+    ours, reference = (Recurrent(LIF(engine=e), bias=True).shaped(shape[-1]).to(dtype) for e in ("fused", "reference"))
+    reference.load_state_dict(ours.state_dict())
+    x = size + torch.randn(shape, dtype=dtype) * 0.5
+    found, wanted = gradients(torch.compile(ours, fullgraph=True, backend="aot_eager"), x), gradients(reference, x)
+    assert torch.equal(found[0][0], wanted[0][0])
+    bound = 1e-9 if dtype is torch.float64 else 1e-4
+    torch.testing.assert_close(list(found[1]), list(wanted[1]), rtol=bound, atol=bound)
+
+
+def test_a_compiled_recurrent_layer_goes_on_from_a_state_and_gives_it_its_gradient():
+    layer, found = LAYERS["recurrent, learned"], []
+    before = layer(X)[1].detach()
+    for run in (layer, torch.compile(layer, fullgraph=True, backend="aot_eager")):
+        leaves = [leaf.clone().requires_grad_() for leaf in flat(before)]
+        output, _ = run(X, torch.utils._pytree.tree_unflatten(leaves, torch.utils._pytree.tree_structure(before)))
+        found.append([output, *torch.autograd.grad(output.square().sum() + output.sum(), leaves)])
+    assert found[0][1].any()
+    torch.testing.assert_close(*found)
+
+
+def test_a_compiled_recurrent_layer_works_out_no_gradient_that_nobody_wants(monkeypatch):
+    layer, asked, real = Recurrent(LIF()).shaped(7), [], feedback.RecurrentKernel.gradients
+    layer.connections.weight.requires_grad_(False)
+    monkeypatch.setattr(feedback.RecurrentKernel, "gradients", lambda *given: asked.append(given[-1]) or real(*given))
+    x = X.clone().requires_grad_()
+    torch.compile(layer, fullgraph=True, backend="aot_eager")(x)[0].sum().backward()
+    assert [list(wanted) for wanted in asked] == [[True, False, False, False]]
+    assert x.grad.any()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_a_compiled_recurrent_layer_takes_half_precision(dtype):
+    layer = LAYERS["recurrent"]
+    found, wanted = (run(X.to(dtype))[0] for run in (torch.compile(layer, backend="eager"), layer))
+    assert found.dtype is dtype
+    assert torch.equal(found, wanted)
 
 
 @pytest.mark.parametrize(("name", "strict"), grid(["lif", "learned", "perceptron"], [True, False]))
@@ -108,6 +157,8 @@ def test_an_exported_network_is_saved_and_takes_other_sizes(name, strict, tmp_pa
     network, free, shape, other = NETWORKS[name]
     program = torch.export.export(network, (torch.rand(shape),), dynamic_shapes=(free,), strict=strict)
     torch.export.save(program, tmp_path / "network.pt2")
+    operations = [str(node.target) for node in program.graph.nodes if str(node.target).startswith("litspike")]
+    assert len(operations) == len(list(neuron_layers(network)))
     x = torch.rand(other) * 3
     found, wanted = flat(torch.export.load(tmp_path / "network.pt2").module()(x)), flat(network(x))
     assert len(found) == len(wanted)

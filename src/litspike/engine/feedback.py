@@ -77,6 +77,37 @@ class RecurrentKernel(Kernel, ABC):
             grads: those of output, last output and last states.
         """
 
+    def gradients(
+        self,
+        launch: Launch,
+        first: Tensor,
+        weight: Tensor,
+        output: Tensor,
+        grads: Sequence[Tensor | None],
+        wanted: Sequence[bool],
+    ) -> list[Tensor | None]:
+        """Gradients of input, first output, weight and bias, where ``wanted``, and of the tensors among the values.
+
+        Args:
+            launch: as for :meth:`adjoint`, as are weight and grads.
+            first: the output before the first step.
+            weight: of the feedback.
+            output: of every step.
+            grads: those of output, last output and last states.
+            wanted: of input, first output, weight and bias.
+        """
+        total, *others = self.adjoint(launch, weight, grads)
+        assert total is not None
+        of_input, of_first, of_weight, of_bias = wanted
+        flat = total.view(-1, len(weight))
+        return [
+            total if of_input else None,
+            (total[0].reshape(len(first), -1) @ weight).view_as(first) if of_first else None,
+            _by_weight(torch.cat([first[None], output[:-1]]).view(-1, len(weight)), flat) if of_weight else None,
+            flat.sum(0) if of_bias else None,
+            *[others[index] for index in self.tensors],
+        ]
+
 
 class _Recurrent(torch.autograd.Function):
     """A recurrent kernel under autograd."""
@@ -116,22 +147,13 @@ class _Recurrent(torch.autograd.Function):
         launch = Launch.of(total, with_tensors(kernel, numbers, tensors), None, dtype)
         few = bits is not None and sampled_feedback_pays(ctx.density, len(weight))
         places = Places(bits, launch.neurons) if few else None
-        _, _, _, wants_current, wants_first, wants_weight, wants_bias, *_ = ctx.needs_input_grad
         again = torch.is_grad_enabled()
         with torch.no_grad():
             upstream = upstream_of(grads[0], bits, launch.neurons)
-            found = kernel.adjoint(launch._replace(saved=saved, places=places), weight, [upstream, *grads[1:]])
-            by_input = found[0]
-            assert by_input is not None
-            flat = by_input.view(-1, len(weight))
-            before = torch.cat([first[None], output[:-1]]).view(-1, len(weight)) if wants_weight else None
-            gradients = [
-                by_input.to(of_current) if wants_current else None,
-                (by_input[0].reshape(len(first), -1) @ weight).view_as(first) if wants_first else None,
-                None if before is None else _by_weight(before, flat),
-                flat.sum(0) if wants_bias else None,
-                *[found[1 + index] for index in kernel.tensors],
-            ]
+            launch, after = launch._replace(saved=saved, places=places), [upstream, *grads[1:]]
+            gradients = kernel.gradients(launch, first, weight, output, after, ctx.needs_input_grad[3:7])
+            if gradients[0] is not None:
+                gradients[0] = gradients[0].to(of_current)
         if again:
             gradients = first_order(gradients, total, *tensors)
         return None, None, None, *gradients

@@ -6,14 +6,14 @@ and loaded elsewhere has all that it needs, and needs litspike to be imported.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cache
-from typing import Any, List  # noqa: UP035  # the schemas of torch 2.6 know no other list
+from typing import Any, List, NamedTuple  # noqa: UP035  # the schemas of torch 2.6 know no other list
 
 import torch
 from torch import Tensor
 
-from litspike.engine.autograd import Launch, LayerKernel
+from litspike.engine.autograd import Kernel, Launch, LayerKernel
 from litspike.engine.cpu.kernel import CpuKernel
 from litspike.engine.gpu.kernel import GpuKernel
 from litspike.engine.inputs import Inputs, Real
@@ -66,66 +66,86 @@ def text_of(number: int, states: int, letters: str, dtype: torch.dtype) -> tuple
 text_of._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
-@cache
-def _kernel(text: str, letters: str, device: str) -> LayerKernel:
-    leaves = leaves_of(letters)
-    return KERNELS[device](from_text(text, leaves), leaves)
+class Described(NamedTuple):
+    """What an operator is given of a step: tensors and numbers among its values, its program and leaves as text."""
+
+    tensors: Sequence[Tensor]
+    numbers: Sequence[float]
+    text: str
+    letters: str
+
+
+def described(key: Hashable, inputs: Inputs) -> Described | None:
+    """A step in a graph that is being made; None where no operator can stand for it."""
+    device = inputs.current.device.type
+    if device not in KERNELS or not KERNELS[device].present or not isinstance(key, Rule):
+        return None
+    letters = letters_of(inputs.leaves)
+    text, further = text_of(key.number, inputs.states, letters, inputs.current.dtype)
+    if not text:
+        return None
+    tensors = [value for value in inputs.values if isinstance(value, Tensor)]
+    numbers = [*[value for value in inputs.values if not isinstance(value, Tensor)], *further]
+    return Described(tensors, numbers, text, letters + Kind.NUMBER.value * len(further))
 
 
 def in_graph(key: Hashable, inputs: Inputs) -> Sequence[Tensor] | None:
     """Output and last states in a graph that is being made, or None where no operator can stand for the step."""
-    current, values, leaves, states, steps = inputs
-    device = current.device.type
-    if device not in KERNELS or not KERNELS[device].present or not isinstance(key, Rule):
+    current, steps = inputs.current, inputs.steps
+    if steps is not None and current.device.type != "cpu":  # a kernel of the GPU reads an input of every step
+        current, first = current.expand(steps, *current.shape), Leaf(Kind.PER_STEP, inputs.leaves[0].wants_gradient)
+        inputs = inputs._replace(current=current, steps=None, leaves=(first, *inputs.leaves[1:]))
+    found = described(key, inputs)
+    if found is None:
         return None
-    if steps is not None and device != "cpu":  # a kernel of the GPU reads an input of every step
-        current, steps = current.expand(steps, *current.shape), None
-        leaves = (Leaf(Kind.PER_STEP, leaves[0].wants_gradient), *leaves[1:])
-    letters = letters_of(leaves)
-    text, further = text_of(key.number, states, letters, current.dtype)
-    if not text:
-        return None
-    tensors = [value for value in values if isinstance(value, Tensor)]
-    numbers = [*[value for value in values if not isinstance(value, Tensor)], *further]
-    letters += Kind.NUMBER.value * len(further)
-    steps = current.shape[0] if steps is None else steps
-    results: Sequence[Tensor] = forward(current, tensors, numbers, text, letters, steps)
+    results: Sequence[Tensor] = forward(current, *found, current.shape[0] if inputs.steps is None else inputs.steps)
     return results[:-1]
 
 
-def _launch(
-    current: Tensor, tensors: Sequence[Tensor], numbers: Sequence[float], text: str, letters: str, steps: int
-) -> tuple[LayerKernel, Launch]:
-    """The kernel and its launch; a graph from a file may hold anything.
+@cache
+def _kernel(make: Any, text: str, letters: str) -> Any:
+    leaves = leaves_of(letters)
+    return make(from_text(text, leaves), leaves)
+
+
+def launch_of(types: Mapping[str, type[Kernel]], current: Tensor, step: Described, steps: int) -> tuple[Any, Launch]:
+    """The kernel, of one of these types, and its launch; a graph from a file may hold anything.
 
     Raises:
         UserError: if the operator's arguments don't fit each other.
     """
-    _check(current.device.type in KERNELS, "a device that has kernels is asked for", current)
-    kernel, (given, *leaves) = _kernel(text, letters, current.device.type), leaves_of(letters)
+    check(current.device.type in types, "a device that has kernels is asked for", current)
+    make: Any = types[current.device.type]
+    tensors, numbers, text, letters = step
+    kernel, (given, *leaves) = _kernel(make, text, letters), leaves_of(letters)
     held = given.kind is Kind.PER_NEURON
     batch = current.shape if held else current.shape[1:]
-    _check(steps >= 1 and len(batch) >= 1 and (held or current.shape[:1] == (steps,)), "the input's shape", current)
+    check(steps >= 1 and len(batch) >= 1 and (held or current.shape[:1] == (steps,)), "the input's shape", current)
     many = sum(leaf.kind is Kind.NUMBER for leaf in leaves)
     fit = (len(numbers), len(tensors)) == (many, len(leaves) - many)
-    _check(fit, f"{len(tensors)} tensors and {len(numbers)} numbers", current)
+    check(fit, f"{len(tensors)} tensors and {len(numbers)} numbers", current)
     each_tensor, each_number = iter(tensors), iter(numbers)
     values: list[Real] = []
     for kind, _ in leaves:
         shape = () if kind is Kind.SHARED else batch
-        values.append(next(each_number) if kind is Kind.NUMBER else _plain(next(each_tensor), kernel, current, shape))
-    return kernel, Launch.of(_plain(current, kernel, current, current.shape), values, steps if held else None)
+        values.append(next(each_number) if kind is Kind.NUMBER else laid_out(next(each_tensor), kernel, current, shape))
+    return kernel, Launch.of(laid_out(current, kernel, current, current.shape), values, steps if held else None)
 
 
-def _plain(tensor: Tensor, kernel: LayerKernel, current: Tensor, shape: Sequence[int]) -> Tensor:
-    """A tensor's values laid out as a kernel reads them, on the device of the input."""
+def laid_out(tensor: Tensor, kernel: Kernel, current: Tensor, shape: Sequence[int]) -> Tensor:
+    """A tensor's values as a kernel reads them, on the device of the input.
+
+    Raises:
+        UserError: if they have another shape or dtype, or are elsewhere.
+    """
     fits = tensor.dtype == kernel.dtype and tensor.device == current.device and tensor.layout == torch.strided
     wanted = f"{list(shape)} in {kernel.dtype} on {current.device} is asked for"
-    _check(fits and tensor.shape == torch.Size(shape), wanted, tensor)
+    check(fits and tensor.shape == torch.Size(shape), wanted, tensor)
     return tensor.resolve_neg().contiguous()
 
 
-def _check(right: bool, what: str, got: Tensor) -> None:
+def check(right: bool, what: str, got: Tensor) -> None:
+    """Refuse a graph whose arguments don't fit each other."""
     if not right:
         got_text = f"{list(got.shape)} in {got.dtype} on {got.device}"
         raise UserError(f"litspike::run: the arguments don't fit the step ({what}; got {got_text})")
@@ -136,14 +156,13 @@ def forward(
     current: Tensor, tensors: Sequence[Tensor], numbers: Sequence[float], text: str, letters: str, steps: int
 ) -> List[Tensor]:  # noqa: UP006  # as above  # the one list that torch 2.6 takes
     """Output, last states, and the states saved for the backward pass."""
-    kernel, launch = _launch(current, tensors, numbers, text, letters, steps)
-    saved = current.new_empty(_saved_shape(kernel, steps, kernel.program, launch.batch))
+    kernel, launch = launch_of(KERNELS, current, Described(tensors, numbers, text, letters), steps)
+    saved = current.new_empty(saved_shape(kernel, steps, kernel.program, launch.batch))
     return [*kernel.run(launch._replace(saved=saved)), saved]
 
 
-def _saved_shape(
-    kernel: LayerKernel | type[LayerKernel], steps: int, program: Program, batch: Sequence[int]
-) -> list[int]:
+def saved_shape(kernel: Kernel | type[Kernel], steps: int, program: Program, batch: Sequence[int]) -> list[int]:
+    """Of the states before every segment but the first."""
     return [(steps - 1) // kernel.segment(program), program.states, *batch]
 
 
@@ -155,7 +174,7 @@ def _(
     program = from_text(text, leaves)
     batch = current.shape if leaves[0].kind is Kind.PER_NEURON else current.shape[1:]
     lasts = [current.new_empty(batch) for _ in range(program.states)]
-    saved = _saved_shape(KERNELS[current.device.type], steps, program, batch)
+    saved = saved_shape(KERNELS[current.device.type], steps, program, batch)
     return [current.new_empty(steps, *batch), *lasts, current.new_empty(saved)]
 
 
@@ -171,12 +190,15 @@ def backward(
     steps: int,
 ) -> List[Tensor]:  # noqa: UP006
     """The gradients that are wanted."""
-    kernel, launch = _launch(current, tensors, numbers, text, letters, steps)
-    _check(kernel.learns and len(grads) == 1 + kernel.states, f"{len(grads)} gradients", current)
+    kernel, launch = launch_of(KERNELS, current, Described(tensors, numbers, text, letters), steps)
+    check(kernel.learns and len(grads) == 1 + kernel.states, f"{len(grads)} gradients", current)
     batch = launch.batch
-    saved = _plain(saved, kernel, current, _saved_shape(kernel, steps, kernel.program, batch))
+    saved = laid_out(saved, kernel, current, saved_shape(kernel, steps, kernel.program, batch))
     upstream, *lasts = grads
-    grads = [_plain(upstream, kernel, current, (steps, *batch)), *(_plain(g, kernel, current, batch) for g in lasts)]
+    grads = [
+        laid_out(upstream, kernel, current, (steps, *batch)),
+        *(laid_out(g, kernel, current, batch) for g in lasts),
+    ]
     gradients = kernel.adjoint(launch._replace(saved=saved), grads)
     return [gradient for gradient in gradients if gradient is not None]
 

@@ -7,18 +7,14 @@ from collections.abc import Hashable, Sequence
 import torch
 from torch import Tensor
 
+from litspike.engine import recurrent_operator
 from litspike.engine.call import kernel_for
-from litspike.engine.cpu.recurrent import CpuRecurrentKernel
 from litspike.engine.events.spikes import plain
-from litspike.engine.feedback import RecurrentKernel
-from litspike.engine.gpu.recurrent import GpuRecurrentKernel
 from litspike.engine.inputs import HALF, Feedback, Inputs, Real
 from litspike.engine.ir.surroundings import Untraceable
 from litspike.engine.modes import ordinary
+from litspike.engine.recurrent_operator import KERNELS
 from litspike.engine.reference import Step
-
-KERNELS: dict[str, type[RecurrentKernel]] = {"cpu": CpuRecurrentKernel, "cuda": GpuRecurrentKernel}
-"""The class of kernels for each type of device."""
 
 
 def run_recurrent(
@@ -41,8 +37,8 @@ def run_recurrent(
         feedback: first output, weight and bias.
 
     Returns:
-        None where the reference has to run: on another device, in a graph, under a transform or mode of torch, for more
-        neurons than a kernel takes, or for a step that can't be fused.
+        None where the reference has to run: on another device, under a transform or mode of torch, for more neurons
+        than a kernel takes, or for a step that can't be fused. A graph, compiled or exported, holds one operation.
     """
     current, (first, weight, bias) = plain(current), feedback._replace(first=plain(feedback.first))
     output = current.dtype
@@ -52,16 +48,18 @@ def run_recurrent(
     inputs = Inputs.checked(name, current, states, constants)
     matrices = [first, weight, *([] if bias is None else [bias])]
     alike = all(tensor.dtype is inputs.dtype and tensor.device == current.device for tensor in matrices)
-    if torch.compiler.is_compiling() or not alike:
-        return None
     make = KERNELS.get(current.device.type)
-    if make is None or not ordinary([current, *matrices, *inputs.values]):
+    if make is None or not alike or (make.largest is not None and len(weight) > make.largest):
         return None
-    if make.largest is not None and len(weight) > make.largest:
+    graph = torch.compiler.is_compiling()
+    if torch.onnx.is_in_onnx_export() if graph else not ordinary([current, *matrices, *inputs.values]):
         return None
     learns = any(leaf.wants_gradient for leaf in inputs.leaves) or any(tensor.requires_grad for tensor in matrices)
     if torch.is_grad_enabled() and learns:  # the total input has a gradient wherever anything has
         inputs = inputs._replace(leaves=(inputs.leaves[0]._replace(wants_gradient=True), *inputs.leaves[1:]))
+    if graph:
+        results = recurrent_operator.in_graph(key, inputs._replace(current=current.to(inputs.dtype)), matrices)
+        return None if results is None else [results[0].to(output), *results[1:]]
     kernel = kernel_for(step, key, inputs, name, KERNELS)
     if isinstance(kernel, Untraceable):
         return None

@@ -11,7 +11,7 @@ class RecurrentNetwork(Perceptron):
     r"""Linear → recurrent neurons → … → Linear: each hidden layer is connected to itself.
 
     It maps currents or spikes [T, B, inputs] to the weighted spikes of the last hidden layer, [T, B, outputs]. It is
-    the :class:`Perceptron` of :class:`~litspike.neurons.Recurrent` neurons, and runs step by step as they do.
+    the :class:`Perceptron` of :class:`~litspike.neurons.Recurrent` neurons.
 
     Args:
         sizes: width of the input, of each hidden layer and of the output, such as [50, 128, 10].
