@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import json
+import shlex
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+import yaml
 from lightning.pytorch import loggers
+from lightning_utilities.core.imports import RequirementCache
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tests.conftest import Cli, runs
+from tests.conftest import PROJECT, Cli, runs
+from tests.docs.pages import blocks
 
 QUICK = "--data.train_points 40 --data.val_points 10 --checkup.every 0 --trainer.max_epochs 2"
 PLACE = "lightning.pytorch.loggers"
@@ -82,8 +88,54 @@ def test_a_logger_of_lightnings_logs_fit_and_test_or_its_package_is_named(cli: C
             rows = of_csv(folder)
             assert [row["step"] for row in rows if row["val/loss"]] == ["1", "2"]
             assert [row["step"] for row in rows if row["test/loss"]] == ["2"]
+            assert yaml.safe_load((folder / "hparams.yaml").read_text())["data.train_points"] == 40
         else:
             check_board(folder)
+
+
+WANDB = """
+import json
+run = None
+class Config:
+    def update(self, settings, **_): write(settings=settings)
+class Run:
+    name, id, config = "one", "one", Config()
+    def log(self, metrics): write(metrics=metrics)
+    def define_metric(self, *_, **__): pass
+def init(**settings):
+    write(init=settings)
+    return Run()
+def write(**said):
+    with open("wandb.jsonl", "a") as file:
+        file.write(json.dumps(said) + chr(10))
+"""
+"""As much of wandb as Lightning's logger calls: what it is given goes into a file."""
+
+
+def test_weights_and_biases_gets_metrics_and_settings_by_the_command_of_its_page(
+    cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    package = home / "packages" / "wandb"
+    (package / "sdk").mkdir(parents=True)
+    (package / "__init__.py").write_text(WANDB)
+    (package / "wandb_run.py").write_text("from wandb import Run")
+    (package / "sdk" / "lib.py").write_text("class RunDisabled: pass")
+    (package.parent / "wandb-0.31.0.dist-info").mkdir()
+    (package.parent / "wandb-0.31.0.dist-info" / "METADATA").write_text("Name: wandb\nVersion: 0.31.0\n")
+    monkeypatch.syspath_prepend(package.parent)
+    logger = import_module("lightning.pytorch.loggers.wandb")
+    monkeypatch.setattr(logger, "_WANDB_AVAILABLE", RequirementCache("wandb>=0.12.10"))
+    monkeypatch.setenv("WANDB_MODE", "")  # the logger sets it
+    monkeypatch.chdir(home)
+    ((command, _),) = next(b for b in blocks(PROJECT / "docs" / "loggers.md") if "WandbLogger" in b.text).commands()
+    assert cli(f"{' '.join(shlex.split(command)[1:])} {QUICK}").status == 0
+    said = [json.loads(line) for line in Path("wandb.jsonl").read_text().splitlines()]
+    (start,) = [one["init"] for one in said if "init" in one]
+    assert start["project"] == "spikes"
+    settings = {name: value for one in said for name, value in one.get("settings", {}).items()}
+    assert settings["data.train_points"] == 40
+    logged = [one["metrics"] for one in said if "metrics" in one]
+    assert [one["trainer/global_step"] for one in logged if "val/loss" in one] == [1, 2]
 
 
 @pytest.mark.parametrize("order", [["CSVLogger", "TensorBoardLogger"], ["TensorBoardLogger", "CSVLogger"]])

@@ -55,26 +55,29 @@ class RunRecord(Callback):
         replace_text(path, self.config)
         self.run.note(status="running")
         self.noted = True
+        values = self._hyperparameters()
+        # The first summary, which names the columns, is left out: TensorBoard would take one run's for those of all,
+        # without a regression's error or another network's settings. With none it finds every run's own.
+        _, start, self._session_end = hparams(values, {})  # type: ignore[no-untyped-call]  # torch leaves it untyped
         for board in boards(trainer):
-            self._show_hyperparameters(board)
+            board.experiment.file_writer.add_summary(start)
+        for logger in trainer.loggers:
+            if not isinstance(logger, TensorBoardLogger):
+                logger.log_hyperparams(values)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Tell the HParams tab that the run came to its end."""
         for board in boards(trainer) if self.run is not None else []:
             board.experiment.file_writer.add_summary(self._session_end)
 
-    def _show_hyperparameters(self, logger: TensorBoardLogger) -> None:
-        """Give TensorBoard's HParams tab what the result depends on."""
+    def _hyperparameters(self) -> dict[str, bool | int | float | str]:
+        """What the result depends on, by the names of the settings."""
         shown = {name: self.settings.get(name) for name in ("seed_everything", "model", "data", "trainer")}
-        values = {
+        return {
             name.removesuffix(".class_path"): value if isinstance(value, (bool, int, float)) else str(value)
             for name, value in named_settings(shown)
             if value is not None and not isinstance(value, dict)
         }
-        # The first summary, which names the columns, is left out: TensorBoard would take one run's for those of all,
-        # without a regression's error or another network's settings. With none it finds every run's own.
-        _, start, self._session_end = hparams(values, {})  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        logger.experiment.file_writer.add_summary(start)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Go on in the random state of the checkpoint, once everything that draws has drawn, and as was asked anew."""
