@@ -64,6 +64,26 @@ def test_a_parser_names_its_settings():
     assert {"a.b"} <= set(of_jsonargparse.setting_names(parser))
 
 
+@pytest.mark.parametrize("loaders", [1, 2])
+def test_what_a_sanity_check_logged_is_known_of_one_loader_and_of_several(loaders: int):
+    found: list[list[str]] = []
+
+    class Logs(BoringModel):
+        def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+            self.log("val_loss", self.step(batch))
+            self.log("val_step", 1.0, on_step=True, on_epoch=False)
+
+        def val_dataloader(self) -> Any:
+            return [DataLoader(RandomDataset(32, 4)) for _ in range(loaders)]
+
+        def on_validation_end(self) -> None:
+            found.append(of_lightning.validated(self.trainer))
+
+    quiet(num_sanity_val_steps=1, max_epochs=1, limit_train_batches=1).fit(Logs())
+    names = ["val_loss"] if loaders == 1 else ["val_loss/dataloader_idx_0", "val_loss/dataloader_idx_1"]
+    assert found[-2:] == [names, names]
+
+
 @pytest.mark.parametrize(("strategy", "spawns"), [("ddp", False), ("ddp_spawn", True), ("auto", False)])
 def test_a_strategy_that_spawns_is_told_from_one_that_runs_the_command_line(strategy: str, spawns: bool):
     devices = 1 if strategy == "auto" else 2

@@ -91,13 +91,62 @@ trainer: {max_epochs: 2}
     return f"-c {home}/mine.yaml"
 
 
-def test_the_metric_to_choose_by_is_named_after_the_first_validation(cli: Cli, home: Path, mine: str):
-    line = cli(f"fit {mine}").error_line
+def test_the_metric_to_choose_by_is_named_before_training(cli: Cli, home: Path, mine: str):
+    refused = cli(f"fit {mine}")
+    line = refused.error_line
+    assert "epoch" not in refused.out
     assert line.startswith("checkpoint.monitor: 'val/loss' is no metric of this fit, Net logs ")
     assert "val_loss" in line
     assert line.endswith(": set --checkpoint.monitor to one of them")
     mute = cli(f"fit {mine} --model tests.cli.test_own_modules.Mute").error_line
     assert mute.endswith("for Mute logs none: give it one by self.log in its validation_step")
+
+
+class Several(Net):
+    """It is validated, tested and predicts on several sets of data."""
+
+    def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        self._logged("val", batch)
+
+    def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        self._logged("test", batch)
+
+    def predict_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Any:
+        return self(batch[0])
+
+
+class Sets(Points):
+    """Two loaders of each part but training."""
+
+    def val_dataloader(self) -> Any:
+        return [self._loader(1), self._loader(2)]
+
+    def test_dataloader(self) -> Any:
+        return [self._loader(3), self._loader(4)]
+
+    predict_dataloader = test_dataloader
+
+
+def test_several_loaders_are_validated_tested_and_predicted_by_a_module_that_takes_them(
+    cli: Cli, home: Path, mine: str
+):
+    sets = f"{mine} --model tests.cli.test_own_modules.Several --data tests.cli.test_own_modules.Sets"
+    refused = cli(f"fit {sets} --checkpoint.monitor val_loss")
+    line = refused.error_line
+    assert line.startswith("checkpoint.monitor: 'val_loss' is no metric of this fit, Several logs val_loss/dataloader_")
+    assert (refused.out.count("epoch"), runs(home, "mine")) == (0, [])
+    short = cli(f"fit {mine} --data tests.cli.test_own_modules.Sets --checkpoint.monitor val_loss/dataloader_idx_0")
+    assert "no `dataloader_idx` argument in `Net.validation_step()`" in short.error_line
+    assert (short.out.count("epoch"), runs(home, "mine")) == (0, [])
+    fitted = cli(f"fit {sets} --checkpoint.monitor val_loss/dataloader_idx_1")
+    assert fitted.status == 0, fitted.err
+    (run,) = runs(home, "mine")
+    assert (run / "checkpoints" / "best.ckpt").is_file()
+    tested = cli(f"test {mine}")
+    assert tested.status == 0, tested.err
+    assert "loss/dataloader_idx_1" in tested.out
+    assert cli(f"predict {mine}").status == 0
+    assert len((run / "predictions.csv").read_text().splitlines()) == 121
 
 
 def test_test_metrics_choose_nothing_whatever_they_are_called(cli: Cli, mine: str):

@@ -67,6 +67,16 @@ def new_training_loader(trainer: Trainer) -> Any:
     return trainer.fit_loop._data_source.dataloader()
 
 
+def validated(trainer: Trainer) -> list[str]:
+    """Names of what the validation of a fit logged that has just ended.
+
+    ``trainer.callback_metrics`` lacks, in the sanity check, what was logged of several loaders.
+    """
+    results = trainer.fit_loop.epoch_loop.val_loop._results
+    entries = [entry for entry in results.values() if entry.meta.on_epoch]
+    return list(dict.fromkeys(name for entry in entries for name in results._forked_name(entry, on_step=False)))
+
+
 def name_loader_arguments(data: LightningDataModule) -> None:
     """Let a data module make its loaders by position, as in ``DataLoader(samples, 10, True)``.
 

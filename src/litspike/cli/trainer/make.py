@@ -28,6 +28,7 @@ from litspike.runs.processes import SameEverywhere, check, place, silent_after_a
 from litspike.runs.resume import KeptAxis
 from litspike.runs.signals import before_the_end
 from litspike.settings import UserError
+from litspike.tasks import Task
 
 
 def trainer_settings(command: Command, parts: Parts) -> dict[str, Any]:
@@ -43,6 +44,8 @@ def trainer_settings(command: Command, parts: Parts) -> dict[str, Any]:
     check_switches(settings)
     check_trial(settings, command.call.subcommand, source is not None)
     _check_accelerator(settings["accelerator"])
+    if settings["num_sanity_val_steps"] is None and isinstance(parts.model, Task):
+        settings["num_sanity_val_steps"] = 0  # a sample says more of it, and it says itself what it logs
     return settings
 
 
