@@ -193,6 +193,40 @@ def test_a_recurrent_layer_gives_what_the_reference_gives(model, shape, bias):
     assert all(isinstance(made.kernel, GpuRecurrentKernel) for made in call._kernels.values())
 
 
+@pytest.mark.parametrize("shape", [(2, 1, 63), (1, 2, 65), (3, 1, 513)], ids=str)
+@pytest.mark.parametrize("size", [-20.0, 20.0])
+def test_no_spike_at_all_and_every_neuron_firing_are_those_of_the_reference(shape, size):
+    found = []
+    for engine in ("fused", "reference"):
+        torch.manual_seed(0)
+        layer = Recurrent(LIF(engine=engine), bias=True).shaped(shape[-1]).to(DEVICE)
+        x = torch.full(shape, size, device=DEVICE, requires_grad=True)
+        for run_layer in (layer, layer.neuron):
+            output = run_layer(x)[0]
+            assert output.detach().unique().tolist() == [float(size > 0)]
+            found.append([output, *torch.autograd.grad(output.sum(), x)])
+    for a, b in zip(found[0] + found[1], found[2] + found[3], strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_a_compiled_recurrent_layer_is_one_operation_and_gives_the_same():
+    layer = Recurrent(RECURRENT["learned"]("auto"), bias=True).shaped(5).to(DEVICE)
+    x = torch.randn(20, 2, 5, generator=torch.Generator().manual_seed(0)).to(DEVICE)
+    graphs, outcomes = [], []
+
+    def backend(graph, inputs):
+        graphs.append(graph.code)
+        return graph
+
+    for run_layer in (layer, torch.compile(layer, backend=backend, fullgraph=True)):
+        leaf = x.clone().requires_grad_()
+        output = run_layer(leaf)[0]
+        outcomes.append([output, *torch.autograd.grad(output.sum(), [leaf, *layer.parameters()])])
+    for found, wanted in zip(*outcomes, strict=True):
+        assert torch.equal(found, wanted)
+    assert sum(code.count("litspike.recur") for code in graphs) == 1
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 @pytest.mark.parametrize("model", ["lif", "graded"])
 def test_a_recurrent_layer_reads_and_writes_half_precision(dtype, model):

@@ -119,6 +119,35 @@ def test_spikes_are_those_of_a_loop_in_numpy_that_sums_in_the_same_order():
     np.testing.assert_array_equal(output.numpy(), spikes)
 
 
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("size", [0.0, 0.5])
+def test_values_that_are_fed_back_and_all_gradients_are_those_of_a_loop_in_numpy(shape, dtype, size):
+    """A leaky integrator without input stays silent; with one, every neuron sends a value at every step."""
+    layer = Recurrent(LeakyIntegrator(decay=0.5, engine="fused"), bias=size > 0).shaped(shape[-1]).to(dtype)
+    x = (current(shape) * size).to(dtype).requires_grad_()
+    output, last = layer(x)
+    upstream = current(shape, seed=4).to(dtype)
+    parameters = list(layer.parameters())
+    found = [output, last.output, *torch.autograd.grad(output, [x, *parameters], upstream)]
+    given, weight, *bias = (tensor.detach().double().numpy() for tensor in (x, *parameters))
+    y, u = [np.zeros(shape[1:])], np.zeros(shape[1:])
+    for t in range(shape[0]):
+        u = 0.5 * u + given[t] + y[-1] @ weight.T + (bias[0] if bias else 0)
+        y.append(u)
+    of_input, back = np.zeros(shape), np.zeros(shape[1:])
+    for t in reversed(range(shape[0])):
+        of_input[t] = upstream[t].double().numpy() + back
+        back = 0.5 * of_input[t] + of_input[t] @ weight
+    before = np.stack(y[:-1])
+    by_weight = np.einsum("tbi,tbj->ij", of_input, before)
+    expected = [np.stack(y[1:]), y[-1], of_input, by_weight, *([of_input.sum((0, 1))] if bias else [])]
+    assert bool(output.any()) == (size > 0)
+    bound = 1e-11 if dtype is torch.float64 else 1e-4
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a.detach().numpy(), b, rtol=bound, atol=bound * max(1, np.abs(b).max()))
+
+
 def test_results_do_not_depend_on_the_number_of_threads():
     ours, _ = layers("learned", 130, dtype=torch.float32)
     x, before, results = current((60, 19, 130), torch.float32), torch.get_num_threads(), []

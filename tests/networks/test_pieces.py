@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from litspike import LIF, ConvNet, Perceptron, RecurrentNetwork, SpikingSequential
 from litspike.networks import SequenceLayer, run_network
 from litspike.networks.pieces import LONG
-from litspike.neurons import AdaptiveLIF, Recurrent, SynapticLIF
+from litspike.neurons import AdaptiveLIF, GradedLIF, Recurrent, SynapticLIF
 from litspike.settings import SettingError
 from tests.grids import grid
 
@@ -206,12 +206,45 @@ def test_memory_does_not_grow_with_the_length():
     assert float(done.stdout) < 60
 
 
+@pytest.mark.parametrize(("inputs", "steps", "batch"), [(63, 300, 40), (1, 63, 1), (513, 65, 2)])
+def test_gradients_of_weights_differ_from_those_of_the_whole_by_the_order_of_their_sums_alone(inputs, steps, batch):
+    """A sum of T·B products of a gradient and an input, the same numbers both times: one output asks for no sum."""
+    torch.manual_seed(0)
+    network = SpikingSequential([nn.Linear(inputs, 65), LIF().shaped(65), nn.Linear(65, 1)])
+    x = (torch.rand(steps, batch, inputs) < 0.1).float()
+    linears, factors = [network.layers[0], network.layers[2]], {}
+
+    def note(layer, given, output):
+        output.register_hook(lambda grad: factors.update({layer: (given[0].detach().double(), grad.double())}))
+
+    upstream = torch.randn(steps, batch, 1)
+
+    def gradients(pieces):
+        network.zero_grad()
+        run_network(network, x, steps=pieces)[0].backward(upstream)
+        return [layer.weight.grad.double() for layer in linears]
+
+    hooks = [layer.register_forward_hook(note) for layer in linears]
+    whole = gradients(steps)
+    for hook in hooks:
+        hook.remove()
+    many = steps * batch * 2.0**-24
+    for pieces in (7, 32):
+        for layer, a, b in zip(linears, gradients(pieces), whole, strict=True):
+            into, back = (factor.flatten(0, 1) for factor in factors[layer])
+            exact, size = back.T @ into, back.abs().T @ into.abs()
+            assert exact.any()
+            assert ((a - b).abs() <= 2 * many / (1 - many) * size).all()
+            assert ((a - exact).abs() <= many / (1 - many) * size).all()
+
+
 @pytest.mark.parametrize("value", [0.0, 1e3, -1e3])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-def test_silent_and_always_firing_layers_of_any_size_give_what_the_whole_gives(value, dtype):
+@pytest.mark.parametrize("neuron", [LIF(), GradedLIF()], ids=["spikes", "values"])
+def test_silent_and_always_firing_layers_of_any_size_give_what_the_whole_gives(value, dtype, neuron):
     for size, batch in ((1, 1), (63, 1), (65, 3), (513, 1)):
         torch.manual_seed(0)
-        network = SpikingSequential([nn.Linear(2, size), LIF().shaped(size), nn.Linear(size, 2)]).to(dtype)
+        network = SpikingSequential([nn.Linear(2, size), neuron.shaped(size), nn.Linear(size, 2)]).to(dtype)
         with torch.no_grad():
             network.layers[0].weight.abs_()
         x = torch.full((9, batch, 2), value, dtype=dtype)
