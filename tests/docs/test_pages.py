@@ -39,7 +39,7 @@ def test_every_page_stands_in_the_sites_contents_and_every_entry_is_a_page():
 
 @pytest.mark.parametrize("path", WRITTEN, ids=lambda path: path.name)
 def test_every_link_of_a_page_leads_to_a_file(path: Path):
-    for target in re.findall(r"\]\(([^)#\s]+)(?:#[\w-]*)?\)", path.read_text(encoding="utf-8")):
+    for target in re.findall(r"(?:\]\(|src=\")([^)#\s\"]+)(?:#[\w-]*)?[)\"]", path.read_text(encoding="utf-8")):
         if not target.startswith("https://") and target not in GENERATED:
             assert (path.parent / target).is_file(), target
 
