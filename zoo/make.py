@@ -2,6 +2,7 @@
 
     python zoo/make.py                  # all, some minutes
     python zoo/make.py digits arrays     # those that are named
+    python zoo/make.py --receipts        # receipts alone, of the weights that are there
     python zoo/make.py --table          # README.md alone
 
 For each: a fit as its configuration says, the weights of its best checkpoint, then `test` and `picture` on these
@@ -48,22 +49,30 @@ def make(name: str, logs: Path) -> None:
     weights = {part: whole[part] for part in KEPT}
     checkpoints.AtomicCheckpointIO().save_checkpoint(weights, trained(name))
     shutil.copyfile(run.folder / "config.yaml", folder / "config.yaml")
-    for command in ("test", "picture"):  # both write into logs/zoo/NAME
-        _run(command, "--ckpt_path", f"zoo:{name}", "--logs", str(ZOO.parent))
-    _leave_out_latency(folder)
-    for picture in folder.rglob("*.png"):  # a third of the bytes
-        with Image.open(picture) as image:
-            reduced = image.convert("RGB").quantize(64, dither=Image.Dither.NONE)
-        reduced.save(picture, optimize=True)
+    write_receipt(name)
+    _run("picture", "--ckpt_path", f"zoo:{name}", "--logs", str(ZOO.parent))
+    for picture in (folder / "pictures").rglob("*.png"):
+        _reduce(picture)
 
 
-def _leave_out_latency(folder: Path) -> None:
-    """Write the receipt without what is the machine's alone."""
+def write_receipt(name: str) -> None:
+    """Test the weights in its folder, and write the receipt there without what is the machine's alone."""
+    _run("test", "--ckpt_path", f"zoo:{name}", "--logs", str(ZOO.parent))  # it writes into logs/zoo/NAME
+    folder = ZOO / name
     content = json.loads((folder / "receipt.json").read_text(encoding="utf-8"))
     if content.pop("latency", None):
         content["left_out"]["latency"] = "it is a machine's own: `litspike test` measures it on yours"
     (folder / "receipt.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "receipt.md").write_text(markdown(content), encoding="utf-8")
+    if (folder / "anytime.png").exists():
+        _reduce(folder / "anytime.png")
+
+
+def _reduce(picture: Path) -> None:
+    """Take two thirds of a picture's bytes."""
+    with Image.open(picture) as image:
+        reduced = image.convert("RGB").quantize(64, dither=Image.Dither.NONE)
+    reduced.save(picture, optimize=True)
 
 
 def table() -> str:
@@ -120,13 +129,16 @@ def begin(args: list[str]) -> None:
     possible = sorted(path.stem for path in CONFIGURATIONS.glob("*.yaml") if path.stem not in OF_OTHERS)
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which; by itself all of {', '.join(possible)}")
+    parser.add_argument("--receipts", action="store_true", help="train nothing")
     parser.add_argument("--table", action="store_true", help="write README.md alone")
     given = parser.parse_args(args)
     if unknown := set(given.names) - set(possible):
         parser.error(f"no {', '.join(sorted(unknown))}; there are {', '.join(possible)}")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_CONFIG_HOME"] = folder  # signed with a key that nobody has: for all it is somebody else's
-        for name in [] if given.table else given.names or possible:
+        for name in given.names or trained_names() if given.receipts else []:
+            write_receipt(name)
+        for name in [] if given.table or given.receipts else given.names or possible:
             make(name, Path(folder) / "logs")
     (ZOO / "README.md").write_text(table(), encoding="utf-8")
 

@@ -22,6 +22,14 @@ from tests.conftest import PROJECT, Cli
 CONFIG = {"seed_everything": 0, "model": {"class_path": "Net", "init_args": {"decay": 0.9, "sizes": [2, 10, 1]}}}
 
 
+MEMORY = {
+    "with_memory": {"total": 2.5},
+    "without_spikes_same_bits": {"total": 3.25},
+    "firing_rate": 0.125,
+    "spikes_win_below": 0.0625,
+}
+
+
 def receipt(accuracy: float, acs: float) -> dict[str, Any]:
     return {
         "samples": 500,
@@ -33,7 +41,7 @@ def receipt(accuracy: float, acs: float) -> dict[str, Any]:
         "time_steps": 16,
         "layers": {"layer 1": {"model": "LIF", "neurons": 10, "rate": 0.125}},
         "operations": {"macs": 20.0, "acs": acs, "dense": 180.0},
-        "energy": {"with_spikes": 0.13, "pj_per_mac": 4.6, "pj_per_ac": 0.9, "source": "Horowitz 2014"},
+        "energy": {"with_spikes": 0.13, "pj_per_mac": 4.6, "pj_per_ac": 0.9, "source": "Horowitz 2014", **MEMORY},
         "latency": {"milliseconds": 0.25},
         "anytime": {
             "earliest_step_with_99_percent": 3, "score": "accuracy", "steps": [1, 2], "values": [0.5, accuracy],
@@ -89,10 +97,21 @@ def test_receipts_stand_side_by_side(tmp_path: Path):
     costs = rows(tables.costs(subjects))
     assert costs["parameters"] == ["41", "41"]
     assert costs["accumulates a sample"] == ["40.5", "1,234"]
-    assert costs["energy a sample, nJ"] == ["0.13", "0.13"]
+    assert costs["energy a sample, arithmetic alone, nJ"] == ["0.13", "0.13"]
     assert costs["latency of one sample, ms"] == ["0.25", "0.25"]
     assert costs["firing rate of layer 1"] == ["0.125", "0.125"]
     assert "… without spikes, one pass, nJ" not in costs
+    assert costs["… with memory, nJ"] == ["2.5", "2.5"]
+    assert costs["… with memory, without spikes, same bits, nJ"] == ["3.25", "3.25"]
+    assert costs["spikes per neuron and step"] == ["0.125", "0.125"]
+    assert costs["… below which spikes win"] == ["0.0625", "0.0625"]
+
+
+def test_where_spikes_never_win_the_comparison_says_so(tmp_path: Path):
+    said = receipt(0.9, 40.5)
+    said["energy"]["spikes_win_below"] = "never"
+    subjects = [find(str(make_run(tmp_path / "mine" / "a", said=said)))]
+    assert rows(tables.costs(subjects))["… below which spikes win"] == ["never"]
 
 
 def test_a_run_without_a_receipt_shows_its_record_and_says_how_to_get_one(cli: Cli, home: Path):

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 
+from litspike.metrics import EnergyModel
 from litspike.reports.anytime import Curve, evaluated_steps
 from litspike.reports.pictures import style
 from litspike.reports.receipt.curve import anytime_curve
@@ -37,13 +38,13 @@ def test_of_an_error_it_is_the_first_that_is_small_enough():
 
 
 def test_the_file_has_score_interval_operations_and_energy_of_each_step():
-    rows = list(csv.DictReader(io.StringIO(CURVE.csv())))
+    rows = list(csv.DictReader(io.StringIO(CURVE.csv(EnergyModel()))))
     assert rows[1] == {
         **{"step": "2", "accuracy": "0.98", "accuracy_low": "0.4", "accuracy_high": "0.6"},
         **{"macs": "20", "acs": "5", "operations": "25", "energy_nj": "0.0965"},  # (20 · 4.6 + 5 · 0.9) pJ
     }
     bare = Curve("mae", False, [1, 2], [0.2, 0.1], [], [], [])
-    assert bare.csv() == "step,mae\n1,0.2\n2,0.1\n"
+    assert bare.csv(EnergyModel()) == "step,mae\n1,0.2\n2,0.1\n"
 
 
 def test_the_picture_shows_the_score_over_steps_and_over_operations():

@@ -20,10 +20,10 @@ from lightning import Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from litspike import LIF, ConstantCurrent, MeanOverTime, Perceptron, RecurrentNetwork, TimeFirst
+from litspike import LIF, ConstantCurrent, GradedLIF, MeanOverTime, Perceptron, RecurrentNetwork, TimeFirst
 from litspike.callbacks import Receipt
 from litspike.coding import EveryStep
-from litspike.metrics import mean_interval, wilson_interval
+from litspike.metrics import EnergyModel, mean_interval, wilson_interval
 from litspike.reports.receipt.collect import Measurements
 from litspike.tasks import Classification, CrossEntropy, MeanSquaredError, Regression
 from tests.conftest import PROJECT, Cli, runs
@@ -102,6 +102,15 @@ def test_the_receipt_of_a_run_holds_what_numpy_finds(cli: Cli, home: Path):
     assert energy["with_spikes"] == pytest.approx((20 * 4.6 + spikes.sum() / 60 * 0.9) / 1000)
     assert energy["without_spikes_one_pass"] == pytest.approx(30 * 4.6 / 1000)
     assert energy["without_spikes_every_step"] == pytest.approx(180 * 4.6 / 1000)
+    fired = spikes.sum() / 60  # each is 4 bits, and meets one weight; 32 bits take 5 pJ
+    memory = {"arithmetic": energy["with_spikes"], "weights": (20 + fired) * 5 / 1000}
+    memory |= {"states": (16 * 10 * 2 + fired) * 10 / 1000, "events": (20 * 5 + 2 * fired * 4 * 10 / 64) / 1000}
+    assert energy["with_memory"] == pytest.approx({**memory, "total": sum(memory.values())})
+    plain = {"arithmetic": 30 * 4.6 / 1000, "weights": 30 * 5 / 1000, "states": 0}
+    plain["events"] = (20 * 5 + 20 * 5 * 10 / 64) / 1000  # 16 steps are activations of 5 bits, written and read
+    assert energy["without_spikes_same_bits"] == pytest.approx({**plain, "total": sum(plain.values())})
+    assert energy["firing_rate"] == pytest.approx(spikes.mean())
+    assert energy["spikes_win_below"] == "never"  # two numbers of ten neurons, read and written 16 times
 
     curve = list(csv.DictReader((run / "anytime.csv").open()))
     assert [float(row["accuracy"]) for row in curve] == pytest.approx(accuracy.tolist())
@@ -206,6 +215,35 @@ def test_a_regressions_intervals_are_those_of_its_samples(tmp_path: Path):
     assert said["operations"]["connections"]["layers.1.connections"]["dense"] == STEPS * 81
     assert said["layers"]["layer 1"]["model"] == "Recurrent LIF"
     assert said["checkpoint"] == {}
+    energy, rate = said["energy"], said["layers"]["layer 1"]["rate"]
+    fired = STEPS * 9 * rate  # 4 bits each, written once and read by the next layer and by their own
+    assert energy["with_memory"]["events"] == pytest.approx((STEPS * 18 * 5 + fired * 3 * 4 * 10 / 64) / 1000)
+    assert energy["without_spikes_same_bits"]["arithmetic"] == pytest.approx(STEPS * (18 + 81 + 9) * 4.6 / 1000)
+    assert (energy["sequence"], energy["activation_bits"]) == (True, 32)
+
+
+def test_settings_of_the_energy_reach_the_receipt_and_its_text(tmp_path: Path):
+    task, x, y = classes()
+    model = EnergyModel(weight_bits=8, state_bits=16, multiply_pj=0.2, add_pj=0.1)
+    trainer = Trainer(callbacks=[Receipt(energy=model)], default_root_dir=tmp_path, **PLAIN)
+    trainer.test(task, DataLoader(TensorDataset(x, y), 4), verbose=False)
+    energy = read(tmp_path)["energy"]
+    assert energy["settings"]["state_bits"] == 16
+    assert energy["without_spikes_one_pass"] == pytest.approx((60 + 80) * 0.3 / 1000)
+    assert energy["with_memory"]["weights"] == pytest.approx(read(tmp_path)["operations"]["effective"] * 1.25 / 1000)
+    text = (tmp_path / "receipt.md").read_text(encoding="utf-8")
+    assert f"| weights | – | {energy['with_memory']['weights']:,.4g} | {140 * 1.25 / 1000:,.4g} |" in text
+    assert "Weights: 8 bits; states: 16." in text
+    assert "Spikes never win" in text
+
+
+def test_of_neurons_without_spikes_energy_with_memory_is_left_out_with_its_reason(tmp_path: Path):
+    task, x, y = classes()
+    task.network = Perceptron([3, 20, 4], GradedLIF(threshold=0.4))
+    energy = receipt_of(task, x, y, tmp_path)["energy"]
+    assert "with_memory" not in energy
+    assert energy["no_memory"] == "layer 1 (GradedLIF): its outputs are no spikes"
+    assert energy["no_memory"] in (tmp_path / "receipt.md").read_text(encoding="utf-8")
 
 
 def test_a_readout_of_every_step_has_intervals_and_no_curve(tmp_path: Path):

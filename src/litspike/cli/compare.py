@@ -85,7 +85,7 @@ def _notes(subjects: list[Subject]) -> list[str]:
                 notes.append(f"{letter(place)} was tested with {otherwise}")
     energies = [receipt["energy"] for subject in subjects for receipt in subject.receipts() if receipt.get("energy")]
     sources = dict.fromkeys(
-        f"energy: {energy['pj_per_mac']} pJ a multiply–accumulate, {energy['pj_per_ac']} pJ an accumulate; "
+        f"energy: {energy['pj_per_mac']:.4g} pJ a multiply–accumulate, {energy['pj_per_ac']:.4g} pJ an accumulate; "
         f"{energy['source']}"
         for energy in energies
     )

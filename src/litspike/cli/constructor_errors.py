@@ -41,7 +41,8 @@ def _users_mistake(error: Exception, config: Namespace) -> Exception:
         name = cause.setting.split("[")[0]
         for path, settings in namespaces(config, ""):
             value = settings.get(name)
-            if name in settings and (value == cause.value or (isinstance(value, list | dict) and cause.value in value)):
+            inside = isinstance(value, list | tuple | dict) and cause.value in value
+            if name in settings and (value == cause.value or inside):
                 return UserError(f"{setting_name(path)}.{cause}".lstrip("."))
     if cause is not None:
         return cause

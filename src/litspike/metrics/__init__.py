@@ -1,6 +1,6 @@
 """Metrics of spikes, operations and energy, as torchmetrics and plain functions; intervals of what was measured."""
 
-from litspike.metrics.energy import energy
+from litspike.metrics.energy import EnergyModel
 from litspike.metrics.exact import exact, exact_device
 from litspike.metrics.firing import Firing
 from litspike.metrics.jackknife import Jackknife
@@ -13,12 +13,12 @@ from litspike.metrics.wilson import wilson_interval
 
 __all__ = [
     "ClassRecall",
+    "EnergyModel",
     "Firing",
     "Jackknife",
     "Operations",
     "SampleMean",
     "Spread",
-    "energy",
     "exact",
     "exact_device",
     "mean_interval",

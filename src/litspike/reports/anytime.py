@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from litspike.metrics import energy
+from litspike.metrics import EnergyModel
 
 MOST_POINTS = 50
 """A longer sequence is evaluated after this many of its steps."""
@@ -47,8 +47,8 @@ class Curve(NamedTuple):
         there = [value >= SHARE * final if self.rises else SHARE * value <= final for value in self.values]
         return self.steps[there.index(True)]
 
-    def csv(self) -> str:
-        """A line for each step: score, interval, operations and their energy in nanojoules, all for one sample."""
+    def csv(self, energy: EnergyModel) -> str:
+        """A line for each step: score, interval, operations and the energy of their arithmetic, for one sample."""
         text = io.StringIO()
         write = csv.writer(text, lineterminator="\n").writerow
         names = ["step", self.score]
@@ -58,7 +58,7 @@ class Curve(NamedTuple):
             row: list[float] = [step, value, *(self.intervals[index] if self.intervals else ())]
             if self.macs:
                 macs, acs = self.macs[index], self.acs[index]
-                row += [macs, acs, macs + acs, energy(macs, acs)]
+                row += [macs, acs, macs + acs, energy.arithmetic(macs, acs)]
             write([f"{number:.10g}" for number in row])
         return text.getvalue()
 

@@ -11,7 +11,7 @@ INTERVAL = (NUMBER, NUMBER)
 RECEIPT: dict[str, Any] = {
     "figures?": {"*": {"value": NUMBER, "interval?": INTERVAL}},
     "layers?": {"*": {}},
-    "energy?": {"pj_per_mac": NUMBER, "pj_per_ac": NUMBER, "source": str},
+    "energy?": {"pj_per_mac": NUMBER, "pj_per_ac": NUMBER, "source": str, "settings?": {}},
     "anytime?": {"score": str, "steps": [NUMBER], "values": [NUMBER], "operations?": [NUMBER]},
     "configuration?": {"changed_for_this_test?": {}},
 }

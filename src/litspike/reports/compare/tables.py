@@ -18,9 +18,13 @@ COSTS = {
     "time steps": ("time_steps",),
     "multiply–accumulates a sample": ("operations", "macs"),
     "accumulates a sample": ("operations", "acs"),
-    "energy a sample, nJ": ("energy", "with_spikes"),
+    "energy a sample, arithmetic alone, nJ": ("energy", "with_spikes"),
     "… without spikes, one pass, nJ": ("energy", "without_spikes_one_pass"),
     "… without spikes, every step, nJ": ("energy", "without_spikes_every_step"),
+    "… with memory, nJ": ("energy", "with_memory", "total"),
+    "… with memory, without spikes, same bits, nJ": ("energy", "without_spikes_same_bits", "total"),
+    "spikes per neuron and step": ("energy", "firing_rate"),
+    "… below which spikes win": ("energy", "spikes_win_below"),
     "latency of one sample, ms": ("latency", "milliseconds"),
     "step with 99% of the final score": ("anytime", "earliest_step_with_99_percent"),
 }
@@ -85,7 +89,10 @@ def costs(subjects: Sequence[Subject]) -> list[Row]:
 
 
 def _mean(receipts: list[dict[str, Any]], place: tuple[str, ...]) -> str:
-    values = [value for receipt in receipts if isinstance(value := _at(receipt, place), int | float)]
+    found = [value for receipt in receipts if isinstance(value := _at(receipt, place), int | float | str)]
+    if any(isinstance(value, str) for value in found):  # no mean has a word in it
+        return ", ".join(dict.fromkeys(value if isinstance(value, str) else f"{value:,.4g}" for value in found))
+    values = [value for value in found if not isinstance(value, str)]
     if not values:
         return MISSING
     mean = statistics.fmean(values)

@@ -15,6 +15,7 @@ from lightning import Callback, LightningModule, Trainer
 
 from litspike.files import read_text, replace_text, replacing
 from litspike.loggers import boards
+from litspike.metrics import EnergyModel
 from litspike.reports.anytime import Curve
 from litspike.reports.receipt.collect import Measurements
 from litspike.reports.receipt.exports import exports_in
@@ -44,10 +45,12 @@ class Receipt(Callback):
 
     Args:
         enabled: whether there is a receipt.
+        energy: bits, and what operations and accesses to memory cost: ``energy.weight_bits``, ``energy.state_bits``,
+            ``energy.multiply_pj`` and the others of :class:`~litspike.metrics.EnergyModel`.
     """
 
-    def __init__(self, enabled: bool = True) -> None:
-        self.enabled = enabled
+    def __init__(self, enabled: bool = True, energy: EnergyModel = EnergyModel()) -> None:  # noqa: B008  # it is frozen
+        self.enabled, self.energy = enabled, energy
         self.origin: Origin | None = None
         """What is tested; found from the trainer where None."""
         self._measurements: Measurements | None = None
@@ -124,7 +127,7 @@ class Receipt(Callback):
                 content["classes"] = classes(measurements.recall, getattr(data, "class_names", []))
             if "operations" not in left_out:
                 content["operations"] = connections(measurements)
-                content["energy"] = energies(content["operations"])
+                content["energy"] = energies(measurements, content, self.energy)
             curve = anytime(measurements, content["figures"])
             if curve is not None:
                 content["anytime"] = _of_curve(curve)
@@ -150,7 +153,7 @@ class Receipt(Callback):
         from litspike.reports.receipt.curve import anytime_curve  # matplotlib is slow to import
 
         folder, figure = self._origin.folder, anytime_curve(curve)
-        replace_text(folder / "anytime.csv", curve.csv())
+        replace_text(folder / "anytime.csv", curve.csv(self.energy))
         with replacing(folder / "anytime.png") as draft:
             figure.savefig(draft, format="png")
         for board in boards(trainer):

@@ -17,8 +17,8 @@ def markdown(receipt: dict[str, Any]) -> str:
     Args:
         receipt: the content of ``receipt.json``.
     """
-    parts = (_head, _figures, _classes, _anytime, _cost, _firing, _operations, _latency, _exports, _left_out, _origin)
-    return "\n".join(line for part in parts for line in part(receipt)).rstrip("\n") + "\n"
+    parts = (_head, _figures, _classes, _anytime, _cost, _memory, _firing, _operations, _latency, _exports)
+    return "\n".join(line for part in (*parts, _left_out, _origin) for line in part(receipt)).rstrip("\n") + "\n"
 
 
 def _head(receipt: dict[str, Any]) -> Iterator[str]:
@@ -82,7 +82,7 @@ def _cost(receipt: dict[str, Any]) -> Iterator[str]:
         ("without spikes, one pass", done["dense_of_one_step"], 0, joule["without_spikes_one_pass"]),
         ("without spikes, every step", done["dense"], 0, joule["without_spikes_every_step"]),
     ]
-    names = ("network", "multiply–accumulates", "accumulates", "energy, nJ")
+    names = ("network", "multiply–accumulates", "accumulates", "energy of the arithmetic, nJ")
     yield from _table(names, [(name, f"{macs:,.1f}", f"{acs:,.1f}", f"{nj:,.4g}") for name, macs, acs, nj in rows])
     yield (
         "With spikes: what inputs and weights that are not zero make; an input of −1, 0 and 1 alone adds, any other "
@@ -91,10 +91,48 @@ def _cost(receipt: dict[str, Any]) -> Iterator[str]:
     )
     yield ""
     yield (
-        f"Energy: {joule['pj_per_mac']} pJ a multiply–accumulate, {joule['pj_per_ac']} pJ an accumulate "
-        f"({joule['source']}). It is an estimate of arithmetic alone; not counted: {joule['not_counted']}."
+        f"Energy: {joule['pj_per_mac']:.4g} pJ a multiply–accumulate, {joule['pj_per_ac']:.4g} pJ an accumulate "
+        f"({joule['source']}). It is an estimate; not counted: {joule['not_counted']}."
     )
     yield ""
+
+
+def _memory(receipt: dict[str, Any]) -> Iterator[str]:
+    joule = receipt.get("energy", {})
+    if "no_memory" in joule:
+        yield from (f"Energy with memory is left out: {joule['no_memory']}.", "")
+    if "with_memory" not in joule:
+        return
+    yield from ("### With memory", "")
+    alone, spikes, plain = joule["with_spikes"], joule["with_memory"], joule["without_spikes_same_bits"]
+    names = {"arithmetic": "arithmetic", "weights": "weights", "states": "states and currents", "events": "events"}
+    rows: list[tuple[str, ...]] = [
+        (name, f"{alone:,.4g}" if part == "arithmetic" else "–", f"{spikes[part]:,.4g}", f"{plain[part]:,.4g}")
+        for part, name in names.items()
+    ]
+    rows.append(("all", *(f"{total:,.4g}" for total in (alone, spikes["total"], plain["total"]))))
+    columns = ("energy of one sample, nJ", "arithmetic alone", "with memory", "without spikes, same bits")
+    yield from _table(columns, rows)
+    bits, of = joule["settings"], "every step" if joule["sequence"] else "one pass"
+    levels = zip(bits["memory_kb"], bits["memory_pj"], strict=True)
+    yield (
+        f"An access of 64 bits: {', '.join(f'{pj:g} pJ up to {kb:g} kB' for kb, pj in levels)}, {bits['dram_pj']:g} pJ "
+        f"beyond; a value of fewer bits takes its share. Weights: {bits['weight_bits']} bits; states: "
+        f"{bits['state_bits']}. Without spikes: rectifiers in place of neurons, {of}, activations of "
+        f"{joule['activation_bits']} bits, which stand where events do."
+    )
+    yield from ("", f"{_break_even(joule)}", "")
+
+
+def _break_even(joule: dict[str, Any]) -> str:
+    below, rate = joule["spikes_win_below"], f"{joule['firing_rate']:.4f}"
+    if below is None:
+        return "No neuron fired: no firing rate from which spikes lose is known."
+    if below == "never":
+        return "Spikes never win: a network of silent neurons takes as much as the one without spikes."
+    if below == "always":
+        return f"Spikes win at every firing rate; here it is {rate} spikes per neuron and step."
+    return f"Spikes win below {below:.4f} spikes per neuron and step; here it is {rate}."
 
 
 def _firing(receipt: dict[str, Any]) -> Iterator[str]:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence, Sized
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import torch
 from lightning import LightningModule, Trainer
 from torch import Tensor, nn
 
-from litspike.metrics import ClassRecall, SampleMean, energy, most_of, wilson_interval
-from litspike.metrics.energy import AC_PJ, MAC_PJ, NOT_COUNTED, SOURCE
+from litspike.metrics import ClassRecall, EnergyModel, SampleMean, most_of, wilson_interval
+from litspike.metrics.energy import NOT_COUNTED, SOURCE, Connection, Energy, Layer, activation_bits
+from litspike.networks.sequence import neuron_layers
+from litspike.neurons import Neuron, Recurrent
 from litspike.reports.anytime import Curve
 from litspike.reports.console import logged
 from litspike.reports.receipt.collect import Measurements
 from litspike.tasks import CarriedClassification, Classification
 from litspike.tasks.epoch_metrics import numbers
+from litspike.tasks.task import Task
 
 CARRIED = "the state is carried from batch to batch, so that the answers are not independent"
 REPEATED = "several processes tested the same samples"
@@ -143,6 +147,7 @@ def connections(measurements: Measurements) -> dict[str, Any]:
         first = float(counts["dense"].reshape(-1)[0])
         once = measurements.steps > 1 and sums["dense"] == first > 0
         about = {"layer": str(operations.connections[name]), "dense_of_one_step": first, "computed_once": once}
+        about["weights"] = operations.connections[name].weight.numel()
         found[name] = {**sums, **about}
     total = {kind: sum(layer[kind] for layer in found.values()) for kind in ("dense", "macs", "acs")}
     one_step = sum(layer["dense_of_one_step"] for layer in found.values())
@@ -150,18 +155,64 @@ def connections(measurements: Measurements) -> dict[str, Any]:
     return {**all_of_it, "connections": found, "not_counted": operations.uncounted}
 
 
-def energies(operations: dict[str, Any]) -> dict[str, Any]:
-    """Energy of the operations of one sample in nanojoules, beside that of the same layers without spikes."""
-    return {
+def energies(measurements: Measurements, content: dict[str, Any], model: EnergyModel) -> dict[str, Any]:
+    """Energy of one sample in nanojoules: of its arithmetic, and with memory, beside the same layers without spikes."""
+    operations = content["operations"]
+    found = {
         "unit": "nJ",
-        "with_spikes": energy(operations["macs"], operations["acs"]),
-        "without_spikes_one_pass": energy(operations["dense_of_one_step"], 0),
-        "without_spikes_every_step": energy(operations["dense"], 0),
-        "pj_per_mac": MAC_PJ,
-        "pj_per_ac": AC_PJ,
+        "with_spikes": model.arithmetic(operations["macs"], operations["acs"]),
+        "without_spikes_one_pass": model.arithmetic(operations["dense_of_one_step"], 0),
+        "without_spikes_every_step": model.arithmetic(operations["dense"], 0),
+        "pj_per_mac": model.multiply_pj + model.add_pj,
+        "pj_per_ac": model.add_pj,
         "source": SOURCE,
         "not_counted": NOT_COUNTED,
+        "settings": asdict(model),
     }
+    firing, unknown = _firing_layers(measurements, content["layers"])
+    if unknown:
+        return {**found, "no_memory": unknown}
+    first = next(iter(measurements.layers), None)
+    network = [name for name, _ in measurements.task.network.named_modules()]
+    before = set(network[: network.index(first)] if first is not None else network)
+    connections = [
+        Connection(**{kind: one[kind] for kind in Connection._fields[:-1]}, of_spikes=name not in before)
+        for name, one in operations["connections"].items()
+    ]
+    steps, sequence = measurements.steps, not _stands_still(measurements.task)
+    return found | {
+        "with_memory": _parts(model.with_spikes(connections, firing, steps)),
+        "without_spikes_same_bits": _parts(model.without_spikes(connections, firing, steps, sequence)),
+        "activation_bits": model.weight_bits if sequence else activation_bits(steps),
+        "sequence": sequence,
+        "firing_rate": sum(one.rate * one.neurons for one in firing) / max(sum(one.neurons for one in firing), 1),
+        "spikes_win_below": model.spikes_win_below(connections, firing, steps, sequence),
+    }
+
+
+def _parts(energy: Energy) -> dict[str, float]:
+    return {**energy._asdict(), "total": energy.total}
+
+
+def _firing_layers(measurements: Measurements, known: dict[str, Any]) -> tuple[list[Layer], str | None]:
+    """The layers of neurons, and why one of them can't be counted."""
+    firing = {layer["module"]: layer for layer in known.values()}
+    found = []
+    for name, layer in neuron_layers(measurements.task.network):
+        label = measurements.layers[name]
+        neurons = [part for part in layer.modules() if isinstance(part, Neuron)]
+        if name not in firing:
+            return [], f"{label}: {measurements.left_out[label]}"
+        if not neurons:
+            return [], f"{label}: how many states it has is not known"
+        states = sum(len(part.rest) for part in neurons)
+        found.append(Layer(firing[name]["neurons"], states, firing[name]["rate"], 1 + isinstance(layer, Recurrent)))
+    return found, None
+
+
+def _stands_still(task: Task) -> bool:
+    """Whether the time steps are the encoder's own, of a sample that has none."""
+    return not isinstance(task, CarriedClassification) and any(hasattr(one, "steps") for one in task.encoder.modules())
 
 
 def anytime(measurements: Measurements, of_test: dict[str, dict[str, Any]]) -> Curve | None:
