@@ -18,10 +18,10 @@ _PLACES = {
 }
 
 COMMANDS = {
-    "compare": "Shows runs side by side, and on a page with their curves.",
-    "new": "Writes a starting point: data, neuron and network of your own, or what suits a file (--data FILE).",
+    "compare": "Shows runs side by side, and writes a page with their curves.",
+    "new": "Writes a starting point: data, neuron and network of your own, or a configuration for a file (--data).",
     "configs": "Lists the configurations that come with litspike.",
-    "doctor": "Says what litspike finds on this machine, and what is missing.",
+    "doctor": "Reports what litspike finds on this machine, and what is missing.",
 }
 """Their names, and what each does."""
 

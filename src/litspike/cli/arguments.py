@@ -19,13 +19,13 @@ from litspike.runs.resolve import CheckpointRequest
 
 SUBCOMMANDS = {
     "fit": "Trains a network, and keeps the checkpoint that is best on the validation data.",
-    "sweep": "Tries settings from a space, in a fit each, and shows those that are best on the validation data.",
+    "sweep": "Tries settings from a search space, one fit each, and shows those that are best on the validation data.",
     "validate": "Measures a checkpoint on the validation data.",
     "test": "Measures a checkpoint on the test data, and writes its receipt.",
     "predict": "Writes a checkpoint's predictions for the test data into predictions.csv.",
-    "picture": "Draws a network and its neurons, on the validation data, into files.",
-    "convert": "Makes a spiking network of a checkpoint's ReLU network, to be tested and fine-tuned.",
-    "export": "Writes a checkpoint in another format, runs what was written, and says how much is the same.",
+    "picture": "Draws a network and its neurons on validation data, into files.",
+    "convert": "Turns a checkpoint's ReLU network into a spiking network, to be tested and fine-tuned.",
+    "export": "Writes a checkpoint in another format, runs it there, and reports any difference.",
 }
 """The subcommands that have a trainer, and what each does."""
 _CONFIG = "--config"

@@ -37,7 +37,11 @@ def compare(args: list[str], home: Path) -> int:
     parser = OneLineParser("compare", "[-h] [--page FILE] RUN RUN [RUN ...]")
     parser.add_argument("runs", nargs="*", metavar="RUN", help=RUNS)
     parser.add_argument(
-        "--page", type=Path, metavar="FILE", default=home / "logs" / PAGE, help=f"Page to write; logs/{PAGE} by itself."
+        "--page",
+        type=Path,
+        metavar="FILE",
+        default=home / "logs" / PAGE,
+        help=f"Page; by default logs/{PAGE}.",
     )
     given = parser.parse_args(args)
     if len(given.runs) < 2:

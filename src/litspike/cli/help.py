@@ -1,4 +1,4 @@
-"""The help of the command line: what is set often, the settings of the classes in a configuration, one class alone."""
+"""The help of the command line: common settings, the settings of the classes in a configuration, one class alone."""
 
 from __future__ import annotations
 
@@ -33,32 +33,32 @@ GROUPS = {
 """What every command has beside trainer, model and data: name of the settings, and their class."""
 
 COMMON = {
-    "config": "Configuration: a file, or a name that `configs` lists; of several the last holds.",
-    "trainer.max_epochs": "Epochs of training.",
+    "config": "Configuration: a file, or a name that `configs` lists; of several, the last one wins.",
+    "trainer.max_epochs": "Number of training epochs.",
     "trainer.accelerator": "cpu, gpu or auto.",
     "trainer.devices": "Number of processes, each on a device of its own.",
     "ckpt_path": "Checkpoint: a file, a run's folder, best, last or zoo:NAME.",
     "to": f"Format to write: {', '.join(FORMATS)}.",
-    "name": "What its files, and the functions in them, are called by; network where it isn't given.",
-    "integer": "Bits of a weight in integers, 2 to 8, for --to c; floating point where null.",
-    "scale": "What scales an integer's weights, free or power_of_two; free where null.",
-    "states": "Bits of a state beside integers, 16 or 32; 16 where null.",
-    "dialect": "Library whose reader is to understand the NIR file: snntorch, spikingjelly, norse or sinabs.",
-    "dt": "Seconds of a time step in the NIR file.",
-    "discretisation": "How a reader of the NIR file integrates: euler, as most do, or exact.",
-    "approximate": "Writes what NIR has no place for as what comes nearest to it; the report says so.",
-    "steps": "Time steps of the spiking network, 8 where it isn't given.",
-    "percentile": "Share of a rectifier's numbers, in percent, that a rate reaches; 99.9 where it isn't given.",
-    "seed_everything": "Seed of the weights and of what is drawn in training.",
+    "name": "Name of the files, and of the functions in them; by default network.",
+    "integer": "Bits of an integer weight, 2 to 8, with --to c; by default floating point.",
+    "scale": "Scale of integer weights, free or power_of_two; by default free.",
+    "states": "Bits of a state with --integer, 16 or 32; by default 16.",
+    "dialect": "Library that will read the NIR file: snntorch, spikingjelly, norse or sinabs.",
+    "dt": "Seconds of one time step in the NIR file.",
+    "discretisation": "How the reader of the NIR file integrates: euler, as most do, or exact.",
+    "approximate": "Replaces what NIR can't express by the nearest that it can; the report lists it.",
+    "steps": "Time steps of the spiking network; by default 8.",
+    "percentile": "Percentile of a ReLU's outputs that becomes the highest firing rate; by default 99.9.",
+    "seed_everything": "Seed of the first weights and of all that is drawn in training.",
     "weights": "Checkpoint whose weights a fit starts from: a file, a run's folder or zoo:NAME.",
-    "seeds": "Number of seeds that each fit starts from, one after another.",
-    "space": "Space to try: a YAML file or a name; that of the configuration where it isn't given.",
-    "trials": "Number of trials, with those that are there already; as the space says by itself.",
-    "logs": "Folder of all runs; logs/ of the current folder, or beside main.py, where null.",
-    "threads": "Threads of one process on the CPU; one a core where null.",
-    "trust": "Package whose classes a checkpoint of somebody else's may name; repeatable.",
+    "seeds": "Number of seeds to train from, one after another.",
+    "space": "Search space: a YAML file or a name; by default that of the configuration.",
+    "trials": "Number of trials, finished ones included; by default the space's.",
+    "logs": "Folder of all runs; by default logs/ in the current folder, or beside main.py.",
+    "threads": "CPU threads of one process; null takes one for each core.",
+    "trust": "Package whose classes another person's checkpoint may name; repeatable.",
     "checkpoint.monitor": "Metric that chooses the best checkpoint.",
-    "checkpoint.mode": "Whether its best value is the least (min) or the greatest (max); if null, as the metric says.",
+    "checkpoint.mode": "Whether its lowest (min) or highest (max) value is best; null: as the metric says.",
 }
 """The settings that come first in the help."""
 _OF_A_FIT = {"ckpt_path": "Checkpoint to go on from: a file, a run's folder, best or last."}
@@ -134,20 +134,22 @@ def of_command(name: str, files: list[dict[str, Any]]) -> str:
     """
     config = merged(files)
     lines = [f"usage: {program()} {name} {FORM}", f"\n{SUBCOMMANDS[name]}\n"]
-    lines.append("Set often" + (", with what is set here:" if name in _TRAINING else ":"))
+    lines.append("Common settings" + (", with their values here:" if name in _TRAINING else ":"))
     for setting, text in {**COMMON, **(_OF_A_FIT if name == "fit" else {})}.items():
         if name in _ONLY.get(setting, SUBCOMMANDS):
             value = _value_at(config, setting) if name in _TRAINING and setting not in _ALONE else ""
             lines.append(f"  --{f'{setting} {value}'.strip():32}{text}")
     if name in _TRAINING:
-        lines.append("\nModel and data, the classes that are set here, and their settings:")
+        lines.append("\nClasses of model and data, with their settings:")
         lines += [line for group in ("model", "data") for line in _summary(config.get(group), group)]
-        lines.append("\n--model.help explains the class that is set there, --model.network.neuron.help CLASS another")
-        lines.append("one, by its full name, or by the last part of it for litspike's own, torch's and Lightning's.")
+        lines.append(
+            "\n--model.help explains the class that is set there, --model.network.neuron.help CLASS any other class."
+        )
+        lines.append("The last part of a class's full name is enough for those of litspike, torch and Lightning.")
     else:
-        lines.append("\nEvery other setting is the checkpoint's, and what is named holds: `fit --help` lists them.")
-    same = f"In the same way: {', '.join(f'--{group}.help' for group in ('trainer', 'data', *GROUPS))}."
-    lines += textwrap.wrap(same, _WIDTH, break_on_hyphens=False)
+        lines.append("\nAll other settings are the checkpoint's, unless they are given here; `fit --help` lists them.")
+    groups = ", ".join(f"--{group}.help" for group in ("trainer", "data", *GROUPS))
+    lines += textwrap.wrap(f"Each group of settings has its own help: {groups}.", _WIDTH, break_on_hyphens=False)
     return "\n".join([*lines, "--print_config prints the whole configuration as it would be used."])
 
 

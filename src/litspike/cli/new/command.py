@@ -38,10 +38,10 @@ def new(args: list[str], home: Path) -> int:
             be learned from the data.
     """
     parser = OneLineParser("new", "[-h] NAME | --data FILE [--label COLUMN ...] [NAME]")
-    about = "Name of the configuration, and of the folder, such as rings; by itself that of the file."
+    about = "Name of the configuration, and of the folder, such as rings; by default that of the file."
     parser.add_argument("name", metavar="NAME", nargs="?", help=about)
     parser.add_argument("--data", metavar="FILE", help="Table, arrays, time series or folder of images to look at.")
-    about = "Column of a table that is the label, repeatable; guessed where it isn't given."
+    about = "Column of a table that is the label; can be given several times; by default guessed."
     parser.add_argument("--label", metavar="COLUMN", action="append", default=[], help=about)
     given = parser.parse_args(args)
     if given.data is not None:
