@@ -20,7 +20,7 @@ from litspike.cli import configurations
 from litspike.cli.app import LitspikeCLI
 from litspike.cli.arguments import Call
 from litspike.cli.check.memory import check_network
-from litspike.cli.constructor_errors import users_mistakes
+from litspike.cli.constructor_errors import check_needed, users_mistakes
 from litspike.cli.untrusted_errors import untrusted_errors
 from litspike.internals.jsonargparse import limited_imports
 from litspike.internals.lightning import name_loader_arguments
@@ -145,6 +145,7 @@ def make(command: Command) -> Parts:
     if threads is not None:
         torch.set_num_threads(integer("threads", threads, most=MOST_THREADS))
         os.environ["OMP_NUM_THREADS"] = str(threads)  # of several processes Lightning would set another number
+    check_needed(command.config)
     check_network(command.config, trains=command.call.subcommand == "fit")
     with users_mistakes(command.config):
         made = command.parser.instantiate_classes(command.config)

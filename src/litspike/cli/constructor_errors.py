@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pkgutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,6 +63,27 @@ def _refusing(error: Exception, config: Namespace) -> str | None:
     """Name of the innermost group of settings whose class was being made when an error was raised."""
     paths = {_class(settings.get("class_path")): path for path, settings in namespaces(config, "")}
     return next((paths[kind] for kind in reversed(list(being_made(error))) if kind in paths), None)
+
+
+def check_needed(config: Namespace) -> None:
+    """Refuse null for an argument that has neither a type nor a default: it is the parser's word for one not given.
+
+    Raises:
+        UserError: with the setting's name.
+    """
+    for path, settings in namespaces(config, ""):
+        kind, given = _class(settings.get("class_path")), settings.get("init_args")
+        for parameter in _parameters(kind):
+            bare = parameter.default is parameter.empty and parameter.annotation is parameter.empty
+            if bare and isinstance(given, Namespace) and given.get(parameter.name, path) is None:
+                raise UserError(f"{setting_name(path)}.{parameter.name}: it must be set")
+
+
+def _parameters(kind: Any) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(kind).parameters.values())
+    except (TypeError, ValueError):  # no class, or one of C's
+        return []
 
 
 def _class(path: Any) -> Any:

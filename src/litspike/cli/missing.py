@@ -1,4 +1,4 @@
-"""The full name of an argument that a class needs and doesn't get, of which jsonargparse says the last part.
+"""What jsonargparse doesn't say of a class: the full name of an argument that it needs, a method that it lacks.
 
 It is a file of its own, as :mod:`litspike.cli.parser_errors` reads texts and this looks at classes.
 """
@@ -8,9 +8,13 @@ from __future__ import annotations
 import inspect
 import pkgutil
 from collections.abc import Iterable, Iterator
+from importlib import import_module
 from typing import Any
 
 import yaml
+
+_SOME = 6
+"""Names of classes that are shown."""
 
 
 def full_name(argument: str, given: Iterable[tuple[str, Any]]) -> str:
@@ -28,6 +32,24 @@ def full_name(argument: str, given: Iterable[tuple[str, Any]]) -> str:
         if f"{place}.{argument}" not in settings and any(_needs(kind, argument) for kind in _classes(value)):
             return f"{place}.{argument}"
     return argument
+
+
+def lacking(path: str) -> list[str]:
+    """The methods that a class must have before one of it can be made, and hasn't."""
+    return sorted({name for kind in _classes(path) for name in getattr(kind, "__abstractmethods__", ())})
+
+
+def remedy(name: str) -> str:
+    """What to take where a class of litspike's is asked for that is called so; empty of anybody else's."""
+    base = next((kind for kind in _classes(name) if kind.__module__.startswith("litspike.")), None)
+    if base is None:
+        return ""
+    package = ".".join(base.__module__.split(".")[:2])
+    public = vars(import_module(package))
+    below = [kind.__name__ for kind in _all_below(base, set()) if not inspect.isabstract(kind)]
+    there = sorted(one for one in below if one in public)
+    some = f"{', '.join(there[:_SOME])}{', …' if there[_SOME:] else ''} or " if there else ""
+    return f": take {some}a class derived from {package if name in public else base.__module__}.{name}"
 
 
 def plain(text: str | None) -> Any:

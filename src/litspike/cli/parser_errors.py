@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from litspike.cli.missing import full_name
+from litspike.cli.missing import full_name, lacking, remedy
 from litspike.runs.trust import not_trusted
 
 _KEY = re.compile(r'(?:Parser key|Key) "([^"]+)"')
@@ -29,12 +29,14 @@ _CLASSES = (
         re.compile(r"Expected a dot import path string: (.*)$", re.M),
         "{0!r} is no class that is known here, give its full path, as package.module.Class",
     ),
-    (re.compile(r"Import path (\S+) does not correspond to a subclass of (\w+)"), "{0} is no {1}"),
-    (re.compile(r"(?:Import path does not correspond to|Not a valid)() (?:a )?subclass of (\w+)"), "{value} is no {1}"),
-    (re.compile(r"Type \S+? expects a function or a callable class"), "{value} is no class"),
 )
+_OF_ANOTHER_KIND = re.compile(
+    r"(?:(?:Import path|Expected)(?P<path> '?[\w.]+'?)? (?:does not correspond to|to be) a|Not a valid) "
+    r"subclass of (?:<class ')?(?P<kind>\w+)"
+)
+_NO_CLASS = re.compile(r"Type .+? expects a function or a callable class")
+_ABSTRACT = "Expected an instantiatable class"
 _CLASS_PATH = re.compile(r"^\W*class_path\W+([\w.]+)")
-_ANOTHER_KIND = "does not correspond to a subclass of"
 _MISSING = re.compile(r"(No module named '.*?'|module '.*?' has no attribute '.*?')")
 _NESTED = re.compile(r"NestedArg\(key='([^']+)', val='?(.*?)'?\)$")
 _DOTTED = re.compile(r"[^\W\d]\w*\.[^\W\d]")
@@ -98,8 +100,11 @@ def _mismatch(cause: str, given: str) -> str:
     """What a value should be and isn't."""
     allowed = list(dict.fromkeys(_plain(name) for name in _TYPE.findall(cause)))
     path = _CLASS_PATH.search(given)
-    about_a_class = _about_a_class(cause, path[1] if path else given or "what is given")
-    if about_a_class and (_ANOTHER_KIND in cause or not any(name in _BASIC for name in allowed)):
+    value = path[1] if path else given or "what is given"
+    if _ABSTRACT in cause and (methods := lacking(value)):
+        return f"{value} has no method {', '.join(methods)}: give it what it lacks, or take a class that has all"
+    about_a_class = _about_a_class(cause, value)
+    if about_a_class and (_given_another(cause) or not any(name in _BASIC for name in allowed)):
         return about_a_class
     if allowed and given and "import path" not in cause.split("Errors:")[0]:
         return f"{given!r} is not {' or '.join(allowed)}"
@@ -122,10 +127,18 @@ def _not_imported(cause: str, given: str) -> str | None:
 
 def _about_a_class(cause: str, value: str) -> str | None:
     """What is wrong with the name of a class; None where the value is to be something else."""
-    found = [
-        text.format(*match.groups(), value=value) for pattern, text in _CLASSES if (match := pattern.search(cause))
-    ]
-    return found[0] if found else None
+    for pattern, text in _CLASSES:
+        if match := pattern.search(cause):
+            return text.format(*match.groups())
+    if found := list(_OF_ANOTHER_KIND.finditer(cause)):
+        *kinds, last = dict.fromkeys(match["kind"] for match in found)
+        path = (found[0]["path"] or value).strip(" '")
+        return f"{path} is no {', '.join(kinds)}{' or ' if kinds else ''}{last}{remedy(last)}"
+    return f"{value} is no class" if _NO_CLASS.search(cause) else None
+
+
+def _given_another(cause: str) -> bool:
+    return any("Not a valid" not in match[0] for match in _OF_ANOTHER_KIND.finditer(cause))
 
 
 def _full_name(key: str, mentioned: Iterable[str]) -> str:

@@ -78,6 +78,21 @@ def check_tensors(loss: Loss, value: Any, outputs: Any, target: Any) -> None:
         check_tensor(loss, name, given)
 
 
+def checked(setting: str, part: object, result: Any, of: Tensor) -> Tensor:
+    """What a loss or a regulariser gave of a tensor.
+
+    Raises:
+        UserError: unless it is one number, with a gradient where the tensor has one.
+    """
+    name = f"model.{setting}: {type(part).__name__}"
+    if not isinstance(result, Tensor) or result.numel() != 1:
+        shown = f"a tensor {list(result.shape)}" if isinstance(result, Tensor) else repr(result)[:100]
+        raise UserError(f"{name} gives {shown} for a batch; it must give a tensor of one number, as a mean is")
+    if of.requires_grad and not result.requires_grad:
+        raise UserError(f"{name} gives a number without a gradient: compute it by torch, without detach() and item()")
+    return result
+
+
 def _remedy(given: list[int], wanted: list[int]) -> str:
     """What to change where one of values and targets, whose shapes these are, is of every step and the other not."""
     if len(wanted) == 2 and len(given) == 1:

@@ -24,7 +24,7 @@ from litspike.settings import SettingError, UserError, integer
 from litspike.tasks.accumulation import group_weight, process_weight
 from litspike.tasks.batches import Batch, check_finite, check_one_loader, given, unpack
 from litspike.tasks.epoch_metrics import EpochMetrics
-from litspike.tasks.losses import Loss
+from litspike.tasks.losses import Loss, checked
 from litspike.tasks.nonfinite import NonFiniteLoss
 from litspike.tasks.optimizers import drop_gradients, make_optimizer
 from litspike.tasks.regularisers import RateBand
@@ -156,7 +156,7 @@ class Task(LightningModule):
 
     def loss_of(self, values: Tensor, outputs: Tensor, targets: Tensor, lengths: Tensor | None) -> Tensor:
         """The loss; it gets lengths where there are some."""
-        return self.loss(values, outputs, targets, **given(lengths))
+        return checked("loss", self.loss, self.loss(values, outputs, targets, **given(lengths)), values)
 
     def loss_in_unit(self, values: Tensor, outputs: Tensor, targets: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The loss of the readout's values and the network's outputs, in the unit of the targets."""
@@ -228,7 +228,7 @@ class Task(LightningModule):
             with watched(self.network, lambda seen: spikes.append(seen.output)):
                 loss = self._shared_step("train", batch, last)
             lengths = unpack(batch)[2]
-            loss = loss + self.regulariser(spikes, **given(lengths))
+            loss = loss + checked("regulariser", self.regulariser, self.regulariser(spikes, **given(lengths)), loss)
         if self.trainer.accumulate_grad_batches > 1:
             loss = loss * group_weight(self.trainer, batch_idx, len(batch[1]))
         return loss * process_weight(self.trainer, len(batch[1])) if last and self.trainer.world_size > 1 else loss

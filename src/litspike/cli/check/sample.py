@@ -249,12 +249,25 @@ def _check_batch(task: Task, x: Tensor, labels: Tensor, single: bool, samples: i
         raise UserError(f"model.readout: {type(task.readout).__name__} gives {shown}; one sample needs [1, *]")
     if not labels.numel():
         return  # new samples, of which nobody knows the answer
+    _check_takes("loss", task.loss, values, outputs, labels)
+    if task.regulariser is not None:
+        _check_takes("regulariser", task.regulariser, [outputs])
     try:
         task.loss.check(Size([len(labels), *values.shape[1:]]), labels)
     except UserError as error:
         raise UserError(f"{error}{_outputs_remedy(task.network, values, labels)}") from error
     few = labels[:_FEW]
     task.test_metrics.check(task.in_unit(values).expand(len(few), *values.shape[1:]), few)
+
+
+def _check_takes(setting: str, part: Callable[..., Any], *given: Any) -> None:
+    """Refuse a loss or a regulariser of the user's own that can't be called as a task calls it."""
+    try:
+        inspect.signature(part).bind(*given)
+    except TypeError as error:
+        wanted = "(value, outputs, target)" if setting == "loss" else "(spikes)"
+        name = type(part).__name__
+        raise UserError(f"model.{setting}: {name}.__call__ is called with {wanted}: {error}") from None
 
 
 def _encoded(task: Task, x: Tensor) -> Tensor:
