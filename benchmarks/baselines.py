@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 from torch import Tensor, nn
 
 from litspike.networks import ReLU, TimeDropout
 from litspike.settings import number
 
-__all__ = ["GRU", "ReLU"]
+__all__ = ["GRU", "LSTM", "ReLU"]
 
 
 class GRU(nn.Module):
@@ -27,13 +28,15 @@ class GRU(nn.Module):
     translation".
     """
 
+    cell: type[nn.Module] = nn.GRU
+
     def __init__(self, sizes: list[int], dropout: float = 0.0) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(nn.GRU(width, following) for width, following in pairwise(sizes[:-1]))
+        self.layers = nn.ModuleList(self.cell(width, following) for width, following in pairwise(sizes[:-1]))
         self.dropout = TimeDropout(number("dropout", dropout, "[0, 1)"))
         self.last = nn.Linear(sizes[-2], sizes[-1])
 
-    def forward(self, current: Tensor, state: tuple[Tensor, ...] | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def forward(self, current: Tensor, state: tuple[Any, ...] | None = None) -> tuple[Tensor, tuple[Any, ...]]:
         """Run over a sequence [T, B, *], whose features are laid out in a row."""
         x = current.flatten(2)
         after = []
@@ -43,3 +46,12 @@ class GRU(nn.Module):
             after.append(last)
         y: Tensor = self.last(x)
         return y, tuple(after)
+
+
+class LSTM(GRU):
+    """Long short-term memory in the place of recurrent spiking neurons: LSTM → … → Linear, as :class:`GRU` is.
+
+    Source: Hochreiter and Schmidhuber 1997, "Long short-term memory"; the forget gate of Gers et al. 2000.
+    """
+
+    cell = nn.LSTM

@@ -18,7 +18,8 @@ EVENTS = {
 LARGE = {"nmnist", "cifar10_dvs", "dvs_gesture"}
 """Networks that take long, even at a reduced size."""
 FEWER = "--data.steps 2 --data.batch_size 4 --data.workers 0"
-SMALLER = {  # fewer weights: checkpoints of hundreds of MB say nothing more
+SMALLER = {  # fewer weights, or steps of L-BFGS: checkpoints of hundreds of MB say nothing more
+    "mackey_glass_forecast": "--model.optimizer.max_iter 5",
     "nmnist": "--model.network.channels [4,pool,4,pool] --model.network.sizes [16,10]",
     "cifar10_dvs": "--model.network.channels [4,8,pool,8,8,pool,8,8,pool,8,8,pool]",
     "dvs_gesture": "--model.network.channels [2,2,2,2,2,2,2]",
@@ -34,14 +35,14 @@ SMALLER = {  # fewer weights: checkpoints of hundreds of MB say nothing more
 def test_a_configuration_trains_and_is_tested(cli: Cli, home: Path, path: Path, monkeypatch: pytest.MonkeyPatch):
     name = path.stem
     monkeypatch.chdir(home)
-    reduced = "--trainer.max_epochs 1 --trainer.limit_train_batches 5"
+    reduced = f"--trainer.max_epochs 1 --trainer.limit_train_batches 5 {SMALLER.get(name, '')}"
     if name in LIBRARIES:
         pytest.importorskip(LIBRARIES[name])
     if name in EVENTS:
         pytest.importorskip("tonic", reason="event data need Tonic: pip install 'litspike[events]'")
         (case,) = (case for case in CASES if case.module.__name__ == EVENTS[name])
         case.make(home / "data")
-        reduced += f" {FEWER} --trainer.accelerator cpu {SMALLER.get(name, '')}"
+        reduced += f" {FEWER} --trainer.accelerator cpu"
     fitted = cli(f"fit -c {path} {reduced}")
     assert (fitted.status, fitted.err) == (0, "")
     result = cli(f"test -c {path}")

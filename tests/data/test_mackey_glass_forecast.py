@@ -28,17 +28,17 @@ def test_runs_are_half_a_lyapunov_time_apart():
 
 
 def test_training_validation_and_test_share_no_target():
-    data = MackeyGlassForecast(run=3, points=200, held_out=30, steps=9)
+    data = MackeyGlassForecast(run=3, points=200, held_out=30)
     x, y = data.part("test")
     assert x.shape == y.shape == (1, 200, 1)
     (train_x, train_y), (val_x, val_y) = data.part("train"), data.part("val")
-    assert train_x.shape == (200 - 9 - 30, 9, 1)
-    assert val_x.shape == (30, 9, 1)
-    assert torch.equal(torch.cat([train_y, val_y])[:, 0], x[0, 9:, 0])
-    assert torch.equal(train_x[5], x[0, 5:14])
-    assert torch.equal(y[0, 0], MackeyGlassForecast(run=3, points=201, held_out=30, steps=9).part("val")[1][-1])
+    assert torch.equal(train_x, x[:, :169])
+    assert torch.equal(train_y, x[:, 1:170])
+    assert torch.equal(val_x, x[:, 169:199])
+    assert torch.equal(val_y, x[:, 170:])
+    assert torch.equal(y[0, 0], MackeyGlassForecast(run=3, points=201, held_out=30).part("val")[1][0, -1])
 
 
 def test_too_few_points_are_refused():
-    with pytest.raises(SettingError, match=r"^points: 100 is not above steps and held_out, 110"):
-        MackeyGlassForecast(points=100, held_out=90, steps=20)
+    with pytest.raises(SettingError, match=r"^points: 100 leaves none to learn from: held_out is 99"):
+        MackeyGlassForecast(points=100, held_out=99)

@@ -27,18 +27,15 @@ class MackeyGlassForecast(TensorDataModule):
     error grows by a factor e. Run k begins half a Lyapunov time, 37.5 points, after run k − 1. It is solved here anew:
     the points are not those of NeuroBench's file.
 
-    Batches: in training and validation x float32 [B, steps, 1] and the point after them y [B, 1]; those that the
-    validation predicts are the last of the points to learn from, and no training sample has them. In the test the one
-    sample x [1, 750, 1] is all of the points to learn from, and y [1, 750, 1] what follows, for a task that predicts it
-    from its own output (``closed_loop`` of :class:`~litspike.tasks.Regression`).
+    Batches: in training one sequence x float32 [1, points − held_out − 1, 1] and the point after each of its steps, y
+    of the same shape; in validation the points that were held out, each from the one before, [1, held_out, 1]. In the
+    test the one sample x [1, points, 1] is all of the points to learn from, and y [1, points, 1] what follows, for a
+    task that predicts it from its own output (``closed_loop`` of :class:`~litspike.tasks.Regression`).
 
     Args:
         run: k, from 0 to 29.
-        steps: number of points of a training sample.
         points: number of points to learn from, and of points to be predicted.
-        held_out: how many of the points to learn from are for validation.
-        batch_size: samples in a training batch.
-        eval_batch_size: samples in a batch of validation.
+        held_out: how many of the points to learn from, the last ones, are for validation.
         seed: seed of the order of the training batches, from 0 to 2³² − 1.
 
     Raises:
@@ -51,34 +48,23 @@ class MackeyGlassForecast(TensorDataModule):
     labels = Values()
 
     @typed
-    def __init__(
-        self,
-        run: int = 0,
-        steps: int = 14,
-        points: int = 750,
-        held_out: int = 75,
-        batch_size: int = 1000,
-        eval_batch_size: int = 1000,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(batch_size, eval_batch_size, seed)
+    def __init__(self, run: int = 0, points: int = 750, held_out: int = 75, seed: int = 0) -> None:
+        super().__init__(1, 1, seed)
         self.run = integer("run", run, 0, 29)
-        self.steps = integer("steps", steps)
         self.points = integer("points", points)
         self.held_out = integer("held_out", held_out)
-        if self.points <= self.steps + self.held_out:
-            raise SettingError("points", points, f"is not above steps and held_out, {self.steps + self.held_out}")
+        if self.points < self.held_out + 2:
+            raise SettingError("points", points, f"leaves none to learn from: held_out is {held_out}")
 
     def part(self, name: str) -> tuple[Tensor, Tensor]:
-        """Samples [N, T, 1] and targets [N, 1], or [1, points, 1] of the test."""
+        """One sequence and what follows each of its steps; of the test what follows the sequence."""
         first = int(self.run * _LYAPUNOV[1] / 2)
-        series = torch.from_numpy(points_of(first + 2 * self.points)[first:]).float()[:, None]
+        series = torch.from_numpy(points_of(first + 2 * self.points)[first:]).float()[None, :, None]
         if name == "test":
-            return series[None, : self.points], series[None, self.points :]
-        learned = series[: self.points]
-        windows = learned.unfold(0, self.steps + 1, 1).transpose(1, 2)
-        kept = windows[-self.held_out :] if name == "val" else windows[: -self.held_out]
-        return kept[:, :-1].contiguous(), kept[:, -1].contiguous()
+            return series[:, : self.points], series[:, self.points :]
+        border = self.points - self.held_out
+        begin, end = (border - 1, self.points) if name == "val" else (0, border)
+        return series[:, begin : end - 1].clone(), series[:, begin + 1 : end].clone()
 
 
 def points_of(count: int) -> NDArray[np.float64]:
