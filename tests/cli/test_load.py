@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,25 @@ data: {class_path: tests.cli.test_load.Far}
     assert cli(f"fit -c {home}/far.yaml --trainer.max_epochs 1").status == 0
     task = litspike.load(runs(home, "far")[0])
     assert float(task(torch.zeros(1, 2))) == pytest.approx(5000, abs=500)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_data_and_callbacks_that_can_not_be_imported_are_not_needed(
+    cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch, own: bool
+):
+    (home / "lab.py").write_text(
+        "from lightning import Callback\nfrom litspike.data import HalfPlane\n"
+        "class Points(HalfPlane): ...\nclass Nothing(Callback): ...\n"
+    )
+    monkeypatch.syspath_prepend(home)
+    assert cli(f"fit {QUICK} --data lab.Points --trainer.callbacks lab.Nothing").status == 0
+    (run,) = runs(home)
+    monkeypatch.delitem(sys.modules, "lab")
+    (home / "lab.py").unlink()
+    if not own:
+        of_somebody_else(monkeypatch)
+    assert isinstance(litspike.load(run), Classification)
+    assert "lab" in cli(f"test --ckpt_path {run}").error_line
 
 
 class Far(HalfPlane):

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from jsonargparse import Namespace
 
 from litspike import memory
-from litspike.cli.check.memory import Largest, check_batch
+from litspike.cli.check.memory import Largest, check_batch, check_network
 from litspike.settings import UserError
 from tests.conftest import Cli, runs
 
@@ -98,6 +99,31 @@ def test_what_is_larger_than_the_memory_is_refused_before_training(
     result = cli(f"fit {QUICK} {arguments}")
     assert result.error_line.startswith(line), result.err
     assert runs(home) == []
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "strategy", "gpu", "line"),
+    [
+        ("gpu", "auto", 10**9, "take 1.6 GB with their gradients and the optimizer's state, and the GPU has 1.0 GB"),
+        ("auto", "ddp", 10**9, "take 1.6 GB with their gradients and the optimizer's state, and the GPU has 1.0 GB"),
+        ("gpu", "auto", 2 * 10**9, None),
+        ("auto", "ddp_fork", 0, "take 1.6 GB with their gradients and the optimizer's state, and this machine has 1.0"),
+        ("cpu", "auto", 2 * 10**9, "take 1.6 GB with their gradients and the optimizer's state, and this machine has"),
+    ],
+)
+def test_a_network_on_a_gpu_has_that_ones_memory(
+    monkeypatch: pytest.MonkeyPatch, accelerator: str, strategy: str, gpu: int, line: str | None
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (gpu - 3 * 10**8, 10**10))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 4 * 10**8)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 10**8)
+    network = Namespace(class_path="torch.nn.Linear", init_args=Namespace(in_features=10**4, out_features=10**4))
+    optimizer = Namespace(class_path="torch.optim.Adam", init_args=Namespace(lr=0.1))
+    model = Namespace(init_args=Namespace(network=network, optimizer=optimizer))
+    config = Namespace(model=model, trainer=Namespace(accelerator=accelerator, strategy=strategy))
+    with pytest.raises(UserError, match=line) if line else nullcontext():
+        check_network(config, trains=True)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,13 +90,14 @@ class Outcome:
     run: Run | None
 
 
-def configured(call: Call, home: Path, limits: ExitStack) -> Command:
+def configured(call: Call, home: Path, limits: ExitStack, sections: Collection[str] | None = None) -> Command:
     """Read the configuration files and the checkpoint that a command line names, and parse it on top of them.
 
     Args:
         call: the command line, with a subcommand.
         home: folder with ``configs/`` and, unless ``--logs`` says otherwise, ``logs/``.
         limits: gets what holds until the command has ended, where the checkpoint is somebody else's.
+        sections: of a checkpoint's configuration that are taken over; all of them where None.
 
     Raises:
         UserError: if a file or the checkpoint can't be used, or an argument is wrong.
@@ -107,7 +109,7 @@ def configured(call: Call, home: Path, limits: ExitStack) -> Command:
     files = [yaml_text.read(path) for path in (default, *call.configs)]
     needed = call.subcommand != "fit" or call.option("--ckpt_path") is not None
     source = _source(call, home) if needed and not call.asks_for_help else None
-    base = None if source is None else (_configuration(call, files, source, limits), source.path)
+    base = None if source is None else (_configuration(call, files, source, limits, sections), source.path)
     cli = LitspikeCLI(call, default, files, base)
     return Command(call, home, source, cli.parser, cli.config)
 
@@ -120,12 +122,16 @@ def _source(call: Call, home: Path) -> Source:
     return Source(path, checkpoint, run, run.folder if run else results_of(path, logs))
 
 
-def _configuration(call: Call, files: list[dict[str, Any]], source: Source, limits: ExitStack) -> dict[str, Any]:
+def _configuration(
+    call: Call, files: list[dict[str, Any]], source: Source, limits: ExitStack, sections: Collection[str] | None
+) -> dict[str, Any]:
     """The checkpoint's, or what is taken over of somebody else's; from then on its limits hold."""
     config = checkpoints.configuration(source.checkpoint)
     if not config and place().first:
         said = "holds no configuration: the settings are those of the default, the files and the command line"
         warnings.warn(f"{source.path} {said}", LitspikeWarning, stacklevel=2)
+    if sections is not None:
+        config = {name: settings for name, settings in config.items() if name in sections}
     if source.checkpoint.own:
         return config
     trust = Trust.of(call.class_values, call.trusted, files)

@@ -26,7 +26,7 @@ def load(
     checkpoint = _file(Path(path).expanduser(), logs_folder(None if logs is None else os.fspath(logs), Path.cwd()))
     words = [f"--ckpt_path={checkpoint}", "--seed_everything=false", *(f"--trust={name}" for name in trust)]
     with isolated(), ExitStack() as limits:
-        command = configured(Call(["predict", *words]), Path.cwd(), limits)
+        command = configured(Call(["predict", *words]), Path.cwd(), limits, sections=["model"])
         for name in set(vars(command.config)) - {"model"}:
             del command.config[name]
         task: Any = command.parser.instantiate_classes(command.config).model

@@ -41,13 +41,30 @@ def check_network(config: Namespace, trains: bool) -> None:
             return
         weights = sum(parameter.numel() * parameter.element_size() for parameter in parameters)
         copies = 2 + _copies(optimizer) if trains else 1
-    room = memory.available()
-    if copies * weights > room:
-        more = " with their gradients and the optimizer's state" if trains else ""
-        raise UserError(
-            f"model.network: its {sum(map(Tensor.numel, parameters))} parameters take "
-            f"{memory.shown(copies * weights)}{more}, and this machine has {memory.shown(room)}: make it smaller"
-        )
+    needs = [(copies, room := memory.available(), "this machine")]
+    if _on_gpu(config):  # where they go once they are made, and the rest is
+        needs = [(1, room, "this machine"), (copies, _of_gpu(None), "the GPU")]
+    for times, room, where in needs:
+        if times * weights > room:
+            more = " with their gradients and the optimizer's state" if trains and times == copies else ""
+            raise UserError(
+                f"model.network: its {sum(map(Tensor.numel, parameters))} parameters take "
+                f"{memory.shown(times * weights)}{more}, and {where} has {memory.shown(room)}: make it smaller"
+            )
+
+
+def _on_gpu(config: Namespace) -> bool:
+    """Whether the trainer will use a GPU that has memory of its own, and this process may ask how much: not where it is
+    to be forked, for a GPU that is in use can't be used after that.
+    """
+    wanted = config.get("trainer.accelerator", "auto") in ("auto", "gpu", "cuda")
+    return wanted and "fork" not in str(config.get("trainer.strategy")) and torch.cuda.is_available()
+
+
+def _of_gpu(device: torch.device | None) -> int:
+    """Bytes that this process can get on a GPU: those that are free, and those that torch keeps for the next tensor."""
+    free: int = torch.cuda.mem_get_info(device)[0]
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
 def _made(settings: Any, *first: Any) -> Any:
@@ -121,7 +138,7 @@ def check_batch(task: Task, current: Tensor, largest: Largest, samples: int) -> 
         f"in {largest.layer}": largest.size * min(together, steps) // steps * samples,
         "in the network's input": current.nbytes * samples,
     }
-    room = torch.cuda.mem_get_info(current.device)[0] if current.is_cuda else memory.available()
+    room = _of_gpu(current.device) if current.is_cuda else memory.available()
     for where, need in needs.items():
         if need > room:
             raise UserError(
