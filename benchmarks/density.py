@@ -1,13 +1,14 @@
 """Products and convolutions of spikes over densities and sizes: what litspike chooses by itself beside torch's dense.
 
-    python benchmarks/density.py            # about a quarter of an hour on two quiet cores
+    python benchmarks/density.py            # about ten minutes on two quiet cores
     python benchmarks/density.py --quick    # about half a minute: few sizes, few runs
 
 A row is a size: the time of `torch.nn.functional.linear` (or `conv2d`) on spikes, what looks at their density
 included, divided by the dense one's, at each density; forward, and backward (the gradient of the weight, and in a
 convolution that of the input too). Both run in turn, and the least of each counts. A call may take 1.05 times the dense
-one's time and 10 µs; what takes more is bold. Then the worst of each N. CSR is torch's own sparse product, forward, its
-conversion left out. Every number goes to a table that a program can read (`--save`).
+one's time and 10 µs; what takes more is bold. Then the worst of each N; every call that takes more when it is measured
+once more, and the constant of `litspike/engine/events/choice.py` that decides it. CSR is torch's own sparse product at
+5%, forward, its conversion left out. Every number goes to a table that a program can read (`--save`).
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ from torch import Tensor
 from torch.nn.functional import conv2d, linear
 
 from litspike.engine import spikes
+from litspike.engine.events.choice import LEAST_WORK
 
 DENSITIES = [0.001, 0.01, 0.05, 0.1, 0.2, 0.35, 1.0]
 ALLOWED, OVERHEAD = 1.05, 0.01
 MAPS = [(8, 32, 32), (32, 64, 64), (8, 128, 128)]
 """Height and width of a map, channels in and out."""
-FIELDS = ["kind", "N", "rows", "density", "pass", "dense_ms", "chosen_ms", "csr_ms", "ratio", "slower"]
+FIELDS = ["kind", "N", "rows", "density", "pass", "dense_ms", "chosen_ms", "csr_ms", "ratio", "events", "slower"]
 
 
 class Case(NamedTuple):
@@ -108,7 +110,7 @@ def measured(case: Case, density: float, seconds: float) -> Iterator[dict[str, A
         "dense": lambda: both(lambda value: value),
         "chosen": lambda: both(spikes),
     }
-    if case.kind == "linear" and density <= 0.1:
+    if case.kind == "linear" and density == 0.05:
         sparse = x.to_sparse_csr()
 
         def csr() -> tuple[float]:
@@ -119,12 +121,15 @@ def measured(case: Case, density: float, seconds: float) -> Iterator[dict[str, A
 
         jobs["csr"] = csr
     found = in_turn(jobs, seconds)
+    maker = case.function(spikes(leaf), weight).grad_fn
+    taken = maker is not None and maker.name().startswith("_Event")
     for number, name in enumerate(("forward", "backward")):
         dense, chosen = found["dense"][number], found["chosen"][number]
         yield {
-            **{"kind": case.kind, "N": case.size, "rows": case.rows, "density": density, "pass": name},
+            **{"case": case, "kind": case.kind, "N": case.size, "rows": case.rows, "density": density, "pass": name},
             **{"dense_ms": f"{dense:.4f}", "chosen_ms": f"{chosen:.4f}", "ratio": round(chosen / dense, 3)},
             "csr_ms": f"{found['csr'][0]:.4f}" if "csr" in found and name == "forward" else "",
+            "events": taken,
             "slower": chosen > ALLOWED * dense + OVERHEAD,
         }
 
@@ -156,13 +161,38 @@ def worst(cells: list[dict[str, Any]]) -> Iterator[str]:
         yield f"| {kind} | {size} | {texts[0]} | {texts[1]} | {sum(cell['slower'] for cell in mine)} of {len(mine)} |"
 
 
+def slower(cells: list[dict[str, Any]], seconds: float) -> Iterator[str]:
+    """Every call that takes longer than it may, measured once more, and what would change it."""
+    first = [cell for cell in cells if cell["slower"]]
+    again = [
+        cell
+        for case, density in dict.fromkeys((cell["case"], cell["density"]) for cell in first)
+        for cell in measured(case, density, 3 * seconds)
+    ]
+    places = {(cell["case"], cell["density"], cell["pass"]) for cell in first}
+    mine = [cell for cell in again if cell["slower"] and (cell["case"], cell["density"], cell["pass"]) in places]
+    yield f"\nAbove {ALLOWED} × dense + 10 µs: {len(first)} of {len(cells)} calls, and once more {len(mine)} of these."
+    for cell in mine:
+        where = f"{cell['kind']}, N = {cell['N']}, {cell['rows']} rows, {cell['density']:.1%}, {cell['pass']}"
+        ran = "on events" if cell["events"] else "dense"
+        yield f"- {where}: {cell['chosen_ms']} ms in place of {cell['dense_ms']}, {cell['ratio']}, {ran}"
+    linear_ones = [cell for cell in mine if cell["kind"] == "linear"]
+    work = [cell["rows"] * cell["N"] ** 2 for cell in linear_ones if not cell["events"]]
+    if max(work, default=0) >= LEAST_WORK:
+        yield f"Dense: with LEAST_WORK above {max(work):,} in place of {LEAST_WORK:,} nothing looks for the density."
+    if few := [cell["density"] for cell in linear_ones if cell["events"]]:
+        yield f"On events: CROSSOVER below {min(few)}, or, where the rows are few, more PACKED_ROWS."
+    if len(linear_ones) < len(mine):
+        yield "Convolutions: a lower CONVOLUTION_CROSSOVER on events, more LEAST_WORK or CONVOLUTION_DEPTH where dense."
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[16, 64, 128, 512, 2048, 4096], metavar="N")
     parser.add_argument("--rows", type=int, nargs="+", default=[1, 10, 100, 1000, 10_000, 100_000], help="T·B")
     parser.add_argument("--densities", type=float, nargs="+", default=DENSITIES)
-    parser.add_argument("--most", type=float, default=2e11, help="multiplications of a product, above which: left out")
-    parser.add_argument("--seconds", type=float, default=0.5, help="for each cell")
+    parser.add_argument("--most", type=float, default=1e11, help="multiplications of a product, above which: left out")
+    parser.add_argument("--seconds", type=float, default=0.4, help="for each cell")
     parser.add_argument("--quick", action="store_true", help="few sizes and runs, to see that it works")
     parser.add_argument("--save", type=Path, default=Path("logs/density.csv"), help="table of every number")
     options = parser.parse_args()
@@ -175,7 +205,7 @@ def main() -> None:
     cells: list[dict[str, Any]] = []
     options.save.parent.mkdir(parents=True, exist_ok=True)
     with options.save.open("w", newline="") as file:
-        table = csv.DictWriter(file, FIELDS)
+        table = csv.DictWriter(file, FIELDS, extrasaction="ignore")
         table.writeheader()
         for case in [
             *products(options.sizes, options.rows, options.most),
@@ -189,7 +219,7 @@ def main() -> None:
     print(
         "\n| kind | N | worst ratio of chosen to dense, and where | best | slower than allowed |\n|---|---|---|---|---|"
     )
-    for text in worst(cells):
+    for text in [*worst(cells), *slower(cells, options.seconds)]:
         print(text)
     left = [(n, rows) for n in options.sizes for rows in options.rows if rows * n**2 > options.most]
     print(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from math import gcd
+
+import numpy as np
 from torch import Tensor
 
-LEAST_WORK = 1 << 22
-"""Multiplications of the dense product, which takes some 50 µs, below which the density isn't computed."""
+LEAST_WORK = 1 << 23
+"""Multiplications of the dense product, which takes some 100 µs, below which the density isn't looked for."""
 LEAST_OUTPUTS = 32
 """Outputs below which an event adds too little at once."""
 CROSSOVER = 0.35
-"""Density from which on a dense product is as fast."""
-_SAMPLED = 64
-"""Rows of which the density is taken."""
+"""Density from which on a dense product of many rows is as fast."""
+PACKED_ROWS = 64
+"""Rows whose dense product takes as long as packing the weight."""
+_SAMPLED = 1024
+"""Numbers of which the density is taken."""
 
 CONVOLUTION_CROSSOVER = 0.1
 """Density from which on a convolution isn't ahead by half again (benchmarks/convolution.py)."""
@@ -30,38 +35,42 @@ def large_enough(rows: int, inputs: int, outputs: int) -> bool:
 
 
 def pays(spikes: Tensor, outputs: int) -> bool:
-    """Whether the product on events is faster than the dense one, by the density of some rows.
+    """Whether the product on events is faster than the dense one, by the density of some numbers.
 
     Args:
-        spikes: [rows, inputs].
+        spikes: contiguous, [rows, inputs].
         outputs: of the weight.
     """
     rows, inputs = spikes.shape
     if not large_enough(rows, inputs, outputs):
         return False
-    return _fewer(spikes, CROSSOVER)
+    return _fewer(spikes, CROSSOVER * (1 - PACKED_ROWS / max(rows, 1)))
 
 
-def convolution_pays(spikes: Tensor, weight: Tensor, pixels: int) -> bool:
-    """Whether a convolution on events is faster than the dense one, by the density of some channels.
+def wide_enough(weight: Tensor) -> bool:
+    """Whether a convolution of spikes with a weight [outputs, channels, ..] could be faster on events."""
+    return len(weight) >= CONVOLUTION_OUTPUTS and weight[0].numel() >= CONVOLUTION_DEPTH
+
+
+def convolution_pays(spikes: Tensor, work: int) -> bool:
+    """Whether a convolution with a weight that is wide enough is faster on events, by the density of some numbers.
 
     Args:
         spikes: contiguous, [samples, channels, ..].
-        weight: [outputs, channels, ..].
-        pixels: of an output channel.
+        work: multiplications of the dense one.
     """
-    outputs, depth = len(weight), weight[0].numel()
-    if outputs < CONVOLUTION_OUTPUTS or depth < CONVOLUTION_DEPTH:
-        return False
-    return len(spikes) * pixels * depth * outputs >= LEAST_WORK and _fewer(
-        spikes.flatten(2).flatten(0, 1), CONVOLUTION_CROSSOVER
-    )
+    return work >= LEAST_WORK and _fewer(spikes.flatten(2).flatten(0, 1), CONVOLUTION_CROSSOVER)
 
 
 def _fewer(spikes: Tensor, crossover: float) -> bool:
-    """Whether fewer places of some rows are set than a share."""
-    some = spikes[:: max(len(spikes) // _SAMPLED, 1)]
-    return float(some.count_nonzero()) < crossover * max(some.numel(), 1)
+    """Whether fewer than a share of some numbers, spread over rows and columns, are not zero. It takes microseconds."""
+    if crossover <= 0:
+        return False
+    distance = max(spikes.numel() // _SAMPLED, 1)
+    while gcd(distance, spikes.shape[1]) > 1:
+        distance += 1
+    some = spikes.numpy().reshape(-1)[::distance]
+    return int(np.count_nonzero(some)) < crossover * max(some.size, 1)
 
 
 def sampling_pays(density: float) -> bool:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.grad import conv2d_input
 
-from litspike.engine.events.choice import convolution_pays
+from litspike.engine.events.choice import convolution_pays, wide_enough
 from litspike.engine.events.convolution import (
     Convolution,
     PixelEvents,
@@ -36,7 +36,9 @@ def convolved(
         weight: as ``torch.nn.functional.conv1d`` and ``conv2d`` take it, as are the others.
     """
     dims = x.dim() - 2
-    if dims not in (1, 2) or weight.dim() != x.dim() or isinstance(padding, str) or groups != 1:
+    if dims not in (1, 2) or weight.dim() != x.dim() or not wide_enough(weight):
+        return None
+    if isinstance(padding, str) or groups != 1:
         return None
     if x.shape[1] != weight.shape[1] or set(_each(dilation, dims, 1)) != {1}:
         return None
@@ -44,7 +46,9 @@ def convolved(
     flat = x.detach().contiguous()
     wide, kernel = (t.unsqueeze(2) if dims == 1 else t for t in (flat, weight))
     sizes = how.sizes(wide.shape, kernel.shape)
-    if min(sizes[:-4]) < 1 or min(sizes[-2:]) < 0 or not convolution_pays(flat, weight, sizes[4] * sizes[5]):
+    if min(sizes[:-4]) < 1 or min(sizes[-2:]) < 0:
+        return None
+    if not convolution_pays(flat, len(x) * sizes[4] * sizes[5] * weight.numel()):
         return None
     y: Tensor = _EventConvolution.apply(x, weight, bias, how, wide)  # type: ignore[no-untyped-call]
     return y
