@@ -42,7 +42,7 @@ def receipt(accuracy: float, acs: float) -> dict[str, Any]:
         "layers": {"layer 1": {"model": "LIF", "neurons": 10, "rate": 0.125}},
         "operations": {"macs": 20.0, "acs": acs, "dense": 180.0},
         "energy": {"with_spikes": 0.13, "pj_per_mac": 4.6, "pj_per_ac": 0.9, "source": "Horowitz 2014", **MEMORY},
-        "latency": {"milliseconds": 0.25},
+        "latency": {"milliseconds": 0.25, "streamed_step_microseconds": 4.5},
         "anytime": {
             "earliest_step_with_99_percent": 3, "score": "accuracy", "steps": [1, 2], "values": [0.5, accuracy],
             "operations": [20.0, 20.0 + acs],
@@ -99,6 +99,7 @@ def test_receipts_stand_side_by_side(tmp_path: Path):
     assert costs["accumulates a sample"] == ["40.5", "1,234"]
     assert costs["energy a sample, arithmetic alone, nJ"] == ["0.13", "0.13"]
     assert costs["latency of one sample, ms"] == ["0.25", "0.25"]
+    assert costs["latency of one streamed step, µs"] == ["4.5", "4.5"]
     assert costs["firing rate of layer 1"] == ["0.125", "0.125"]
     assert "… without spikes, one pass, nJ" not in costs
     assert costs["… with memory, nJ"] == ["2.5", "2.5"]

@@ -143,7 +143,16 @@ def test_the_receipt_says_where_it_comes_from(cli: Cli, home: Path):
     assert said["machine"]["device"] == "cpu"
     assert said["latency"]["milliseconds"] > 0
     assert said["latency"]["passes"] == 30
+    assert said["latency"]["streamed_step_microseconds"] > 0
     assert said["left_out"] == {}
+    text = (run / "receipt.md").read_text(encoding="utf-8")
+    assert f"{said['latency']['streamed_step_microseconds']:.1f} µs for one time step fed by `litspike.networks" in text
+
+
+def test_a_step_that_is_no_single_call_has_no_latency(cli: Cli, home: Path):
+    cli(f"fit {QUICK} --model.network.neuron.engine reference")
+    assert cli("test").status == 0
+    assert "streamed_step_microseconds" not in read(runs(home)[0])["latency"]
 
 
 def test_it_can_be_turned_off(cli: Cli, home: Path):

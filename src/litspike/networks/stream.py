@@ -107,6 +107,11 @@ class Stream:
         return stepper.add_neurons(*given) if fed is None else stepper.add_recurrent(*given, fed)
 
     @property
+    def compiled(self) -> bool:
+        """Whether a step is one call of machine code."""
+        return self._stepper is not None
+
+    @property
     def state(self) -> tuple[Any, ...] | None:
         """The state of each layer of neurons after the last step, None at rest."""
         if self._stepper is None or self._rests:

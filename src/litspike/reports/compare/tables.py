@@ -26,6 +26,7 @@ COSTS = {
     "spikes per neuron and step": ("energy", "firing_rate"),
     "… below which spikes win": ("energy", "spikes_win_below"),
     "latency of one sample, ms": ("latency", "milliseconds"),
+    "latency of one streamed step, µs": ("latency", "streamed_step_microseconds"),
     "step with 99% of the final score": ("anytime", "earliest_step_with_99_percent"),
 }
 """What a row is called → where a receipt has it."""

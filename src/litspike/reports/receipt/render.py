@@ -174,6 +174,8 @@ def _latency(receipt: dict[str, Any]) -> Iterator[str]:
             f"{found['milliseconds']:.3f} ms for one sample alone, from encoder to readout: median of "
             f"{found['passes']} warm passes, {found['least']:.3f} to {found['greatest']:.3f} ms ({where})."
         )
+        if "streamed_step_microseconds" in found:
+            yield f"{found['streamed_step_microseconds']:.1f} µs for one time step fed by `litspike.networks.Stream`."
         yield ""
 
 
