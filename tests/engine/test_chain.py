@@ -351,6 +351,16 @@ def test_a_weight_that_is_changed_before_the_backward_pass_is_noticed(chain, whi
         output.backward(upstream)
 
 
+@pytest.mark.parametrize("which", ["weight", "bias"])
+@pytest.mark.parametrize("change", [lambda t: t.data.add_(0.5), lambda t: setattr(t, "data", t.data.sign())])
+def test_a_change_through_data_before_the_backward_pass_is_noticed(chain, which, change):
+    layers, x, upstream = chain
+    output = run(layers, spikes(x))[-1]
+    change(layers[0][which == "bias"])
+    with pytest.raises(RuntimeError, match=r"changed through \.data after the forward pass"):
+        output.backward(upstream)
+
+
 def in_place(current):
     with torch.no_grad():
         current.mul_(1.5)

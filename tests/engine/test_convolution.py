@@ -159,6 +159,12 @@ def test_second_order_gradients_are_refused_in_words(calls):
         torch.autograd.grad(conv2d(spikes(x), weight).square().sum(), weight, create_graph=True)
 
 
+def test_a_weight_that_is_no_number_shows_where_nothing_fires(calls):
+    x, weight = drawn((2, 3, 5, 5), "few"), torch.randn(4, 3, 3, 3, dtype=torch.float64)
+    weight[2, 1, 0, 0], x[:, 1] = float("nan"), 0
+    assert conv2d(spikes(x), weight).isnan().any((0, 2, 3)).tolist() == [False, False, True, False]
+
+
 def test_spikes_keep_their_kind_on_their_way_into_a_convolution(calls):
     seen = []
     network = ConvNet([2, 8, 8], [5], [3], LIF())

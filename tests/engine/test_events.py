@@ -13,7 +13,6 @@ from torch import nn
 
 from litspike.engine.events import product as events_product
 from litspike.engine.events import recipe as recipe_module
-from litspike.engine.events import spikes as spikes_module
 from litspike.engine.events.product import events, packed, product, weight_gradient
 from litspike.engine.events.spikes import Spikes, spikes
 from tests.grids import covering, slow
@@ -194,17 +193,33 @@ def test_hooks_of_the_layer_see_the_call(sparse, taken):
     assert seen == [((100, 8, 200), (100, 8, 130))]
 
 
-def test_one_list_serves_several_layers_until_the_spikes_change(sparse, taken, monkeypatch):
-    lists = []
-    monkeypatch.setattr(spikes_module, "events", lambda x: lists.append(1) or events(x))
+@pytest.mark.parametrize("change", [lambda x: x.zero_(), lambda x: x.numpy().fill(0), lambda x: x.data.zero_()])
+def test_spikes_that_changed_are_read_anew_by_the_next_layer(sparse, taken, change):
     x, layers = spikes(sparse), [nn.Linear(200, 130), nn.Linear(200, 64)]
     for layer in layers:
         torch.testing.assert_close(layer(x), layer(sparse), rtol=1e-5, atol=1e-5)
-    assert len(lists) == 1
-    x[0, 0, :] = 0  # in the memory of both
+    change(sparse)  # in the memory of both
     for layer in layers:
-        torch.testing.assert_close(layer(x), layer(sparse), rtol=1e-5, atol=1e-5)
-    assert len(lists) == 2
+        assert torch.equal(layer(x), layer.bias.expand(100, 8, -1))
+    assert len(taken) == 4
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf")])
+def test_a_weight_that_is_no_number_shows_where_nothing_fires(sparse, odd):
+    layer = nn.Linear(200, 130)
+    with torch.no_grad():
+        layer.weight[3, 7] = odd
+    sparse[..., 7] = 0
+    assert torch.equal(layer(spikes(sparse)).isnan().flatten(0, 1).all(0), torch.arange(130) == 3)
+
+
+def test_gradients_of_a_batch_are_those_of_each(sparse, taken):
+    layer = nn.Linear(200, 130)
+    y = layer(spikes(sparse)).mean((0, 1))[:3]
+    (found,) = torch.autograd.grad(y, layer.weight, torch.eye(3), is_grads_batched=True, retain_graph=True)
+    assert taken
+    for each, one in zip(found, y, strict=True):
+        torch.testing.assert_close(each, torch.autograd.grad(one, layer.weight, retain_graph=True)[0])
 
 
 def test_dense_input_takes_the_dense_product(taken):

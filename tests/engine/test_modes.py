@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from litspike.engine import Rule, call, operator, run
 from litspike.engine.cpu import jit
 from litspike.neurons import LIF, AdaptiveExponential, AdaptiveLIF, Izhikevich, Recurrent
+from litspike.settings import UserError
 from litspike.surrogates import ArcTan
 
 from .steps import leaky
@@ -249,3 +250,11 @@ def test_a_search_for_nan_in_gradients_is_no_part_of_a_step(caplog):
         neuron(x)[0].sum().backward()
     assert call._kernels
     assert "reference" not in caplog.text
+
+
+@pytest.mark.parametrize("model", [LIF(engine="fused"), Recurrent(LIF(engine="fused")).shaped(4)])
+def test_a_backward_pass_of_a_batch_at_once_is_refused_in_words(model):
+    current = torch.ones(5, 2, 4, requires_grad=True)
+    output = model(current)[0].mean((0, 1))
+    with pytest.raises(UserError, match="no backward pass of a batch at once; set engine: 'reference'"):
+        torch.autograd.grad(output, current, torch.eye(4), is_grads_batched=True)

@@ -353,3 +353,10 @@ def test_no_spike_at_all_and_every_neuron_firing_give_what_the_reference_gives(s
         found, wanted = (outcome(layer, torch.full(shape, size, dtype=dtype)) for layer in (ours, reference))
         assert found[0][0].unique().tolist() == [float(size > 0)]
         compare(found, wanted, 1e-9 if dtype is torch.float64 else 1e-4)
+
+
+def test_a_weight_that_is_no_number_shows_where_nothing_fires():
+    layer = Recurrent(LeakyIntegrator()).shaped(5)
+    with torch.no_grad():
+        layer.connections.weight[1, 2] = float("nan")
+    assert layer(torch.zeros(1, 2, 5))[0].isnan().any((0, 1)).tolist() == [False, True, False, False, False]

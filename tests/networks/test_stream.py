@@ -185,3 +185,10 @@ def test_layers_of_any_size_give_what_the_sequence_gives(value, dtype):
     found = torch.stack([stream(step[0]) for step in x])
     bound = 1e-9 if dtype is torch.float64 else 1e-4
     torch.testing.assert_close(found, network(x)[0][:, 0], rtol=bound, atol=bound)
+
+
+def test_a_weight_that_is_no_number_shows_where_nothing_fires():
+    layer = nn.Linear(4, 3)
+    with torch.no_grad():
+        layer.weight[1, 2] = float("nan")
+    assert Stream(SpikingSequential([layer]))(torch.zeros(4)).isnan().tolist() == [False, True, False]

@@ -21,6 +21,7 @@ from litspike.engine.ir.nest import Kind, Leaf
 from litspike.engine.ir.operations import Value
 from litspike.engine.ir.program import Program
 from litspike.engine.ir.schedule import SEGMENT
+from litspike.engine.modes import is_batch
 from litspike.settings import UserError
 
 
@@ -225,9 +226,10 @@ class Fused(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         """Gradients of the tensors that forward took."""
         kernel, steps, batch, numbers, output = ctx.rest
+        check_unbatched(grads)
         saved, bits, *rest = ctx.saved_tensors
         made, tensors = rest[: ctx.many], rest[ctx.many :]
-        current = made[0] if ctx.recipe is None else ctx.recipe._replace(tensors=made).current()
+        current = made[0] if ctx.recipe is None else ctx.recipe._replace(tensors=made).again()
         values = with_tensors(kernel, numbers, tensors)
         launch = Launch(current, steps, batch, prod(batch), values, saved, output=output)
         again = torch.is_grad_enabled()  # someone wants to differentiate these gradients in turn
@@ -237,6 +239,14 @@ class Fused(torch.autograd.Function):
         if again:
             gradients = first_order(gradients, *made, *tensors)
         return None, None, None, None, gradients[0], *[gradients[1 + index] for index in kernel.tensors]
+
+
+def check_unbatched(grads: Sequence[Tensor | None]) -> None:
+    """Refuse gradients of a batch of backward passes at once, which no kernel reads. Raises :class:`UserError`."""
+    if any(grad is not None and is_batch(grad) for grad in grads):
+        raise UserError(
+            "the fused engine has no backward pass of a batch at once; set engine: 'reference' on the neuron"
+        )
 
 
 def upstream_of(grad: Tensor | None, bits: Tensor | None, neurons: int) -> Tensor | None:

@@ -42,6 +42,11 @@ def ordinary(tensors: Sequence[Tensor | float]) -> bool:
     return True
 
 
+def is_batch(tensor: Tensor) -> bool:
+    """Whether a gradient stands for many of them, as ``torch.autograd.grad(.., is_grads_batched=True)`` makes it."""
+    return bool(torch._C._functorch.is_legacy_batchedtensor(tensor))
+
+
 def apply(function: type[Function], forwards: type[Function], x: Tensor, *rest: Any) -> Tensor:
     """Call a function with a derivative of its own, ``function.apply(x, *rest)``, as the active mode of torch needs it.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import gcd
+from math import gcd, isfinite
 
 import numpy as np
 from torch import Tensor
@@ -60,6 +60,11 @@ def convolution_pays(spikes: Tensor, work: int) -> bool:
         work: multiplications of the dense one.
     """
     return work >= LEAST_WORK and _fewer(spikes.flatten(2).flatten(0, 1), CONVOLUTION_CROSSOVER)
+
+
+def is_finite(weight: Tensor) -> bool:
+    """Whether a product may leave out what is multiplied by 0: a NaN or an infinity would make a NaN of it."""
+    return isfinite(weight.detach().sum().item())
 
 
 def _fewer(spikes: Tensor, crossover: float) -> bool:

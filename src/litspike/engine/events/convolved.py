@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.grad import conv2d_input
 
-from litspike.engine.events.choice import convolution_pays, wide_enough
+from litspike.engine.events.choice import convolution_pays, is_finite, wide_enough
 from litspike.engine.events.convolution import (
     Convolution,
     PixelEvents,
@@ -17,7 +17,10 @@ from litspike.engine.events.convolution import (
     convolved_weight_gradient,
     pixel_events,
 )
+from litspike.engine.modes import is_batch
 from litspike.settings import UserError
+
+NO_SECOND_ORDER = "have no second-order gradients, or those of a batch: give them spikes.as_subclass(torch.Tensor)"
 
 
 def convolved(
@@ -43,12 +46,14 @@ def convolved(
     if x.shape[1] != weight.shape[1] or set(_each(dilation, dims, 1)) != {1}:
         return None
     how = Convolution(_each(stride, dims, 1), _each(padding, dims, 0))
+    if min(how.strides) < 1:
+        return None
     flat = x.detach().contiguous()
     wide, kernel = (t.unsqueeze(2) if dims == 1 else t for t in (flat, weight))
     sizes = how.sizes(wide.shape, kernel.shape)
     if min(sizes[:-4]) < 1 or min(sizes[-2:]) < 0:
         return None
-    if not convolution_pays(flat, len(x) * sizes[4] * sizes[5] * weight.numel()):
+    if not convolution_pays(flat, len(x) * sizes[4] * sizes[5] * weight.numel()) or not is_finite(weight):
         return None
     y: Tensor = _EventConvolution.apply(x, weight, bias, how, wide)  # type: ignore[no-untyped-call]
     return y
@@ -75,8 +80,8 @@ class _EventConvolution(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        if torch.is_grad_enabled():
-            raise UserError("convolutions of spikes have no second-order gradients; set engine: 'reference'")
+        if torch.is_grad_enabled() or is_batch(grad):
+            raise UserError(f"convolutions of spikes {NO_SECOND_ORDER}")
         weight, *lists = ctx.saved_tensors
         shape, area, kernel, how = ctx.rest
         wants_x, wants_weight, wants_bias, *_ = ctx.needs_input_grad

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
+import torch
 from torch import Tensor
 
 from litspike.engine.events.product import Events, packed, product
@@ -16,23 +17,25 @@ class Recipe(NamedTuple):
     Args:
         size: rows and inputs of the spikes.
         before: the dimensions [T, B, ..] of the current that stand for the rows.
+        sums: of the bits of weight and bias.
         tensors: weight [outputs, inputs], bias, and what the events are made of; nothing while autograd saves them.
     """
 
     size: tuple[int, int]
     before: Sequence[int]
+    sums: Sequence[int]
     tensors: Sequence[Tensor | None]
 
     @classmethod
     def of(cls, spikes: Events, before: Sequence[int], weight: Tensor, bias: Tensor | None) -> Self:
         """The product of these spikes."""
-        return cls(spikes.shape, before, (weight, bias, *spikes[1:]))
+        return cls(spikes.shape, before, _sums(weight, bias), (weight, bias, *spikes[1:]))
 
     @classmethod
     def of_current(cls, current: Tensor) -> Self | None:
         """The recipe of a current that comes from a product of spikes as it is, to be had once; None of any other.
 
-        A change that torch doesn't count, through ``.data`` or NumPy, is not seen.
+        A change of the current that torch doesn't count, through ``.data`` or NumPy, is not seen.
         """
         maker = current.grad_fn
         if maker is None or getattr(maker, "version", None) != current._version:
@@ -46,3 +49,24 @@ class Recipe(NamedTuple):
         assert weight is not None
         lists: Any = rest
         return product(Events(self.size, *lists), packed(weight.contiguous()), len(weight), bias, self.before)
+
+    def again(self) -> Tensor:
+        """The current once more; raises RuntimeError if weight or bias changed, which torch counts but in ``.data``."""
+        weight, bias, *_ = self.tensors
+        assert weight is not None
+        if _sums(weight, bias) != self.sums:
+            raise RuntimeError(
+                "a weight or bias of a product of spikes was changed through .data after the forward pass: change it "
+                "after the backward pass, or give the product spikes.as_subclass(torch.Tensor)"
+            )
+        return self.current()
+
+
+def _sums(*tensors: Tensor | None) -> tuple[int, ...]:
+    """What the bits of each tensor add up to, in any order."""
+    return tuple(_sum(tensor.detach()) for tensor in tensors if tensor is not None)
+
+
+def _sum(tensor: Tensor) -> int:
+    bits = torch.int64 if tensor.dtype is torch.float64 else torch.int32
+    return int(tensor.view(bits).sum(dtype=bits))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from litspike.engine.cpu.openmp import Function
+from litspike.engine.events.choice import is_finite
 from litspike.engine.events.form import Form
 from litspike.engine.events.kernels import available, prepared, run
 
@@ -26,7 +27,8 @@ class RowProduct:
     @staticmethod
     def takes(weight: Tensor) -> bool:
         """Whether there can be one for a weight."""
-        return weight.device.type == "cpu" and weight.dtype in (torch.float32, torch.float64) and available()
+        kernel = weight.device.type == "cpu" and weight.dtype in (torch.float32, torch.float64) and available()
+        return kernel and is_finite(weight)
 
     def __call__(self, x: Tensor, start: Tensor) -> Tensor:
         """The product as a new tensor; row and start are contiguous, of the weight's dtype."""

@@ -12,13 +12,13 @@ from torch.autograd.graph import get_gradient_edge
 from torch.nn.functional import conv1d, conv2d, linear
 
 from litspike.engine.cpu.memory import fresh
-from litspike.engine.events.choice import large_enough, pays, sampling_pays
-from litspike.engine.events.convolved import convolved
+from litspike.engine.events.choice import is_finite, large_enough, pays, sampling_pays
+from litspike.engine.events.convolved import NO_SECOND_ORDER, convolved
 from litspike.engine.events.gradient import PendingGradient
 from litspike.engine.events.kernels import available
 from litspike.engine.events.product import Events, events, weight_gradient
 from litspike.engine.events.recipe import Recipe
-from litspike.engine.modes import ordinary
+from litspike.engine.modes import is_batch, ordinary
 from litspike.settings import UserError
 
 _LEAST = 1 << 15
@@ -33,8 +33,6 @@ class Spikes(Tensor):
     operation sees, and returns, an ordinary tensor. So does everything while a graph is compiled, exported, traced,
     cast by autocast or transformed by ``torch.func``.
     """
-
-    _known: tuple[int, Events] | None = None  # the version they are of, and the events
 
     @classmethod
     def __torch_function__(
@@ -123,21 +121,12 @@ def _product(x: Spikes, weight: Tensor, bias: Tensor | None = None) -> Tensor | 
     if not large_enough(rows, inputs, outputs):
         return None
     flat = x.detach().reshape(rows, inputs).contiguous()
-    if not pays(flat, outputs):
+    if not pays(flat, outputs) or not is_finite(weight):
         return None
-    y: Tensor = _EventLinear.apply(x, weight, bias, _listed(x, flat))  # type: ignore[no-untyped-call]
+    y: Tensor = _EventLinear.apply(x, weight, bias, events(flat))  # type: ignore[no-untyped-call]
     if y.grad_fn is not None:
         y.grad_fn.version = y._version  # type: ignore[attr-defined]  # what its recipe makes, until somebody changes it
     return y
-
-
-def _listed(x: Spikes, flat: Tensor) -> Events:
-    """The events of spikes, listed once for all products until the spikes change."""
-    if x.is_inference():  # whose changes torch does not count
-        return events(flat)
-    if x._known is None or x._known[0] != x._version:
-        x._known = x._version, events(flat)
-    return x._known[1]
 
 
 class _EventLinear(torch.autograd.Function):
@@ -157,9 +146,9 @@ class _EventLinear(torch.autograd.Function):
         found = Events(ctx.size, *rest)
         wants_x, wants_weight, wants_bias, _ = ctx.needs_input_grad
         flat = grad.reshape(-1, grad.shape[-1])
-        if torch.is_grad_enabled():  # someone wants to differentiate these gradients in turn
-            if wants_x:
-                raise UserError("products of spikes have no second-order gradients; set engine: 'reference'")
+        if torch.is_grad_enabled() or is_batch(flat):  # these gradients are differentiated in turn, or in a batch
+            if wants_x and torch.is_grad_enabled():
+                raise UserError(f"products of spikes {NO_SECOND_ORDER}")
             by_weight = flat.T @ _dense(found, flat) if wants_weight else None
         else:
             flat = flat.contiguous()
@@ -174,7 +163,7 @@ class _EventLinear(torch.autograd.Function):
 
 def _input_gradient(ctx: Any, grad: Tensor, weight: Tensor) -> Tensor:
     """The gradient of the spikes; where their neurons need few of its places, one that waits until it is read."""
-    if not ordinary([grad, weight]):
+    if is_batch(grad) or not ordinary([grad, weight]):
         return (grad @ weight).view(ctx.shape)
     neurons = ctx.next_functions[0][0]
     if neurons is not None and neurons.name() == "AliasBackward0":  # that of Tensor.as_subclass
