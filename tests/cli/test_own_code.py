@@ -102,10 +102,27 @@ def test_an_interval_longer_than_the_epoch_is_refused_in_lightnings_words(cli: C
     assert runs(home) == []
 
 
-def test_weights_that_are_no_numbers_are_not_used(cli: Cli, code: Path, monkeypatch: pytest.MonkeyPatch):
-    with monkeypatch.context() as patch:
-        for place in ("litspike.tasks.task", "litspike.cli.check.sample"):
-            patch.setattr(f"{place}.check_finite", lambda *_: None)
+@pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Samples that hold NaN, and so silence the first neurons, are taken."""
+    for place in ("litspike.tasks.task", "litspike.cli.check.sample"):
+        monkeypatch.setattr(f"{place}.check_finite", lambda *_: None)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("more", [[], ["--trainer.limit_val_batches", "0"]])
+def test_a_fit_ends_where_its_weights_become_nan_though_its_loss_stays_finite(
+    cli: Cli, code: Path, home: Path, unchecked: pytest.MonkeyPatch, more: list[str]
+):
+    line = cli(FIT, "train", *more).error_line
+    assert line.startswith("network.layers.0.weight became NaN or infinite in epoch 1: lower the learning rate")
+    assert not [*runs(home)[0].rglob("*.ckpt")]
+
+
+def test_weights_that_are_no_numbers_are_not_used(cli: Cli, code: Path, unchecked: pytest.MonkeyPatch):
+    with unchecked.context() as patch:
+        patch.setattr("litspike.tasks.nonfinite.FiniteWeights.on_train_epoch_end", lambda *_: None)
         assert cli(FIT, "train").status == 0
+    unchecked.undo()
     for command in ("test", "validate", "picture", "fit --ckpt_path last --trainer.max_epochs 3"):
         assert "network.layers.0.weight holds NaN or infinity" in cli(command).error_line

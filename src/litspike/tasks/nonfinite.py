@@ -1,8 +1,12 @@
-"""A loss that is no number ends a fit, and says where."""
+"""A loss that is no number ends a fit, and says where; so do weights, which neurons turn into no spikes."""
 
 from __future__ import annotations
 
-from lightning import Trainer
+from lightning import Callback, LightningModule, Trainer
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
+
+from litspike.settings import UserError
 
 
 class NonFiniteLoss(Exception):
@@ -20,3 +24,29 @@ class NonFiniteLoss(Exception):
         if stage == "train":
             when = f"at step {trainer.fit_loop.epoch_loop.total_batch_idx + 1 - self.batches_ago}, {when}"
         return f"the {stage} loss became {self.value} {when}: lower the learning rate or look at the data"
+
+
+def nonfinite_weight(module: nn.Module) -> str | None:
+    """The name of a weight, or a mean or variance of a batch norm, that holds NaN or infinity; None without one."""
+    for path, part in module.named_modules():
+        values = dict(part.named_parameters(recurse=False))
+        if isinstance(part, _NormBase):
+            values |= {name: value for name, value in part.named_buffers() if value.is_floating_point()}
+        for name, value in values.items():
+            if not bool(value.isfinite().all()):
+                return f"{path}.{name}".lstrip(".")
+    return None
+
+
+class FiniteWeights(Callback):
+    """Ends a fit before weights that are no numbers are validated or kept: of spikes alone the loss stays finite."""
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.state.fn == "fit":
+            self.on_train_epoch_end(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look at them; raises :class:`UserError` for the first one."""
+        if (name := nonfinite_weight(pl_module)) is not None:
+            when, advice = f"in epoch {trainer.current_epoch + 1}", "lower the learning rate or look at the data"
+            raise UserError(f"{name} became NaN or infinite {when}: {advice}")

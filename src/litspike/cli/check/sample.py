@@ -23,6 +23,7 @@ from litspike.networks.suits import Unsuited, naming, normalises_one_value
 from litspike.seeding import isolated
 from litspike.settings import UserError
 from litspike.tasks.batches import check_finite, check_one_loader, unpack, unpack_new
+from litspike.tasks.nonfinite import nonfinite_weight
 from litspike.tasks.optimizers import REFUSALS
 from litspike.tasks.task import Task
 
@@ -114,9 +115,8 @@ def _check_loader(part: str, loader: Any) -> None:
 
 def _check_weights(path: Any, task: Task) -> None:
     """Refuse weights that are no numbers: neurons turn them into no spikes, and all that follows looks sound."""
-    for name, value in task.named_parameters():
-        if not bool(value.isfinite().all()):
-            raise UserError(f"{path}: {name} holds NaN or infinity: its training went wrong, name another checkpoint")
+    if (name := nonfinite_weight(task)) is not None:
+        raise UserError(f"{path}: {name} holds NaN or infinity: its training went wrong, name another checkpoint")
 
 
 def _check_schedulers(task: Task) -> None:

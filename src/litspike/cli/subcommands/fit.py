@@ -29,6 +29,7 @@ from litspike.runs.resume import Resumption, check_left
 from litspike.runs.saving import BestCheckpoint, LastCheckpoint
 from litspike.runs.signals import Stopped
 from litspike.settings import UserError
+from litspike.tasks.nonfinite import FiniteWeights
 from litspike.terminal import from_here
 
 _OF_ONE_CALL = ("logs", "seeds", "weights", "ckpt_path")
@@ -129,6 +130,7 @@ def _trainer(
         *more,
         *([] if command.config.get("weights") else [parts.sections.calibrate]),  # which those have behind them
         *(parts.sections[name] for name in ("quantise", "checkup", "pictures")),
+        FiniteWeights(),
         MonitorCheck(monitors(command.config)),
         *(saving if settings["enable_checkpointing"] is not False else []),
         record,
