@@ -20,6 +20,8 @@ LARGE = {"nmnist", "cifar10_dvs", "dvs_gesture"}
 FEWER = "--data.steps 2 --data.batch_size 4 --data.workers 0"
 SMALLER = {  # fewer weights, or steps of L-BFGS: checkpoints of hundreds of MB say nothing more
     "mackey_glass_forecast": "--model.optimizer.max_iter 5",
+    "shd": "--model.network.sizes [140,16,16,20]",
+    "ssc": "--model.network.sizes [140,16,16,35]",
     "nmnist": "--model.network.channels [4,pool,4,pool] --model.network.sizes [16,10]",
     "cifar10_dvs": "--model.network.channels [4,8,pool,8,8,pool,8,8,pool,8,8,pool]",
     "dvs_gesture": "--model.network.channels [2,2,2,2,2,2,2]",

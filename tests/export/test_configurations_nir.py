@@ -14,8 +14,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore:.*publ
 ADAPTIVE = "an adaptive threshold has no place in NIR; --approximate writes it as a threshold that stays"
 REFUSED = {
     **dict.fromkeys(("delayed_xor", "store_recall"), f"nir: layer 1 (AdaptiveLIF, 64): {ADAPTIVE}"),
-    "shd": f"nir: layer 1 (Recurrent AdaptiveLIF, 128): {ADAPTIVE}",
-    "ssc": f"nir: layer 1 (AdaptiveLIF, 512): {ADAPTIVE}",
+    **dict.fromkeys(("shd", "ssc"), "nir: layer 1 (Recurrent SymplecticAdaptiveLIF, 16): "),
     "digits_sequence": "nir: layer 1 (ResonateAndFire, 32): ResonateAndFire is none of NIR's neurons",
     "mackey_glass": "nir: layer 1 (SynapticLIF, 64): reset: subtract has no place in NIR; --approximate writes it as a",
 }
