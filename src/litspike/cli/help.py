@@ -48,7 +48,7 @@ COMMON = {
     "discretisation": "How the reader of the NIR file integrates: euler, as most do, or exact.",
     "approximate": "Replaces what NIR can't express by the nearest that it can; the report lists it.",
     "steps": "Time steps of the spiking network; by default 8.",
-    "percentile": "Percentile of a ReLU's outputs that becomes the highest firing rate; by default 99.9.",
+    "percentile": "Percentile of a ReLU's outputs that becomes the highest firing rate; by default 99.",
     "seed_everything": "Seed of the first weights and of all that is drawn in training.",
     "weights": "Checkpoint whose weights a fit starts from: a file, a run's folder or zoo:NAME.",
     "seeds": "Number of seeds to train from, one after another.",

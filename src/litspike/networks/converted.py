@@ -34,7 +34,8 @@ class Converted(SpikingSequential):
     Args:
         network: a ``torch.nn.Sequential`` or :class:`SpikingSequential`, such as a ``Perceptron`` or ``ConvNet`` with
             the neuron :class:`ReLU`, of Linear, Conv1d, Conv2d, batch norm, ReLU, pooling, Flatten and dropout.
-        neuron: takes the place of each rectifier; one that integrates, fires at 1 and subtracts that where None.
+        neuron: takes the place of each rectifier; where None one that integrates from 0.5, fires at 1 and subtracts
+            that.
 
     Raises:
         UserError: if it has a layer that can't be converted; all of them are named.
@@ -52,7 +53,7 @@ class Converted(SpikingSequential):
     def __init__(self, network: nn.Module, neuron: NeuronLayer | None = None) -> None:
         found = list(_unrolled(network, ""))
         check_convertible(found)
-        neuron = IF(reset="subtract") if neuron is None else neuron
+        neuron = IF(reset="subtract", initial=0.5) if neuron is None else neuron
         super().__init__([copy.deepcopy(neuron if isinstance(layer, _RECTIFIERS) else layer) for _, layer in found])
 
 
@@ -99,65 +100,93 @@ def rectified(network: nn.Module) -> nn.Sequential:
 
 @torch.no_grad()
 def balanced(
-    network: nn.Module, x: Tensor, steps: int, percentile: float = 99.9, neuron: NeuronLayer | None = None
-) -> tuple[Converted, list[float]]:
+    network: nn.Module, x: Tensor, percentile: float = 99.0, neuron: NeuronLayer | None = None
+) -> tuple[Converted, list[list[float]]]:
     r"""A spiking network whose rates stand for what the rectifiers of a network give: threshold balancing on data.
 
-    Equation, for the connections between rectifiers l − 1 and l, with λ the percentile of what a rectifier gives::
+    Equation, for the connections between rectifiers l − 1 and l, with λ_i the percentile of what a rectifier gives in
+    its channel i::
 
-        W ← W λ_{l−1} / λ_l        b ← b / λ_l + 1 / 2T        (λ_0 = 1; the last connections: W ← W λ_{l−1})
+        W_ij ← W_ij λ_{l−1,j} / λ_{l,i}    b_i ← b_i / λ_{l,i}    (λ_0 = 1; the last connections: W_ij ← W_ij λ_j)
 
-    so that a rate of one spike a step stands for λ_l, and the threshold is 1. Half a threshold over all steps rounds a
-    rate to the nearest number of spikes instead of down.
+    so that a rate of one spike a step stands for λ, and the threshold is 1. Neurons that start at half their threshold
+    round a rate to the nearest number of spikes instead of down, from the first step on. Where the next connections
+    have another axis than the channels, one λ is that of the whole rectifier.
 
     Args:
         network: what :class:`Converted` takes.
         x: its inputs, [B, \*], as they are at each step.
-        steps: time steps T of the spiking network.
         percentile: in percent, up to 100.
         neuron: what :class:`Converted` takes.
 
     Returns:
-        The spiking network, and λ of each rectifier.
+        The spiking network, and λ of each rectifier, a number for each channel or one for all of them.
 
     Source: Diehl et al. 2015, "Fast-classifying, high-accuracy spiking deep networks through weight and threshold
     balancing"; Rueckauer et al. 2017, "Conversion of continuous-valued deep networks to efficient event-driven
-    networks for image classification", for the percentile; Deng and Gu 2021, "Optimal conversion of conventional
-    artificial neural networks to spiking neural networks", for the shift.
+    networks for image classification", for the percentile; Kim et al. 2020, "Spiking-YOLO", for the channels; Bu et al.
+    2022, "Optimal ANN-SNN conversion for high-accuracy and ultra-low-latency spiking neural networks", for the start.
     """
     layers = list(rectified(network))
+    inputs = [x]
+    for layer in layers:
+        inputs.append(layer(inputs[-1]))
     result = Converted(network, neuron).eval()
-    scales, before, segment = [], 1.0, list[Any]()
-    for layer, own in zip(layers, result.layers, strict=True):
-        x = layer(x)
+    scales, before, segment = [], torch.ones(1), list[Any]()
+    for index, (layer, own) in enumerate(zip(layers, result.layers, strict=True)):
         if isinstance(own, (*_CONNECTIONS, *_NORMS)):
             segment.append(own)
+        if isinstance(layer, nn.Flatten) and len(before) > 1:
+            channels = before.view(1, -1, *[1] * (inputs[index].dim() - 2))
+            before = layer(channels.expand(1, *inputs[index].shape[1:]))[0]
         if not isinstance(layer, nn.ReLU):
             continue
-        scale = _percentile(x, percentile)
-        _scale(segment, before, scale, 1 / (2 * steps))
-        scales.append(scale)
+        given = inputs[index + 1]
+        by_channel = _by_channel(segment[0], given) and _connected_by_channel(layers[index + 1 :], inputs[index + 1 :])
+        parts = given.transpose(0, 1).flatten(1) if by_channel else given.reshape(1, -1)
+        scale = torch.stack([_percentile(part, percentile) for part in parts])
+        _scale_inputs(segment[0], before)
+        last = segment[-1]
+        last.weight.div_(scale.view(-1, *[1] * (last.weight.dim() - 1)))
+        if last.bias is not None:
+            last.bias.div_(scale)
+        scales.append(scale.tolist())
         before, segment = scale, []
     if segment:
-        segment[0].weight.mul_(before)
-    elif before != 1:
+        _scale_inputs(segment[0], before)
+    elif bool((before != 1).any()):
         raise UserError("convert: the network ends with a ReLU: its rates would be in another unit than its outputs")
     return result, scales
 
 
-def _percentile(x: Tensor, percentile: float) -> float:
+def _by_channel(connection: nn.Module, x: Tensor) -> bool:
+    r"""Whether the second axis of [B, C, \*] is that of a connection's channels."""
+    return x.dim() == 2 or not isinstance(connection, nn.Linear)
+
+
+def _connected_by_channel(layers: list[nn.Module], inputs: list[Tensor]) -> bool:
+    """Whether the connection that comes first of some layers takes the channels of the first of their inputs."""
+    found = zip(layers, inputs, strict=False)
+    layer, x = next((each for each in found if isinstance(each[0], _CONNECTIONS)), (None, inputs[0]))
+    flattened = x.dim() < inputs[0].dim()
+    return layer is None or (_by_channel(layer, x) and not (flattened and not isinstance(layer, nn.Linear)))
+
+
+def _percentile(x: Tensor, percentile: float) -> Tensor:
     """A percentile of the numbers above 0; 1 where there are none."""
     above = x[x > 0]
     if not above.numel():
-        return 1.0
+        return x.new_ones(())
     rank = min(max(round(percentile / 100 * above.numel()), 1), above.numel())
-    return float(above.kthvalue(rank).values)
+    return above.kthvalue(rank).values
 
 
-def _scale(segment: list[Any], before: float, scale: float, shift: float) -> None:
-    """Scale the connections and the batch norm between two rectifiers."""
-    first, last = segment[0], segment[-1]
-    first.weight.mul_(before)
-    last.weight.div_(scale)
-    if last.bias is not None:
-        last.bias.div_(scale).add_(shift)
+def _scale_inputs(connection: Any, scale: Tensor) -> None:
+    """Scale a connection's weights by what a spike of each of its input channels stands for."""
+    weight = connection.weight
+    if len(scale) == 1:
+        weight.mul_(scale)
+        return
+    groups = getattr(connection, "groups", 1)
+    of_output = scale.view(groups, -1).repeat_interleave(len(weight) // groups, 0)  # [outputs, inputs of their group]
+    weight.mul_(of_output.view(*of_output.shape, *[1] * (weight.dim() - 2)))

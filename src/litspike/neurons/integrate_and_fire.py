@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from litspike.neurons.declaration import param
 from litspike.neurons.firing import ThresholdFiring
 
 
@@ -16,7 +17,7 @@ class IF(ThresholdFiring):
         s = 1 if u ≥ θ      it fires
         u ← u · (1 − s)     it is reset where it fired: to zero, to reset_value, or u ← u − s · θ (reset)
 
-    Input x, membrane potential u and threshold θ share one unit.
+    Input x, membrane potential u, its value before the first step (initial) and threshold θ share one unit.
     Called on a current [T, B, \*], it returns spikes [T, B, \*] and its state, the membrane potential ``u`` [B, \*].
 
     Raises:
@@ -34,6 +35,13 @@ class IF(ThresholdFiring):
     """
 
     rest = {"u": 0.0}
+
+    initial: float = param(
+        default=0.0, inside="(-inf, inf)", doc="membrane potential before the first step", learnable=False
+    )
+
+    def at_rest(self) -> tuple[Tensor | float, ...]:
+        return (self.initial,)
 
     def constants(self) -> tuple[Tensor | float, ...]:
         return self.threshold, self.reset_constant()

@@ -36,7 +36,7 @@ NAME = "converted"
 def add_convert_arguments(parser: Any) -> None:
     """What the subcommand has beside those of all."""
     parser.add_argument("--steps", type=int, default=8)
-    parser.add_argument("--percentile", type=float, default=99.9)
+    parser.add_argument("--percentile", type=float, default=99.0)
 
 
 def convert_checkpoint(
@@ -75,7 +75,7 @@ def convert_checkpoint(
         data.prepare_data()
         inputs = task.encoder(first_samples(task, data, "train", _SAMPLES))[0]
         spiking = copy.deepcopy(task)
-        spiking.network, scales = balanced(task.network, inputs, steps, percentile)
+        spiking.network, scales = balanced(task.network, inputs, percentile)
         spiking.encoder = ConstantCurrent(steps)
         config = _configuration(settings, steps)
         (draft / f"{NAME}.yaml").write_text(config, encoding="utf-8")
@@ -101,7 +101,8 @@ def _configuration(settings: dict[str, Any], steps: int) -> str:
     model = config["model"]["init_args"]
     model["encoder"]["init_args"]["steps"] = steps
     # the default configuration has a neuron, which would be taken where there is none
-    neuron = {"class_path": "litspike.neurons.IF", "init_args": {"threshold": 1.0, "reset": "subtract"}}
+    settings_of_neuron = {"threshold": 1.0, "reset": "subtract", "initial": 0.5}
+    neuron = {"class_path": "litspike.neurons.IF", "init_args": settings_of_neuron}
     arguments = {"network": model["network"], "neuron": neuron}
     model["network"] = {"class_path": "litspike.networks.Converted", "init_args": arguments}
     return yaml.safe_dump(config, sort_keys=False)
