@@ -15,7 +15,7 @@ import yaml
 
 from litspike.cli import alone, configurations
 from litspike.cli.arguments import SUBCOMMANDS
-from litspike.cli.help import of_class, of_command, overview
+from litspike.cli.help import of_class, of_command, overview, without_roles
 from litspike.installation import CONFIGURATIONS, ZOO, trained_names
 
 HERE = Path(__file__).resolve().parent
@@ -36,22 +36,15 @@ PACKAGES = {
 """The packages in the reference, and what is in each."""
 
 
-_ROLE = re.compile(r":(?:class|func|meth|attr|data|mod|obj):`(~?)([\w.]+)`")
-
-
 class Markdown(griffe.Extension):
     """Makes the docstrings Markdown: their roles, their literal blocks and their examples."""
 
     def on_instance(self, *, obj: Any, **_: Any) -> None:
         """Change the text of one docstring."""
         if obj.docstring is not None:
-            text = _ROLE.sub(_without_role, obj.docstring.value)
+            text = without_roles(obj.docstring.value)
             text = re.sub(r"::\n\n", ":\n\n", text)
             obj.docstring.value = re.sub(r"^Example:$", "Examples:", text, flags=re.MULTILINE)
-
-
-def _without_role(role: re.Match[str]) -> str:
-    return f"`{role[2].rsplit('.', 1)[-1] if role[1] else role[2]}`"
 
 
 def page_of_configurations() -> str:

@@ -48,6 +48,17 @@ def test_what_is_said_to_be_set_often_can_be_set(cli: Cli):
     assert cli("fit --trust package_that_is_none --print_config").status == 0
 
 
+def test_an_argument_that_a_class_inherits_is_explained_by_the_class_it_comes_from(cli: Cli):
+    out = cli("fit --model.help CarriedClassification").out
+    assert "`Classification` that starts every batch" in out
+    assert re.search(r"--model.network .*\n +From currents or spikes", out)
+    assert re.search(r"--model.loss.class_weights .*\n +\w", cli("fit --model.loss.help CrossEntropy").out)
+
+
+def test_no_role_of_a_docstring_is_printed(cli: Cli):
+    assert not re.search(r":\w+:`", cli("fit --checkup.help").out + cli("fit --model.help").out)
+
+
 @pytest.mark.parametrize("configuration", sorted(path.stem for path in (PROJECT / "configs").glob("*.yaml")))
 def test_it_is_as_short_for_every_configuration_and_has_its_values(cli: Cli, configuration: str):
     out = cli(f"fit -c {configuration} --help").out
@@ -97,7 +108,7 @@ def test_a_class_of_the_users_own_is_explained(cli: Cli, tmp_path: Path, monkeyp
         "--data.size",
         "(here",
         "3)",
-        "how",
+        "How",
         "many",
         "there",
         "are.",

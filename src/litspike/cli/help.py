@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
+import re
 import textwrap
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from docstring_parser import Docstring, parse
+from docstring_parser import parse
 from lightning import Trainer
 
 from litspike import callbacks
@@ -171,9 +172,9 @@ def of_class(setting: str, name: str | None, files: list[dict[str, Any]]) -> str
         raise ParseError(f"{setting}: no class is set there: name one, as --{setting}.help CLASS")
     kind = here if name is None else _named(setting, name, here)
     assert kind is not None
-    documented = parse(kind.made.__doc__ or "")
+    documented = parse(without_roles(kind.made.__doc__ or ""))
     about = (documented.short_description, documented.long_description)
-    return "\n".join([kind.path, *(f"\n{text}" for text in about if text), "", *_explained(kind, setting, documented)])
+    return "\n".join([kind.path, *(f"\n{text}" for text in about if text), "", *_explained(kind, setting)])
 
 
 def merged(files: list[dict[str, Any]]) -> dict[str, Any]:
@@ -263,11 +264,28 @@ def _summary(settings: Any, name: str) -> Iterator[str]:
         yield from _summary(value, f"{name}.{key}")
 
 
-def _explained(kind: Kind, setting: str, documented: Docstring) -> Iterator[str]:
-    entries = [*documented.params, *parse(kind.made.__init__.__doc__ or "").params]
-    texts = {entry.arg_name: entry.description or "" for entry in entries}
+def _explained(kind: Kind, setting: str) -> Iterator[str]:
+    texts = _texts(kind.made)
     for name, value in _settings(kind):
         said = f" (here {_shown(value)})" if _plain(value) else ""
         yield f"  --{setting}.{name}{' (must be set)' if value is inspect.Parameter.empty else said}"
         text = " ".join(texts.get(name, "").split())
+        text = text[:1].upper() + text[1:]
         yield from textwrap.wrap(text, _WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 8)
+
+
+def _texts(made: Any) -> dict[str, str]:
+    """What each argument is, by the class's docstring or else by that of the class that it comes from."""
+    texts: dict[str, str] = {}
+    for one in reversed(inspect.getmro(made) if inspect.isclass(made) else (made,)):
+        for documented in (one.__doc__, vars(one).get("__init__", one).__doc__):
+            texts |= {entry.arg_name: entry.description or "" for entry in parse(without_roles(documented or "")).params}
+    return texts
+
+
+_ROLE = re.compile(r":(?:class|func|meth|attr|data|mod|obj|paramref):`(~?)([\w.]+)`")
+
+
+def without_roles(text: str) -> str:
+    """A docstring's text with names in backticks in place of Sphinx's roles."""
+    return _ROLE.sub(lambda role: f"`{role[2].rsplit('.', 1)[-1] if role[1] else role[2]}`", text)
