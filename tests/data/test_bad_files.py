@@ -28,6 +28,9 @@ def line(path: Path, **settings: Any) -> str:
     return text.replace(f"{path.parent}/", "")
 
 
+OUT = ": name a column that is no feature in data.ignore"
+
+
 class Malicious:
     ran = False
 
@@ -67,7 +70,11 @@ def ragged() -> np.ndarray:
         ({"x": np.zeros((0, 2)), "y": np.zeros(0)}, "bad.npz, key x: the shape [0, 2] holds no number"),
         ({**GOOD, "y": np.zeros(19)}, "bad.npz: 20 samples in x, but 19 labels in y"),
         ({**GOOD, "y": np.array(3)}, "bad.npz, key y: the shape [] is none of [N], [N, D] and [N, T, D]"),
-        ({**GOOD, "y": np.zeros((20, 2))}, "bad.npz: a sample has labels of shape [2], not one label"),
+        (
+            {**GOOD, "y": np.zeros((20, 2))},
+            "bad.npz: a sample has labels of shape [2], not one label: save argmax of one-hot "
+            "rows, or set data.task to multilabel for several at once",
+        ),
         ({**GOOD, "x": np.where(np.arange(40).reshape(20, 2) == 7, np.nan, 0)}, "bad.npz, key x, sample 3 is NaN"),
         (
             {**GOOD, "x": np.where(np.arange(40).reshape(20, 2) == 8, -np.inf, 0)},
@@ -83,7 +90,11 @@ def ragged() -> np.ndarray:
         ({**GOOD, "y": np.arange(20) % 2 * 2 - 1}, "bad.npz: labels must be 0..C−1, they start at -1: add 1"),
         ({**GOOD, "y": np.arange(20) % 2 * 2}, "bad.npz: labels go up to 2, but class 1 has no training sample"),
         ({**GOOD, "y": np.arange(20) % 2 * 20}, "bad.npz: 20 samples are fewer than the 21 classes 0..20"),
-        ({**GOOD, "y": np.arange(20) / 2}, "bad.npz, key x, sample 1: the label 0.5 is not an integer"),
+        (
+            {**GOOD, "y": np.arange(20) / 2},
+            "bad.npz, key x, sample 1: the label 0.5 is not an integer: set data.task to "
+            "regression for targets that are numbers",
+        ),
         ({"x": np.zeros((2, 2)), "y": np.arange(2)}, "test_fraction: 0.15 of 2 samples leaves the test part empty"),
         ({}, "bad.npz is empty"),
     ],
@@ -140,17 +151,27 @@ ROWS = [f"{i}.5,{i},{i % 2}" for i in range(20)]
             "bad.csv, line 1 has no ',' between columns: set data.separator to ';'",
         ),
         (["a,a,label", *ROWS], "bad.csv, line 1 names the column 'a' twice"),
-        (["a,b,class", *ROWS], "bad.csv has no column 'label'; it has 'a', 'b', 'class'"),
+        (
+            ["a,b,class", *ROWS],
+            "bad.csv has no column 'label'; it has 'a', 'b', 'class': set data.label to the one of the labels",
+        ),
         (["label", "0", "1"], "bad.csv has no column of features beside 'label'"),
         (["a,b,label", *ROWS, "1,0"], "bad.csv, line 22 has 2 values, but 3 columns"),
         (["a,b,label", "", *ROWS, "1,0,1,7"], "bad.csv, line 23 has 4 values, but 3 columns"),
         (["a,b,label", *ROWS, "1,many,0"], "bad.csv, line 22, column 'b' has 'many', which is no number"),
-        (["a,b,label", "1,,0", *ROWS], "bad.csv, line 2, column 'b' is empty"),
+        (
+            ["a,b,label", "1,,0", *ROWS],
+            "bad.csv, line 2, column 'b' is empty: set data.missing to mean or median to fill it",
+        ),
         (["a,b,label", *ROWS, "1,2,cat"], "bad.csv, line 22, column 'label' has 'cat', which is no number"),
         (["a,b,label", *ROWS, "nan,2,0"], "bad.csv, line 22, column 'a' is NaN"),
         (["a,b,label", *ROWS, "1,-inf,0"], "bad.csv, line 22, column 'b' is infinite"),
         (["a,b,label", *ROWS, "1,1e99,0"], "bad.csv, line 22, column 'b': 1e+99 is too large for float32"),
-        (["a,b,label", *ROWS, "1,2,0.5"], "bad.csv, line 22: the label 0.5 is not an integer"),
+        (
+            ["a,b,label", *ROWS, "1,2,0.5"],
+            "bad.csv, line 22: the label 0.5 is not an integer: set data.task to "
+            "regression for targets that are numbers",
+        ),
         (["a,b,label", *ROWS, "1,2,3"], "bad.csv: labels go up to 3, but class 2 has no training sample"),
     ],
 )
@@ -161,7 +182,26 @@ def test_a_csv_file(tmp_path: Path, rows: list[str], message: str):
 
 def test_a_csv_file_that_is_no_text(tmp_path: Path):
     (tmp_path / "bad.csv").write_bytes(b"a,label\n1,0\n\xff\xfe,1\n")
-    assert "is no UTF-8 text with ',' between columns" in line(tmp_path / "bad.csv")
+    assert "is no UTF-8 text with ',' between columns: save it so" in line(tmp_path / "bad.csv")
+    (tmp_path / "bad.csv").write_bytes("a,label\n1,0\n".encode("utf-16-le"))
+    assert line(tmp_path / "bad.csv") == "bad.csv, line 1 is no UTF-8 text, but as UTF-16 has it: save it as UTF-8"
+    (tmp_path / "bad.npz").write_bytes(b"hello")
+    assert line(tmp_path / "bad.npz") == "bad.npz is no .npz file: it is no archive"
+
+
+def test_a_csv_file_written_with_semicolons_and_decimal_commas(tmp_path: Path):
+    rows = "".join(f"{index},5;{index}\n" for index in range(20))
+    (tmp_path / "bad.csv").write_text(f"a;label\n{rows}", encoding="utf-8")
+    assert line(tmp_path / "bad.csv") == "bad.csv, line 1 has no ',' between columns: set data.separator to ';'"
+    assert line(tmp_path / "bad.csv", separator=";").endswith("which is no number: set data.decimal to ','")
+
+
+def test_a_name_of_a_column_that_is_nearly_there_is_suggested(tmp_path: Path):
+    (tmp_path / "bad.csv").write_text("a,Label\n1,0\n2,1\n", encoding="utf-8")
+    assert line(tmp_path / "bad.csv").endswith("it has 'a', 'Label'; did you mean 'Label'?")
+
+
+def test_a_csv_file_with_a_mark_at_its_beginning(tmp_path: Path):
     (tmp_path / "bad.csv").write_bytes("\ufeffa,label\n1,0\n2,0\n".encode())
     assert line(tmp_path / "bad.csv") == "bad.csv: all 2 samples have the label 0: one class only"
 
@@ -226,12 +266,12 @@ class TestParquet:
     @pytest.mark.parametrize(
         ("columns", "message"),
         [
-            ({"a": ["x"] * 4}, "bad.parquet, row 0, column 'a' has 'x', which is no number"),
+            ({"a": ["x"] * 4}, f"bad.parquet, row 0, column 'a' has 'x', which is no number{OUT}"),
             ({"a": [1, 2, None, 4]}, "bad.parquet, row 2, column 'a' is NaN"),
-            ({"a": [[1], [2, 3], [4], [5]]}, "bad.parquet, row 0, column 'a' has '[1]', which is no number"),
+            ({"a": [[1], [2, 3], [4], [5]]}, f"bad.parquet, row 0, column 'a' has '[1]', which is no number{OUT}"),
             (
                 {"a": np.array(["2020-01-01"] * 4, "datetime64[s]")},
-                "bad.parquet, row 0, column 'a' has '2020-01-01 00:00:00', which is no number",
+                f"bad.parquet, row 0, column 'a' has '2020-01-01 00:00:00', which is no number{OUT}",
             ),
             ({}, "bad.parquet has no column of features beside 'label'"),
         ],
@@ -256,7 +296,8 @@ class TestParquet:
 def test_a_cell_that_python_or_another_country_takes_for_a_number(tmp_path: Path, cell: str):
     rows = "".join(f"{index}.5,{index % 2}\n" for index in range(20))
     (tmp_path / "bad.csv").write_text(f'a,label\n"{cell}",1\n{rows}', encoding="utf-8")
-    assert line(tmp_path / "bad.csv") == f"bad.csv, line 2, column 'a' has {cell!r}, which is no number"
+    remedy = ": set data.decimal to ','" if cell == "1,5" else ""
+    assert line(tmp_path / "bad.csv") == f"bad.csv, line 2, column 'a' has {cell!r}, which is no number{remedy}"
 
 
 @pytest.mark.parametrize("setting", ["val_path", "test_path"])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from litspike.settings import UserError
 
+_SEVERAL = ": save argmax of one-hot rows, or set data.task to multilabel for several at once"
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -169,7 +170,9 @@ def check_classes(samples: FilePart) -> int:
 def check_whole(samples: FilePart, classes: int | None = None) -> None:
     """Refuse a label that is not whole, or, where the number of classes is known, is outside of 0 … C − 1."""
     if samples.labels.shape[1:] != (1,):
-        raise UserError(f"{samples.name}: a sample has labels of shape {list(samples.labels.shape[1:])}, not one label")
+        raise UserError(
+            f"{samples.name}: a sample has labels of shape {list(samples.labels.shape[1:])}, not one label{_SEVERAL}"
+        )
     if samples.named:
         return
     label = samples.labels[:, 0]
@@ -180,7 +183,8 @@ def check_whole(samples: FilePart, classes: int | None = None) -> None:
         allowed = f"a class from 0 to {classes - 1}"
     if wrong.any():
         index = int(np.flatnonzero(wrong)[0])
-        raise UserError(f"{samples.place(index)}: the label {label[index]:g} is not {allowed}")
+        remedy = "" if classes is not None else ": set data.task to regression for targets that are numbers"
+        raise UserError(f"{samples.place(index)}: the label {label[index]:g} is not {allowed}{remedy}")
 
 
 def class_name(label: Any) -> str:

@@ -6,6 +6,8 @@ A ``.csv`` file is read by Python's own reader: pandas isn't needed for it, and 
 from __future__ import annotations
 
 import csv
+import difflib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,8 @@ from litspike.data.file_part import FilePart, check_numbers, class_name, is_numb
 from litspike.settings import UserError
 
 _PARTS = ("train", "val", "test")
+_SHOWN = 10
+_DECIMAL = re.compile(r"[+-]?\d+,\d+")
 _MISSING = ("", "nan", "na", "n/a", "null", "none", "?", "-")
 """What a cell says whose value is missing, whatever its case."""
 
@@ -61,12 +65,15 @@ class Table:
     columns: dict[str, Any]
     place: Callable[[int], str]
 
-    def check_names(self, names: Sequence[str]) -> None:
-        """Refuse a name that no column has."""
+    def check_names(self, names: Sequence[str], remedy: str = "") -> None:
+        """Refuse a name that no column has, with what to do about it."""
         for name in names:
             if name not in self.columns:
-                has = ", ".join(map(repr, list(self.columns)[:10]))
-                raise UserError(f"{self.path} has no column {name!r}; it has {has}")
+                has = ", ".join(map(repr, list(self.columns)[:_SHOWN])) + ", …" * (len(self.columns) > _SHOWN)
+                plain = {other.casefold(): other for other in self.columns}
+                near = difflib.get_close_matches(name.casefold(), plain, n=1)
+                said = f"; did you mean {plain[near[0]]!r}?" if near else remedy
+                raise UserError(f"{self.path} has no column {name!r}; it has {has}{said}")
 
     def samples(
         self,
@@ -92,13 +99,13 @@ class Table:
         """
         there = [name for name in label if name in self.columns]
         if features is None or there:
-            self.check_names(label)
+            self.check_names(label, ": set data.label to the one of the labels")
         names = features or [name for name in self.columns if name not in (*label, *ignore, length)]
         if not names:
             raise UserError(f"{self.path} has no column of features beside {', '.join(map(repr, label))}")
         self.check_names(names if length is None else [*names, length])
         lengths = None if length is None else self._lengths(length)
-        x = _numbers(names, self.columns, self.place, missing or lengths is not None)
+        x = _numbers(names, self.columns, self.place, missing or lengths is not None, _of_a_feature)
         y = None
         if there:
             y = self._names(label[0], named) if len(label) == 1 else None
@@ -177,12 +184,14 @@ def _read_csv(path: Path, form: TextForm) -> Table:
                 if not row:
                     continue
                 if len(row) != len(names):
+                    if form.header:
+                        _check_names(path, names, form)
                     raise UserError(f"{path}, line {reader.line_num} has {len(row)} values, but {len(names)} columns")
                 rows.append([_with_point(cell) for cell in row] if form.decimal == "," else row)
                 lines.append(reader.line_num)
         except (csv.Error, UnicodeDecodeError) as error:
             place, sign = f"{path}, near line {reader.line_num + 1}", form.separator
-            raise UserError(f"{place} is no UTF-8 text with {sign!r} between columns ({error})") from error
+            raise UserError(f"{place} is no UTF-8 text with {sign!r} between columns: save it so ({error})") from error
     if not names or not rows:
         raise UserError(f"{path} is empty" if not names else f"{path} has a line of names, but no row of values")
     if form.header:
@@ -217,6 +226,8 @@ def _read_npy(path: Path) -> Table:
 
 
 def _check_names(path: Path, names: list[str], form: TextForm) -> None:
+    if any("\0" in name for name in names):
+        raise UserError(f"{path}, line 1 is no UTF-8 text, but as UTF-16 has it: save it as UTF-8")
     if all(is_number(name) for name in names):
         raise UserError(f"{path}, line 1 has numbers, and no names of the columns: set data.header to false")
     for sign, other in ((";", "';'"), ("\t", "tab"), ("|", "'|'"), (",", "','")):
@@ -242,8 +253,19 @@ def _read_parquet(path: Path) -> Table:
     return Table(path, columns, lambda index: f"{path}, row {index}")
 
 
+def _of_a_feature(column: Any, cell: Any) -> str:
+    """What to do about a cell of a feature that is no number."""
+    if str(cell).strip() == "":
+        return ": set data.missing to mean or median to fill it"
+    return "" if any(map(is_number, column)) else ": name a column that is no feature in data.ignore"
+
+
 def _numbers(
-    names: Sequence[str], columns: dict[str, Any], place: Callable[[int], str], missing: bool = False
+    names: Sequence[str],
+    columns: dict[str, Any],
+    place: Callable[[int], str],
+    missing: bool = False,
+    remedy: Callable[[Any, Any], str] = lambda column, cell: "",
 ) -> NDArray[Any]:
     values = np.empty((len(columns[names[0]]), len(names)))
     for index, name in enumerate(names):
@@ -261,6 +283,8 @@ def _numbers(
         except (ValueError, TypeError):
             row, cell = next((row, cell) for row, cell in enumerate(column) if not is_number(cell))
             shown = "is empty" if str(cell).strip() == "" else f"has {str(cell)[:40]!r}, which is no number"
-            raise UserError(f"{place(row)}, column {name!r} {shown}") from None
+            comma = _DECIMAL.fullmatch(str(cell).strip())
+            todo = ": set data.decimal to ','" if comma else remedy(column, cell)
+            raise UserError(f"{place(row)}, column {name!r} {shown}{todo}") from None
     check_numbers(values, lambda at: f"{place(at[0])}, column {names[at[1]]!r}", missing)
     return values
