@@ -279,7 +279,8 @@ def _texts(made: Any) -> dict[str, str]:
     texts: dict[str, str] = {}
     for one in reversed(inspect.getmro(made) if inspect.isclass(made) else (made,)):
         for documented in (one.__doc__, vars(one).get("__init__", one).__doc__):
-            texts |= {entry.arg_name: entry.description or "" for entry in parse(without_roles(documented or "")).params}
+            entries = parse(without_roles(documented or "")).params
+            texts |= {entry.arg_name: entry.description or "" for entry in entries}
     return texts
 
 
