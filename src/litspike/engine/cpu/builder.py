@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,6 +35,30 @@ def loop(builder: Any, first: Any, stop: Any, name: str) -> Iterator[Any]:
     number.add_incoming(builder.add(number, INTEGER(1), flags=("nuw", "nsw")), builder.block)
     builder.branch(head)
     builder.position_at_end(after)
+
+
+@contextmanager
+def each_unit(module: Any, name: str, kinds: Mapping[str, Any]) -> Iterator[tuple[Any, dict[str, Any], Any]]:
+    """A function ``name(arguments, first, last)`` whose body is run for each unit from first to, and without, last.
+
+    Gives its builder, its arguments by their names, and the unit. ``arguments`` points to 8 bytes for each.
+
+    Args:
+        module: that it belongs to.
+        name: of the function.
+        kinds: name and type of each argument, in order.
+    """
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER, INTEGER, INTEGER]), name)
+    function.attributes.add("nounwind")
+    packed, first, last = function.args
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    given = {}
+    for number, (argument, kind) in enumerate(kinds.items()):
+        place = builder.gep(packed, [INTEGER(number)], source_etype=INTEGER)
+        given[argument] = builder.load(place, argument, typ=kind)
+    with loop(builder, first, last, "unit") as unit:
+        yield builder, given, unit
+    builder.ret_void()
 
 
 class Vectors:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from llvmlite import ir
 
-from litspike.engine.cpu.builder import Vectors, least, loop
+from litspike.engine.cpu.builder import Vectors, each_unit, least, loop
 from litspike.engine.cpu.feedback import FeedbackWriter
 from litspike.engine.cpu.half import BITS, narrowed, widened
 from litspike.engine.ir.nest import (
@@ -100,28 +100,21 @@ def module_text(nest: Nest, program: Program, size: int, stored: Mapping[str, to
 
 def _over_blocks(module: Any, nest: Nest, block: Any, neurons: int) -> None:
     """The public function, which unpacks its arguments and calls the private one for each block."""
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_POINTER, _INTEGER, _INTEGER]), nest.name)
-    packed, first, last = function.args
-    builder = ir.IRBuilder(function.append_basic_block("entry"))
-    values = {}
-    for index, argument in enumerate(nest.arguments):
-        place = builder.gep(packed, [_INTEGER(index)], source_etype=_INTEGER)
-        values[argument.name] = builder.load(place, argument.name, typ=_TYPES.get(argument.type, _POINTER))
-    size = values["size"] if nest.tile else _INTEGER(neurons)
-    with loop(builder, first, last, "block") as number:
+    kinds = {argument.name: _TYPES.get(argument.type, _POINTER) for argument in nest.arguments}
+    with each_unit(module, nest.name, kinds) as (builder, values, number):
+        size = values["size"] if nest.tile else _INTEGER(neurons)
         m0 = builder.mul(number, size)
         n = least(builder, builder.sub(values["M"], m0), size)
         builder.call(block, [*values.values(), m0, n])
-    builder.ret_void()
 
 
-class _Block:
+class _Block(Vectors):
     """The private function of one block of neurons, of which the first is number m0 and which has n."""
 
     def __init__(self, module: Any, nest: Nest, program: Program, size: int, stored: Mapping[str, torch.dtype]) -> None:
+        super().__init__(module, program.dtype)
         self.nest, self.program = nest, program
         self.stored = {name: dtype for name, dtype in stored.items() if dtype is not program.dtype}
-        self.real = ir.DoubleType() if program.dtype == torch.float64 else ir.FloatType()
         types = [_TYPES.get(argument.type, _POINTER) for argument in nest.arguments]
         kind = ir.FunctionType(ir.VoidType(), [*types, _INTEGER, _INTEGER])
         self.function = ir.Function(module, kind, f"{nest.name}_block")
@@ -134,41 +127,35 @@ class _Block:
             if isinstance(argument.type, ir.PointerType):
                 argument.add_attribute("noalias")
         self.values: dict[str, Any] = dict(zip(names, self.function.args, strict=True))
-        self.builder: Any = ir.IRBuilder(self.function.append_basic_block("entry"))
+        self.builder = ir.IRBuilder(self.function.append_basic_block("entry"))
         self.fixed: dict[str, Any] = {}
-        self.vectors = Vectors(module, program.dtype, self.builder)
         if nest.tile:
             self.size = self.values["size"]
-            self.buffers = self._room()
-            self.feedback = FeedbackWriter(self.vectors, self.values)
+            self.buffers = self._places_in_room()
+            self.feedback = FeedbackWriter(self, self.values)
         else:
             self.size = _INTEGER(size)
-            self.buffers = {local: self._alloca(self.real, size * local.slots) for local in nest.locals}
+            self.buffers = {local: self.room(size * local.slots) for local in nest.locals}
 
     def build(self) -> None:
         for argument in self.nest.arguments:
             value = self.values[argument.name]
             if argument.type == "shared":  # one value for all neurons is read once
-                self.fixed[argument.name] = self._load(value, _INTEGER(0))
+                self.fixed[argument.name] = self.one(value, _INTEGER(0))
             elif argument.type == "number":
                 self.fixed[argument.name] = value if self.real == _DOUBLE else self.builder.fptrunc(value, self.real)
         self._write(self.nest.body)
         self.builder.ret_void()
 
-    def _room(self) -> dict[Local, Any]:
+    def _places_in_room(self) -> dict[Local, Any]:
         """A place for each local of this tile, in the room for those of all."""
         slots = sum(local.slots for local in self.nest.locals)
         place = self.builder.mul(self.values["m0"], _INTEGER(slots))
         buffers = {}
         for local in self.nest.locals:
-            buffers[local] = self._pointer(self.values["room"], place)
+            buffers[local] = self.pointer(self.values["room"], place)
             place = self.builder.add(place, self.builder.mul(self.size, _INTEGER(local.slots)))
         return buffers
-
-    def _alloca(self, kind: Any, count: int) -> Any:
-        place = self.builder.alloca(kind, count)
-        place.align = 64
-        return place
 
     def _write(self, body: Sequence[Statement]) -> None:
         for statement in body:
@@ -204,7 +191,7 @@ class _Block:
                 block = self.builder.lshr(self.values["m0"], _INTEGER(3))
                 byte = self.builder.add(self._whole(statement.offset), block)
                 target = self.values[statement.array]
-                self.vectors.store_bits(self.buffers[statement.local], self.values["n"], target, byte)
+                self.store_bits(self.buffers[statement.local], self.values["n"], target, byte)
             case Feedback():
                 self.feedback.forward(self.buffers[statement.source], self.buffers[statement.target])
             case FeedbackGradient():
@@ -213,10 +200,10 @@ class _Block:
     def _feedback_gradient(self, statement: FeedbackGradient) -> None:
         target = self.buffers[statement.target]
         if statement.places is None:
-            self.feedback.backward(lambda index: self._pointer(*self._place(statement.source, index)), target)
+            self.feedback.backward(lambda index: self.pointer(*self._place(statement.source, index)), target)
             return
         row, places = self._whole(statement.source.offset or whole(0)), self._whole(statement.places)
-        self.feedback.backward_at(places, self._pointer(self.values[statement.source.array], row), target)
+        self.feedback.backward_at(places, self.pointer(self.values[statement.source.array], row), target)
 
     def _whole(self, number: Whole) -> Any:
         operation, operands = number.operation, number.operands
@@ -245,11 +232,11 @@ class _Block:
         if isinstance(source, Source):
             if source.name in self.fixed:
                 return self.fixed[source.name]
-            return self._load(self.values[source.name], self.builder.add(self.values["m0"], m))
+            return self.one(self.values[source.name], self.builder.add(self.values["m0"], m))
         if (dtype := self._half(source)) is not None:
-            pointer = self._pointer(*self._place(source, m), BITS)
+            pointer = self.pointer(*self._place(source, m), BITS)
             return widened(self.builder, self.builder.load(pointer, typ=BITS), dtype)
-        return self._load(*self._place(source, m))
+        return self.one(*self._place(source, m))
 
     def _half(self, place: Target | Read) -> torch.dtype | None:
         """The dtype of the array that a place lies in, where it is not the program's."""
@@ -260,7 +247,7 @@ class _Block:
             target = Slot(target.local)
             value = self.builder.fadd(self._read(target, m), value)
         dtype = self._half(target)
-        place = self._pointer(*self._place(target, m), None if dtype is None else BITS)
+        place = self.pointer(*self._place(target, m), None if dtype is None else BITS)
         self.builder.store(value if dtype is None else narrowed(self.builder, value, dtype), place)
 
     def _place(self, place: Slot | Element, m: Any) -> tuple[Any, Any]:
@@ -271,12 +258,6 @@ class _Block:
         if place.offset is not None:
             row = self.builder.add(self._whole(place.offset), row)
         return self.values[place.array], row
-
-    def _pointer(self, array: Any, index: Any, kind: Any = None) -> Any:
-        return self.builder.gep(array, [index], inbounds=True, source_etype=kind or self.real)
-
-    def _load(self, array: Any, index: Any) -> Any:
-        return self.builder.load(self._pointer(array, index), typ=self.real)
 
     def _literal(self, number: float) -> Any:
         return ir.Constant(self.real, number)
@@ -297,13 +278,10 @@ class _Block:
 
     def _total(self, total: Total) -> None:
         builder = self.builder
-        with builder.goto_entry_block():
-            place = builder.alloca(_DOUBLE)
-        builder.store(ir.Constant(_DOUBLE, 0.0), place)
+        place = self.slot(_DOUBLE, ir.Constant(_DOUBLE, 0.0))
         with loop(builder, _INTEGER(0), self.values["n"], "m") as m:
             value = self._read(Slot(total.local), m)
             wide = value if self.real == _DOUBLE else builder.fpext(value, _DOUBLE)
             builder.store(builder.fadd(builder.load(place, typ=_DOUBLE), wide), place)
         index = builder.udiv(self.values["m0"], self.size)
-        there = builder.gep(self.values[total.array], [index], inbounds=True, source_etype=_DOUBLE)
-        builder.store(builder.load(place, typ=_DOUBLE), there)
+        builder.store(builder.load(place, typ=_DOUBLE), self.pointer(self.values[total.array], index, _DOUBLE))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from litspike.engine.autograd import Launch, LayerKernel
+from litspike.engine.cpu.memory import address
 from litspike.engine.cpu.openmp import Function, run_blocks
 from litspike.engine.inputs import Real
 from litspike.engine.ir import schedule
@@ -36,6 +37,30 @@ def compiled(nest: Nest, program: Program, block: int, **stored: torch.dtype) ->
     return Function.at(address), Struct("".join("qd"[kind == "number"] for _, kind in nest.arguments)).pack
 
 
+class Functions:
+    """A nest in machine code, for each dtype that input and output are stored in.
+
+    Args:
+        nest: of the program's step, or its adjoint.
+        program: the step and its adjoint.
+        block: neurons of a block, where it is no tile.
+        given: arrays that have the dtype of the input.
+        output: the array that has the dtype of the output.
+    """
+
+    def __init__(self, nest: Nest, program: Program, block: int, given: Sequence[str], output: str) -> None:
+        self.nest, self._program, self._block, self._names = nest, program, block, (given, output)
+        self._made: dict[tuple[torch.dtype, torch.dtype], Compiled] = {}
+        self(program.dtype, program.dtype)
+
+    def __call__(self, given: torch.dtype, output: torch.dtype) -> Compiled:
+        """The function for an input and an output of these dtypes, and what packs its arguments."""
+        if (given, output) not in self._made:
+            stored = {**dict.fromkeys(self._names[0], given), self._names[1]: output}
+            self._made[given, output] = compiled(self.nest, self._program, self._block, **stored)
+        return self._made[given, output]
+
+
 class CpuKernel(LayerKernel):
     """A program compiled for this processor; see :class:`LayerKernel`. It needs llvmlite."""
 
@@ -45,8 +70,11 @@ class CpuKernel(LayerKernel):
         super().__init__(program, leaves)
         if self.learns:
             self.cutoff = cutoff(program)
-        self._made: dict[tuple[torch.dtype, torch.dtype], tuple[Compiled, Compiled | None]] = {}
-        self._functions(self.dtype, self.dtype)
+        nest = schedule.forward_nest(program, leaves, marked=self.cutoff)
+        self._forward = Functions(nest, program, self.block, ["x"], "out")
+        if self.learns:
+            nest = schedule.backward_nest(program, leaves)
+            self._backward = Functions(nest, program, self.block, ["x", "g0"], "gout")
 
     def stores(self, dtype: torch.dtype) -> bool:
         """See :class:`LayerKernel`."""
@@ -54,22 +82,10 @@ class CpuKernel(LayerKernel):
 
         return readable(dtype)
 
-    def _functions(self, given: torch.dtype, output: torch.dtype) -> tuple[Compiled, Compiled | None]:
-        """Forward and backward function for an input and an output of these dtypes."""
-        if (given, output) not in self._made:
-            program, leaves, block = self.program, self.leaves, self.block
-            nest, backward = schedule.forward_nest(program, leaves, marked=self.cutoff), None
-            forward = compiled(nest, program, block, x=given, out=output)
-            if self.learns:
-                stored = {"x": given, "g0": given, "gout": output}
-                backward = compiled(schedule.backward_nest(program, leaves), program, block, **stored)
-            self._made[given, output] = forward, backward
-        return self._made[given, output]
-
     def prepared(self, launch: Launch, output: Tensor, lasts: Sequence[Tensor]) -> tuple[Function, bytes]:
         """The function that fills output, last states and what is saved, and its arguments."""
         marks = [] if self.cutoff is None else marks_of(launch)
-        (function, pack), _ = self._functions(launch.current.dtype, output.dtype)
+        function, pack = self._forward(launch.current.dtype, output.dtype)
         arguments = pack(
             *first_arguments(launch), output.data_ptr(), *[last.data_ptr() for last in lasts], address(launch.saved),
             *marks,
@@ -82,9 +98,7 @@ class CpuKernel(LayerKernel):
     def _launch_back(
         self, launch: Launch, upstream: Tensor, lasts: Sequence[Tensor | None], result: Sequence[Tensor | None]
     ) -> None:
-        _, backward = self._functions(launch.current.dtype, upstream.dtype)
-        assert backward is not None
-        function, pack = backward
+        function, pack = self._backward(launch.current.dtype, upstream.dtype)
         arguments = pack(
             *first_arguments(launch), address(launch.saved), upstream.data_ptr(), launch.stride(upstream),
             *[address(grad) for grad in lasts], *[address(grad) for grad in result],
@@ -102,8 +116,3 @@ def marks_of(launch: Launch) -> tuple[int, int]:
     """Where a launch's bits for places begin, and the bytes of a step; 0 where there is no room for them."""
     bits = None if launch.places is None else launch.places.bits
     return address(bits), 0 if bits is None else bits.stride(0)
-
-
-def address(tensor: Tensor | None) -> int:
-    """Where a tensor's values begin; 0 where it is missing."""
-    return 0 if tensor is None else tensor.data_ptr()

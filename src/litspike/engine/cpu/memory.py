@@ -41,6 +41,11 @@ def fresh(like: Tensor, *shape: int) -> Tensor:
     return tensor.data  # which is no view: what a function returns as a view, nobody may change in place
 
 
+def address(tensor: Tensor | None) -> int:
+    """Where a tensor's values begin; 0 where it is missing."""
+    return 0 if tensor is None else tensor.data_ptr()
+
+
 def _block(size: int) -> mmap.mmap:
     """The newest free block of this size, or a new one."""
     with _lock:

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from litspike.engine.autograd import Launch
 from litspike.engine.cpu.feedback import SLAB
-from litspike.engine.cpu.kernel import Compiled, address, compiled, first_arguments, marks_of
+from litspike.engine.cpu.kernel import Functions, first_arguments, marks_of
+from litspike.engine.cpu.memory import address
 from litspike.engine.cpu.openmp import run_blocks
-from litspike.engine.events.product import packed
+from litspike.engine.events.product import packed, padded
 from litspike.engine.feedback import RecurrentKernel
 from litspike.engine.inputs import Feedback
 from litspike.engine.ir.cutoff import cutoff
@@ -34,11 +35,9 @@ class CpuRecurrentKernel(RecurrentKernel):
     def __init__(self, program: Program, leaves: Sequence[Leaf]) -> None:
         super().__init__(program, leaves)
         self.cutoff = cutoff(program) if self.learns else None
-        self._forward, self._backward = (
-            nest(program, leaves, self.cutoff) for nest in (recurrent_forward_nest, recurrent_backward_nest)
-        )
-        self._made: dict[tuple[torch.dtype, torch.dtype], tuple[Compiled, Compiled | None]] = {}
-        self._functions(self.dtype, self.dtype)
+        self._forward = Functions(recurrent_forward_nest(program, leaves, self.cutoff), program, 0, ["x"], "out")
+        if self.learns:
+            self._backward = Functions(recurrent_backward_nest(program, leaves, self.cutoff), program, 0, [], "gout")
 
     def stores(self, dtype: torch.dtype) -> bool:
         """See :class:`RecurrentKernel`; the gradient of the weight is made of the outputs as they are stored."""
@@ -46,29 +45,19 @@ class CpuRecurrentKernel(RecurrentKernel):
 
         return dtype is self.dtype or (self.fires and readable(dtype))
 
-    def _functions(self, given: torch.dtype, output: torch.dtype) -> tuple[Compiled, Compiled | None]:
-        """Forward and backward function for an input and an output of these dtypes."""
-        if (given, output) not in self._made:
-            forward = compiled(self._forward, self.program, 0, x=given, out=output)
-            back = compiled(self._backward, self.program, 0, gout=output) if self.learns else None
-            self._made[given, output] = forward, back
-        return self._made[given, output]
-
     def _launch(
         self, launch: Launch, feedback: Feedback, total: Tensor | None, output: Tensor, lasts: Sequence[Tensor]
     ) -> None:
         first, weight, bias = feedback
         slabs, size = packed(weight, SLAB), len(weight)
-        padded = weight.new_zeros(slabs.shape[0] * slabs.shape[2])
-        if bias is not None:
-            padded[:size] = bias
-        (function, pack), _ = self._functions(launch.current.dtype, output.dtype)
-        tile, tiles, room = self._tiles(launch, size, self._forward)
+        start = padded(bias, slabs)
+        function, pack = self._forward(launch.current.dtype, output.dtype)
+        tile, tiles, room = self._tiles(launch, size, self._forward.nest)
         last, *after = lasts
         arguments = pack(
             *first_arguments(launch), output.data_ptr(), *[each.data_ptr() for each in after], address(launch.saved),
             *([] if self.cutoff is None else marks_of(launch)), last.data_ptr(), address(total), first.data_ptr(),
-            tile, size, room.data_ptr(), slabs.data_ptr(), padded.data_ptr(),
+            tile, size, room.data_ptr(), slabs.data_ptr(), start.data_ptr(),
         )  # fmt: skip
         run_blocks(function, arguments, tiles, output.numel() * _WORK)
 
@@ -77,10 +66,8 @@ class CpuRecurrentKernel(RecurrentKernel):
         upstream, (last, *after) = launch.upstream(grads)
         transposed = weight.T.contiguous()
         back = packed(transposed, SLAB) if launch.places is None else transposed
-        _, backward = self._functions(self.dtype, upstream.dtype)
-        assert backward is not None
-        function, pack = backward
-        tile, tiles, room = self._tiles(launch, len(weight), self._backward)
+        function, pack = self._backward(self.dtype, upstream.dtype)
+        tile, tiles, room = self._tiles(launch, len(weight), self._backward.nest)
         result = self.room_for_gradients(launch, tiles)
         arguments = pack(
             *first_arguments(launch), address(launch.saved), upstream.data_ptr(), launch.stride(upstream),

@@ -43,8 +43,8 @@ class Writer(EventWriter):
         b, given = self.builder, self.given
         first = b.mul(unit, given["per_unit"])
         last = b.sub(least(b, b.add(first, given["per_unit"]), given["rows"]), INTEGER(1))
-        source, target = (b.load(self._at(name, first, INTEGER), typ=INTEGER) for name in ("begins", "starts"))
-        many = b.sub(b.load(self._at("ends", last, INTEGER), typ=INTEGER), source)
+        source, target = self._integer("begins", first), self._integer("starts", first)
+        many = b.sub(self._integer("ends", last), source)
         with loop(b, INTEGER(0), many, "copy") as number:
             index = b.load(self._at("indices", b.add(source, number), self.index), typ=self.index)
             b.store(index, self._at("joined", b.add(target, number), self.index))
@@ -91,7 +91,13 @@ class Writer(EventWriter):
         left = b.sub(given["outputs"], first)
         room = self.room(form.width)
         with self._rows(part) as row:
-            sums = self._over_events(row, weight, begin)
+            first_event, stop = self._integer("begins", row), self._integer("ends", row)
+            sums = self.accumulated(
+                begin,
+                first_event,
+                stop,
+                lambda event, sums: self._sums(sums, self._packed(*self._event(event, row, weight))),
+            )
             self.store_row(sums, given["y"], b.add(b.mul(row, given["outputs"]), first), left, room)
 
     def row(self, unit: Any) -> None:
@@ -113,8 +119,7 @@ class Writer(EventWriter):
     def _add_rows(self, numbers: Sequence[int], first: Any, start: Any) -> None:
         """y = start plus the rows of the weight of some events from the ``first`` on, each times its value."""
         b, given, outputs = self.builder, self.given, self.given["outputs"]
-        events = [b.load(self._at("indices", b.add(first, INTEGER(n)), self.index), typ=self.index) for n in numbers]
-        inputs = [b.zext(event, INTEGER) for event in events]
+        inputs = [self._integer("indices", b.add(first, INTEGER(n)), self.index) for n in numbers]
         values, rows = [self.one(given["x"], j) for j in inputs], [b.mul(j, outputs) for j in inputs]
         spread = [self.spread(value) for value in values]
         whole = b.udiv(outputs, INTEGER(self.lanes))
@@ -141,22 +146,16 @@ class Writer(EventWriter):
         slabs = b.udiv(b.add(given["outputs"], INTEGER(form.width - 1)), INTEGER(form.width))
         size = b.mul(given["inputs"], INTEGER(form.width))
         here = b.mul(b.add(b.mul(part, slabs), slab), size)
-        with loop(b, INTEGER(0), b.udiv(size, INTEGER(form.lanes)), "clear") as number:
-            self.store(self.splat(0.0), given["packed"], b.add(here, b.mul(number, INTEGER(form.lanes))))
+        self._clear(here, size)
         left = b.sub(given["outputs"], first)
         room = self.room(form.width)
         with self._rows(part) as row:
             grad = b.add(b.mul(row, given["outputs"]), first)
             pieces = self.load_row(form.vectors, given["grad"], grad, left, room)
-            with self._events(row) as j:
-                scaled = pieces
-                if form.valued:
-                    value = self.spread(self.one(given["x"], b.add(b.mul(row, given["inputs"]), j)))
-                    scaled = [b.fmul(piece, value) for piece in pieces]
-                place = b.add(here, b.mul(j, INTEGER(form.width)))
-                for offset, piece in zip(self.offsets(form.vectors), scaled, strict=True):
-                    old = self.load(given["packed"], b.add(place, offset))
-                    self.store(b.fadd(old, piece), given["packed"], b.add(place, offset))
+            begin, end = self._integer("begins", row), self._integer("ends", row)
+            with loop(b, begin, end, "event") as event:
+                place, value = self._event(event, row, here)
+                self._add_to_packed(place, pieces, value)
 
     @contextmanager
     def _rows(self, unit: Any) -> Iterator[Any]:
@@ -173,25 +172,11 @@ class Writer(EventWriter):
             parts = b.udiv(b.add(rows, b.sub(many, INTEGER(1))), many)
         return b.udiv(unit, parts), b.urem(unit, parts)
 
-    @contextmanager
-    def _events(self, row: Any) -> Iterator[Any]:
-        b = self.builder
-        begin, end = (b.load(self._at(name, row, INTEGER), typ=INTEGER) for name in ("begins", "ends"))
-        with loop(b, begin, end, "event") as event:
-            yield b.zext(b.load(self._at("indices", event, self.index), typ=self.index), INTEGER)
-
-    def _over_events(self, row: Any, weight: Any, begin: Sequence[Any]) -> list[Any]:
-        """The sums of a slab's row of the weight over the events of a row."""
-        b, given, form = self.builder, self.given, self.form
-
-        def add(event: Any, sums: Sequence[Any]) -> list[Any]:
-            j = b.zext(b.load(self._at("indices", event, self.index), typ=self.index), INTEGER)
-            place = b.add(weight, b.mul(j, INTEGER(form.width)))
-            pieces = [self.load(given["packed"], b.add(place, offset)) for offset in self.offsets(form.vectors)]
-            if form.valued:
-                value = self.spread(self.one(given["x"], b.add(b.mul(row, given["inputs"]), j)))
-                pieces = [b.fmul(piece, value) for piece in pieces]
-            return [b.fadd(total, piece) for total, piece in zip(sums, pieces, strict=True)]
-
-        first, stop = (b.load(self._at(name, row, INTEGER), typ=INTEGER) for name in ("begins", "ends"))
-        return self.accumulated(begin, first, stop, add)
+    def _event(self, event: Any, row: Any, begin: Any) -> tuple[Any, Any]:
+        """Where an event's row is in a slab of the packed array, and its value where that may be other than 1."""
+        b, given = self.builder, self.given
+        j = self._integer("indices", event, self.index)
+        place = b.add(begin, b.mul(j, INTEGER(self.form.width)))
+        if not self.form.valued:
+            return place, None
+        return place, self.spread(self.one(given["x"], b.add(b.mul(row, given["inputs"]), j)))

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from litspike.engine.cpu.memory import fresh
+from litspike.engine.cpu.memory import address, fresh
 from litspike.engine.events.form import Form
 from litspike.engine.events.kernels import run
-from litspike.engine.events.product import PARTS, joined, packed, unpacked
+from litspike.engine.events.product import joined, packed, padded, room_for_parts, unpacked
 
 
 class PixelEvents(NamedTuple):
@@ -30,6 +30,11 @@ class PixelEvents(NamedTuple):
     firsts: Tensor
     starts: Tensor
     values: Tensor | None
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Addresses of values, indices, and of where each sample's and each pixel's begin."""
+        return address(self.values), *(each.data_ptr() for each in (self.indices, self.firsts, self.starts))
 
 
 class Convolution(NamedTuple):
@@ -74,14 +79,12 @@ def convolve(spikes: PixelEvents, weight: Tensor, bias: Tensor | None, how: Conv
     """The convolution: each output is the bias plus its events in the order of kernel row, column and channel."""
     outputs, samples = len(weight), spikes.shape[0]
     flat = weight.permute(0, 2, 3, 1).reshape(outputs, -1).contiguous()
-    form = _form(spikes, weight.dtype, outputs)
+    form = Form.fitting(weight.dtype, outputs, 1, spikes.indices, spikes.values)
     slabs = packed(flat, form.vectors)
-    start = weight.new_zeros(len(slabs) * form.width)
-    if bias is not None:
-        start[:outputs] = bias
+    start = padded(bias, slabs)
     sizes = how.sizes(spikes.shape, weight.shape)
     y = fresh(weight, samples, outputs, *sizes[4:6])
-    places = (*sizes, *_places(spikes), slabs.data_ptr(), samples, start.data_ptr(), y.data_ptr())
+    places = (*sizes, *spikes.places, slabs.data_ptr(), samples, start.data_ptr(), y.data_ptr())
     run("convolve", form, len(slabs) * samples, y.numel() * 16, *places)
     return y
 
@@ -93,24 +96,10 @@ def convolved_weight_gradient(spikes: PixelEvents, grad: Tensor, weight: Sequenc
     """
     outputs, inputs, *kernel = weight
     samples, depth = spikes.shape[0], inputs * kernel[0] * kernel[1]
-    form = _form(spikes, grad.dtype, outputs)
-    slabs = -(-outputs // form.width)
-    parts = min(PARTS if slabs < PARTS else 1, max(samples, 1))
-    room = fresh(grad, parts, slabs, depth, form.width)
-    places = (*how.sizes(spikes.shape, weight), *_places(spikes), room.data_ptr(), samples, parts, grad.data_ptr())
+    form = Form.fitting(grad.dtype, outputs, 1, spikes.indices, spikes.values)
+    room = room_for_parts(grad, samples, outputs, depth, form)
+    parts, slabs, *_ = room.shape
+    places = (*how.sizes(spikes.shape, weight), *spikes.places, room.data_ptr(), samples, parts, grad.data_ptr())
     run("convolve_outer", form, slabs * parts, grad.numel() * 16, *places)
-    flat = unpacked(room.sum(0) if parts > 1 else room[0], outputs)
+    flat = unpacked(room, outputs)
     return flat.view(outputs, *kernel, inputs).permute(0, 3, 1, 2).contiguous()
-
-
-def _form(spikes: PixelEvents, dtype: torch.dtype, outputs: int) -> Form:
-    """Slabs of four vectors, or of fewer where the outputs don't fill them; the samples are work enough for threads."""
-    form = Form(dtype, valued=spikes.values is not None, bits=spikes.indices.element_size() * 8)
-    while form.vectors > 1 and form.width > outputs:
-        form = form._replace(vectors=form.vectors // 2)
-    return form
-
-
-def _places(spikes: PixelEvents) -> tuple[int, ...]:
-    values = 0 if spikes.values is None else spikes.values.data_ptr()
-    return values, spikes.indices.data_ptr(), spikes.firsts.data_ptr(), spikes.starts.data_ptr()

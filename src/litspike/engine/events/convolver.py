@@ -8,7 +8,7 @@ pixel which the output pixel could see there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -77,9 +77,9 @@ class ConvolutionWriter(EventWriter):
                 slots = [self.slot(self.vector, start) for start in bias]
                 with self._seen(sample, slab, i, j) as (event, stop, shift):
                     before = [b.load(slot, typ=self.vector) for slot in slots]
-                    sums = self.accumulated(
-                        before, event, stop, lambda event, sums: self._added(event, sums, sample, shift)
-                    )
+                    sums = self.accumulated(before, event, stop, lambda event, sums: self._sums(
+                        sums, self._packed(*self._event(event, sample, shift))
+                    ))  # fmt: skip
                     for slot, total in zip(slots, sums, strict=True):
                         b.store(total, slot)
                 for offset, slot in zip(self.offsets(form.vectors), slots, strict=True):
@@ -93,9 +93,7 @@ class ConvolutionWriter(EventWriter):
         size = b.mul(self._depth(), INTEGER(form.width))
         slabs = b.udiv(b.add(given["outputs"], INTEGER(form.width - 1)), INTEGER(form.width))
         here = b.add(b.mul(part, slabs), slab)
-        with loop(b, INTEGER(0), b.udiv(size, INTEGER(form.lanes)), "clear") as number:
-            place = b.add(b.mul(here, size), b.mul(number, INTEGER(form.lanes)))
-            self.store(self.splat(0.0), given["packed"], place)
+        self._clear(b.mul(here, size), size)
         each = b.udiv(b.add(given["samples"], b.sub(given["parts"], INTEGER(1))), given["parts"])
         start = b.mul(part, each)
         square = self.room(form.lanes * form.width)
@@ -108,10 +106,7 @@ class ConvolutionWriter(EventWriter):
                 grads = [self.load(square, b.add(at, offset)) for offset in self.offsets(form.vectors)]
                 with self._seen(sample, here, i, j) as (first, stop, shift), loop(b, first, stop, "event") as event:
                     place, value = self._event(event, sample, shift)
-                    for offset, grad in zip(self.offsets(form.vectors), grads, strict=True):
-                        more = grad if value is None else b.fmul(grad, value)
-                        old = self.load(given["packed"], b.add(place, offset))
-                        self.store(b.fadd(old, more), given["packed"], b.add(place, offset))
+                    self._add_to_packed(place, grads, value)
 
     def _depth(self) -> Any:
         """Numbers of the kernel of one output: rows, columns and channels."""
@@ -141,7 +136,7 @@ class ConvolutionWriter(EventWriter):
     def _seen(self, sample: Any, slab: Any, i: Any, j: Any) -> Iterator[tuple[Any, Any, Any]]:
         """For each row that an output pixel sees: its first event, where they end, and what a number is less by."""
         b, given = self.builder, self.given
-        listed = b.load(self._at("firsts", sample, INTEGER), typ=INTEGER)
+        listed = self._integer("firsts", sample)
         starts = b.mul(sample, b.add(b.mul(given["high"], given["wide"]), INTEGER(2)))
         left = b.sub(b.mul(j, given["wide_stride"]), given["wide_padding"])
         begin = b.select(b.icmp_signed("<", left, INTEGER(0)), INTEGER(0), left)
@@ -152,7 +147,7 @@ class ConvolutionWriter(EventWriter):
             with b.if_then(b.and_(inside, b.icmp_signed("<", begin, end))):
                 pixel = b.mul(row, given["wide"])
                 places = [b.add(b.add(starts, pixel), column) for column in (begin, end)]
-                first, stop = (b.zext(b.load(self._at("starts", p, _START), typ=_START), INTEGER) for p in places)
+                first, stop = (self._integer("starts", p, _START) for p in places)
                 shift = b.mul(b.sub(b.add(pixel, left), b.mul(k, given["wide_kernel"])), given["inputs"])
                 shift = b.sub(shift, b.mul(slab, self._depth()))
                 yield b.add(listed, first), b.add(listed, stop), shift
@@ -160,21 +155,13 @@ class ConvolutionWriter(EventWriter):
     def _event(self, event: Any, sample: Any, shift: Any) -> tuple[Any, Any]:
         """Where an event's row of the packed weight begins, and its value where that may be other than 1."""
         b, given = self.builder, self.given
-        number = b.zext(b.load(self._at("indices", event, self.index), typ=self.index), INTEGER)
+        number = self._integer("indices", event, self.index)
         place = b.mul(b.sub(number, shift), INTEGER(self.form.width))
         if not self.form.valued:
             return place, None
         area, channels = b.mul(given["high"], given["wide"]), given["inputs"]
         channel = b.add(b.mul(sample, channels), b.urem(number, channels))
         return place, self.spread(self.one(given["x"], b.add(b.mul(channel, area), b.udiv(number, channels))))
-
-    def _added(self, event: Any, sums: Sequence[Any], sample: Any, shift: Any) -> list[Any]:
-        b = self.builder
-        place, value = self._event(event, sample, shift)
-        pieces = [self.load(self.given["packed"], b.add(place, offset)) for offset in self.offsets(self.form.vectors)]
-        if value is not None:
-            pieces = [b.fmul(piece, value) for piece in pieces]
-        return [b.fadd(total, piece) for total, piece in zip(sums, pieces, strict=True)]
 
     def _write_square(self, square: Any, sample: Any, slab: Any, first: Any, left: Any) -> None:
         """Copy the outputs of some pixels, [pixels, width], to y, which has each channel's apart."""

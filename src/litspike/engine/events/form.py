@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
+from torch import Tensor
 
 from litspike.engine.cpu.memory import VECTOR
 
@@ -23,6 +24,24 @@ class Form(NamedTuple):
     vectors: int = 4
     valued: bool = False
     bits: int = 16
+
+    @classmethod
+    def fitting(
+        cls, dtype: torch.dtype, outputs: int, slabs: int, indices: Tensor | None = None, values: Tensor | None = None
+    ) -> Self:
+        """Slabs of four vectors, or of fewer where the outputs would not make so many ``slabs``.
+
+        Args:
+            dtype: float32 or float64.
+            outputs: of the weight.
+            slabs: 2 for a product, 1 for a convolution, whose samples are work enough for threads.
+            indices: of the events, if any are read.
+            values: of the events, if some are not 1.
+        """
+        form = cls(dtype, valued=values is not None, bits=16 if indices is None else 8 * indices.element_size())
+        while form.vectors > 1 and form.width * slabs > outputs:
+            form = form._replace(vectors=form.vectors // 2)
+        return form
 
     @property
     def lanes(self) -> int:

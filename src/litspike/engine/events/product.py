@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from litspike.engine.cpu.memory import fresh
+from litspike.engine.cpu.memory import address, fresh
 from litspike.engine.events.form import Form
 from litspike.engine.events.kernels import run
 
@@ -39,9 +39,10 @@ class Events(NamedTuple):
         return len(self.indices)
 
     @property
-    def density(self) -> float:
-        """Share of places that are not zero."""
-        return self.total / max(self.shape[0] * self.shape[1], 1)
+    def places(self) -> tuple[int, ...]:
+        """Addresses of the indices, and of where each row's begin and end."""
+        starts = self.starts.data_ptr()
+        return self.indices.data_ptr(), starts, starts + self.starts.element_size()
 
 
 def events(spikes: Tensor) -> Events:
@@ -92,7 +93,7 @@ def packed(weight: Tensor, vectors: int | None = None) -> Tensor:
         vectors: of a slab; what suits the number of outputs where None.
     """
     outputs, inputs = weight.shape
-    form = _form(weight.dtype, outputs) if vectors is None else Form(weight.dtype, vectors)
+    form = Form.fitting(weight.dtype, outputs, 2) if vectors is None else Form(weight.dtype, vectors)
     slabs = -(-outputs // form.width)
     room = fresh(weight, slabs, inputs, form.width)
     run("pack", form, slabs, weight.numel(), weight.data_ptr(), inputs, outputs, room.data_ptr())
@@ -112,16 +113,21 @@ def product(
         before: the dimensions that stand for the rows in the result; [rows] where None.
     """
     rows, inputs = spikes.shape
-    slabs, _, width = weight.shape
-    start = weight.new_zeros(slabs * width)
-    if bias is not None:
-        start[:outputs] = bias
+    start = padded(bias, weight)
     y = fresh(weight, *([rows] if before is None else before), outputs)
-    form = _form(weight.dtype, outputs)._replace(valued=spikes.values is not None, bits=_bits(spikes))
-    places = (*_lists(spikes), weight.data_ptr(), start.data_ptr(), y.data_ptr())
-    units = slabs * -(-rows // ROWS)
-    run("product", form, units, spikes.total * outputs, _values(spikes), rows, inputs, outputs, ROWS, *places)
+    form = Form.fitting(weight.dtype, outputs, 2, spikes.indices, spikes.values)
+    places = (*spikes.places, weight.data_ptr(), start.data_ptr(), y.data_ptr())
+    units = len(weight) * -(-rows // ROWS)
+    run("product", form, units, spikes.total * outputs, address(spikes.values), rows, inputs, outputs, ROWS, *places)
     return y
+
+
+def padded(bias: Tensor | None, packed_weight: Tensor) -> Tensor:
+    """A bias with zeros behind it up to the end of the last slab of a weight."""
+    start = packed_weight.new_zeros(packed_weight.shape[0] * packed_weight.shape[-1])
+    if bias is not None:
+        start[: len(bias)] = bias
+    return start
 
 
 def weight_gradient(spikes: Events, grad: Tensor) -> Tensor:
@@ -131,45 +137,28 @@ def weight_gradient(spikes: Events, grad: Tensor) -> Tensor:
     """
     rows, inputs = spikes.shape
     outputs = grad.shape[1]
-    form = _form(grad.dtype, outputs)
-    slabs = -(-outputs // form.width)
-    parts = min(PARTS if slabs < PARTS else 1, max(rows // ROWS, 1))
-    room = fresh(grad, parts, slabs, inputs, form.width)
+    form = Form.fitting(grad.dtype, outputs, 2, spikes.indices, spikes.values)
+    room = room_for_parts(grad, rows // ROWS, outputs, inputs, form)
+    parts, slabs, *_ = room.shape
     each = max(-(-rows // parts), 1)
-    special = form._replace(valued=spikes.values is not None, bits=_bits(spikes))
-    places = (*_lists(spikes), room.data_ptr(), grad.data_ptr(), parts)
+    places = (*spikes.places, room.data_ptr(), grad.data_ptr(), parts)
     work = spikes.total * outputs
-    run("outer", special, slabs * parts, work, _values(spikes), rows, inputs, outputs, each, *places)
-    total = room.sum(0) if parts > 1 else room[0]
-    return unpacked(total, outputs)
+    run("outer", form, slabs * parts, work, address(spikes.values), rows, inputs, outputs, each, *places)
+    return unpacked(room, outputs)
 
 
-def unpacked(slabs: Tensor, outputs: int) -> Tensor:
-    """The matrix [outputs, inputs] that :func:`packed` has made slabs of."""
+def room_for_parts(like: Tensor, most: int, outputs: int, inputs: int, form: Form) -> Tensor:
+    """Room for the gradient of a weight in slabs, once for each part of what it is summed over, ``most`` at most."""
+    slabs = -(-outputs // form.width)
+    return fresh(like, min(PARTS if slabs < PARTS else 1, max(most, 1)), slabs, inputs, form.width)
+
+
+def unpacked(parts: Tensor, outputs: int) -> Tensor:
+    """The matrix [outputs, inputs] whose parts [parts, slabs, inputs, width] are laid out as :func:`packed` does."""
+    slabs = parts.sum(0) if len(parts) > 1 else parts[0]
     many, inputs, width = slabs.shape
     result = fresh(slabs, outputs, inputs)
     form = Form(slabs.dtype)
     form = form._replace(vectors=width // form.lanes)
     run("unpack", form, many, result.numel(), result.data_ptr(), inputs, outputs, slabs.data_ptr())
     return result
-
-
-def _form(dtype: torch.dtype, outputs: int) -> Form:
-    """Slabs of four vectors, or of fewer where the outputs would make less than two."""
-    form = Form(dtype)
-    while form.vectors > 1 and form.width * 2 > outputs:
-        form = form._replace(vectors=form.vectors // 2)
-    return form
-
-
-def _bits(spikes: Events) -> int:
-    return spikes.indices.element_size() * 8
-
-
-def _lists(spikes: Events) -> tuple[int, int, int]:
-    starts = spikes.starts.data_ptr()
-    return spikes.indices.data_ptr(), starts, starts + spikes.starts.element_size()
-
-
-def _values(spikes: Events) -> int:
-    return 0 if spikes.values is None else spikes.values.data_ptr()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from llvmlite import ir
 
-from litspike.engine.cpu.builder import INTEGER, POINTER, Vectors, loop
+from litspike.engine.cpu.builder import INTEGER, POINTER, Vectors, each_unit, loop
 from litspike.engine.events.form import FIELDS, WHOLE, Form
 
 
@@ -25,21 +25,39 @@ class EventWriter(Vectors):
 
         What one unit does is written by the method of that name.
         """
-        self._function(name, FIELDS[name], getattr(self, name))
+        kinds = {field: INTEGER if field in WHOLE else POINTER for field in FIELDS[name]}
+        with each_unit(self.module, name, kinds) as (self.builder, self.given, unit):
+            getattr(self, name)(unit)
         return str(self.module)
-
-    def _function(self, name: str, fields: Sequence[str], write: Callable[[Any], None]) -> None:
-        kind = ir.FunctionType(ir.VoidType(), [POINTER, INTEGER, INTEGER])
-        function = ir.Function(self.module, kind, name)
-        function.attributes.add("nounwind")
-        packed, first, last = function.args
-        self.builder = builder = ir.IRBuilder(function.append_basic_block("entry"))
-        for number, field in enumerate(fields):
-            place = builder.gep(packed, [INTEGER(number)], source_etype=INTEGER)
-            self.given[field] = builder.load(place, field, typ=INTEGER if field in WHOLE else POINTER)
-        with loop(builder, first, last, "unit") as unit:
-            write(unit)
-        builder.ret_void()
 
     def _at(self, name: str, place: Any, kind: Any) -> Any:
         return self.pointer(self.given[name], place, kind)
+
+    def _integer(self, name: str, place: Any, kind: Any = INTEGER) -> Any:
+        """An element of an array of integers, in 64 bits."""
+        value = self.builder.load(self._at(name, place, kind), typ=kind)
+        return value if kind is INTEGER else self.builder.zext(value, INTEGER)
+
+    def _clear(self, place: Any, size: Any) -> None:
+        """Zeros in so many numbers of the packed array."""
+        b, lanes = self.builder, INTEGER(self.form.lanes)
+        with loop(b, INTEGER(0), b.udiv(size, lanes), "clear") as number:
+            self.store(self.splat(0.0), self.given["packed"], b.add(place, b.mul(number, lanes)))
+
+    def _packed(self, place: Any, value: Any) -> list[Any]:
+        """The row of the packed array that begins at a place, times a value if there is one."""
+        offsets = self.offsets(self.form.vectors)
+        return self._times([self.load(self.given["packed"], self.builder.add(place, o)) for o in offsets], value)
+
+    def _times(self, pieces: Sequence[Any], value: Any) -> list[Any]:
+        return [piece if value is None else self.builder.fmul(piece, value) for piece in pieces]
+
+    def _sums(self, sums: Sequence[Any], pieces: Sequence[Any]) -> list[Any]:
+        return [self.builder.fadd(total, piece) for total, piece in zip(sums, pieces, strict=True)]
+
+    def _add_to_packed(self, place: Any, pieces: Sequence[Any], value: Any) -> None:
+        """Add vectors, times a value if there is one, to the row of the packed array that begins at a place."""
+        b = self.builder
+        for offset, piece in zip(self.offsets(self.form.vectors), self._times(pieces, value), strict=True):
+            at = b.add(place, offset)
+            self.store(b.fadd(self.load(self.given["packed"], at), piece), self.given["packed"], at)
