@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import os
 from functools import partial
@@ -124,3 +125,30 @@ def test_a_current_folder_that_is_gone_gets_a_line(
     (tmp_path / "gone").rmdir()
     assert main(["fit"]) == 1
     assert capsys.readouterr().err == "litspike: the current folder is gone: change into another one\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", ["fit -c ./\udcff.yaml", "fit --data.path \udcff", "new --data \udcff.csv", "test"]
+)
+def test_a_name_that_is_no_utf_8_gets_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: str
+):
+    folder = tmp_path / ("\udcff" if arguments == "test" else "folder")
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    assert main(arguments.split()) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("is no UTF-8: rename it")
+    assert "\\udcff" in line
+    assert not [*folder.iterdir()]
+
+
+def test_a_system_that_opens_no_more_files_gets_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def no_more(*_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr("litspike.runs.signals.socket.socketpair", no_more)
+    assert main(["configs"]) == 1
+    assert capsys.readouterr().err.startswith("litspike: Too many open files")

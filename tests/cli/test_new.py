@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from litspike.cli import main
+from litspike.files import replace_text
 from tests.conftest import runs
 
 NAME = "rings_of_a_test"
@@ -74,3 +77,17 @@ def test_a_name_that_would_not_work_is_refused(
     assert main(["new", name]) == 1
     assert capsys.readouterr().err.startswith(f"litspike: new: {problem}")
     assert list(empty.iterdir()) == []
+
+
+def test_nothing_is_left_where_a_file_can_not_be_written(
+    empty: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def full(path: Path, text: str) -> None:
+        if path.name == "network.py":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace_text(path, text)
+
+    monkeypatch.setattr("litspike.cli.new.command.replace_text", full)
+    assert main(["new", NAME]) == 1
+    assert capsys.readouterr() == ("", f"litspike: new: {NAME} can't be written (No space left on device)\n")
+    assert not [*empty.iterdir()]

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 from lightning import LightningModule, Trainer
 
 from litspike.callbacks import Console
 from litspike.cli.arguments import Call
+from litspike.runs.checkpoints import AtomicCheckpointIO
 from litspike.runs.folder import Run
 from litspike.runs.resolve import find
 from litspike.settings import UserError
@@ -300,3 +304,24 @@ def test_checkpoints_and_events_lie_under_any_name(cli: Cli, home: Path, name: s
     (best,) = (path for path in tree(home) if path.endswith("best.ckpt"))
     assert best.count("/") == 4  # logs/NAME/RUN/checkpoints/best.ckpt
     assert f"checkpoint: {home / best}" in cli("validate", "-c", str(config)).out
+
+
+def test_a_run_is_noted_under_an_offset_that_no_time_zone_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run = Run.create(tmp_path, "default")
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "<-99>99")
+        time.tzset()
+        run.note(status="running")
+    time.tzset()
+    assert abs(run.active() - time.time()) < 100
+
+
+def test_a_full_disk_is_said_and_not_a_position_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: object) -> None:
+        raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0")
+
+    monkeypatch.setattr(torch, "save", full)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=0))
+    with pytest.raises(UserError, match=r"a.ckpt can't be written \(No space left on device\): the checkpoint before"):
+        AtomicCheckpointIO().save_checkpoint({}, tmp_path / "a.ckpt")
+    assert not [*tmp_path.iterdir()]

@@ -35,10 +35,7 @@ def main(args: list[str] | None = None, home: Path | None = None) -> int:
         # what is raised while something is imported may be lost in it: here a signal ends the process, as it did before
         if status := exit_status(lambda: _import_for(arguments)):
             return written_out(status)
-        with stoppable(), memory.bounded():
-            status = exit_status(lambda: _run(arguments, home))
-            ignore_further_signals()
-            return written_out(status)
+        return exit_status(lambda: _watched(arguments, home))  # of a system that grants not even a pipe
 
 
 def _import_for(args: list[str]) -> int:
@@ -47,11 +44,20 @@ def _import_for(args: list[str]) -> int:
     return 0
 
 
+def _watched(args: list[str], home: Path | None) -> int:
+    with stoppable(), memory.bounded():
+        status = exit_status(lambda: _run(args, home))
+        ignore_further_signals()
+        return written_out(status)
+
+
 def _run(args: list[str], home: Path | None) -> int:
     try:
         current = Path.cwd()
     except FileNotFoundError:
         raise UserError("the current folder is gone: change into another one") from None
+    for name, text in (("the current folder", str(current)), *(("an argument", text) for text in args)):
+        _check_text(name, text)
     if args[:1] == [VERSION]:
         print(f"litspike {version()}")
         return 0
@@ -61,6 +67,14 @@ def _run(args: list[str], home: Path | None) -> int:
 
     with importable(str(current)):
         return train(args, home or current, main)
+
+
+def _check_text(name: str, text: str) -> None:
+    """Refuse the name of a file in bytes that are no UTF-8: no record of a run could hold it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{name}, {text!a}, is no UTF-8: rename it") from None
 
 
 def _needs_no_trainer(args: list[str]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,7 +71,7 @@ def export(
         artefact.write(draft)
         report = {
             "format": artefact.format,
-            "written": datetime.now().astimezone().isoformat(timespec="seconds"),
+            "written": datetime.now(UTC).isoformat(timespec="seconds"),
             **about,
             **_proved(artefact, draft, _slices(first, each), data.complete),
             "facts": artefact.facts(draft),

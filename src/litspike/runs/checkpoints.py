@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import pickle
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,9 @@ from litspike.files import replacing
 from litspike.runs.contents import KEY, check, inside
 from litspike.runs.signature import Damaged, sign, verify
 from litspike.settings import UserError
+
+_ROOM = 1 << 20
+"""Bytes left on a disk that is full."""
 
 
 class Checkpoint(dict[str, Any]):
@@ -114,7 +119,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with replacing(target) as draft:
-                torch.save(checkpoint, draft)
+                _save(checkpoint, draft)
                 sign(draft)
         except (OSError, RuntimeError) as error:
             reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
@@ -128,3 +133,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Read, as :func:`read` does."""
         return read(Path(path))
+
+
+def _save(checkpoint: dict[str, Any], path: Path) -> None:
+    """Save, and say so where the disk is full: torch speaks of positions in the file."""
+    try:
+        torch.save(checkpoint, path)
+    except RuntimeError:
+        if shutil.disk_usage(path.parent).free < _ROOM:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from None
+        raise

@@ -16,7 +16,7 @@ import json
 import os
 import re
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -142,9 +142,9 @@ class Run:
         path, before = self.folder / "run.json", self.record()
         record = {"status": "interrupted", **before, **entries}
         if "status" in entries:
-            record["changed"] = datetime.now().astimezone().isoformat()
+            record["changed"] = datetime.now(UTC).isoformat()
         elif not before:
-            record["changed"] = datetime.fromtimestamp(self.active()).astimezone().isoformat()
+            record["changed"] = datetime.fromtimestamp(self.active(), UTC).isoformat()
         record = {name: value for name, value in record.items() if value != {}}
         try:
             if not before and (_text(path) is None or str(_text(path)).strip("\0 \n")):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import keyword
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from litspike.cli import configurations
@@ -52,12 +53,27 @@ def new(args: list[str], home: Path) -> int:
         raise UserError("new: say a name, as in `new rings`, or a file, as in `new --data my.csv`")
     name = given.name
     texts = _texts(_checked(name))
-    Path(name).mkdir()
-    for path, (text, about) in texts.items():
-        replace_text(Path(path), text)
+    _write(name, {Path(path): text for path, (text, _) in texts.items()})
+    for path, (_, about) in texts.items():
         print(f"{path:{max(map(len, texts))}}  {about}")
     print(f"\ntrain it: {program()} fit -c {name}")
     return 0
+
+
+def _write(folder: str, texts: dict[Path, str]) -> None:
+    """Make a folder and write files, all of them or none; raises :class:`UserError`."""
+    written: list[Path] = []
+    try:
+        Path(folder).mkdir()
+        for path, text in texts.items():
+            replace_text(path, text)
+            written.append(path)
+    except OSError as error:
+        with suppress(OSError):
+            for path in written:
+                path.unlink()
+            Path(folder).rmdir()
+        raise UserError(f"new: {folder} can't be written ({error.strerror})") from None
 
 
 def _for_data(path: Path, label: list[str], name: str | None) -> int:

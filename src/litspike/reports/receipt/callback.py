@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +108,7 @@ class Receipt(Callback):
     ) -> tuple[dict[str, Any], Curve | None]:
         """The content of the receipt, and the curve."""
         content = {
-            "written": datetime.now().astimezone().isoformat(timespec="seconds"),
+            "written": datetime.now(UTC).isoformat(timespec="seconds"),
             **_of_origin(self._origin),
             "epochs": getattr(module, "_epochs_trained", None),
             "samples": getattr(module, "samples", {}).get("test"),
