@@ -74,9 +74,10 @@ def test_a_compiled_layer_is_one_operation(layer, operation, most):
     assert len(graphs[0]) < most  # however many steps
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 1), (17, 1, 63), (2, 3, 65), (1, 2, 513)], ids=str)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-@pytest.mark.parametrize("size", [-9.0, 0.4, 9.0])
+@pytest.mark.parametrize(
+    ("shape", "dtype", "size"),
+    grid([(1, 1, 1), (17, 1, 63), (2, 3, 65), (1, 2, 513)], [torch.float32, torch.float64], [-9.0, 0.4, 9.0]),
+)
 def test_a_compiled_recurrent_layer_of_any_size_gives_what_the_reference_gives(shape, dtype, size):
     torch.manual_seed(0)
     ours, reference = (Recurrent(LIF(engine=e), bias=True).shaped(shape[-1]).to(dtype) for e in ("fused", "reference"))
