@@ -118,3 +118,8 @@ def on_pre_build(config: dict[str, object]) -> None:
         path, text = Path(str(config["docs_dir"])) / name, write()
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Give a block that is a file its name as title; MkDocs shows one with a second word as plain text."""
+    return re.sub(r"^```(\w+) (\S+)$", r'```\1 title="\2"', markdown, flags=re.MULTILINE)

@@ -51,6 +51,17 @@ def test_every_script_and_configuration_that_a_page_names_is_there(path: Path):
         assert (PROJECT / named).is_file(), named
 
 
+@pytest.mark.parametrize("path", [p for p in WRITTEN if p.parent.name == "docs"], ids=lambda path: path.name)
+def test_the_site_shows_every_block_of_a_page_as_a_block(path: Path):
+    pytest.importorskip("pymdownx", reason="the extra docs is not installed")
+    pytest.importorskip("griffe", reason="the extra docs is not installed")
+    from docs.reference import on_page_markdown
+    from markdown import markdown
+
+    page = on_page_markdown(path.read_text(encoding="utf-8"))
+    assert "```" not in markdown(page, extensions=["tables", "pymdownx.highlight", "pymdownx.superfences"])
+
+
 def test_every_written_page_can_be_reached_from_the_readme():
     seen, queue = set(), [READMES[0]]
     while queue:
