@@ -1,6 +1,6 @@
 """Products and convolutions of spikes over densities and sizes: what litspike chooses by itself beside torch's dense.
 
-    python benchmarks/density.py            # about ten minutes on two quiet cores
+    python benchmarks/density.py            # about ten minutes on two quiet cores, which --minutes bounds
     python benchmarks/density.py --quick    # about half a minute: few sizes, few runs
 
 A row is a size: the time of `torch.nn.functional.linear` (or `conv2d`) on spikes, what looks at their density
@@ -193,6 +193,7 @@ def main() -> None:
     parser.add_argument("--densities", type=float, nargs="+", default=DENSITIES)
     parser.add_argument("--most", type=float, default=1e11, help="multiplications of a product, above which: left out")
     parser.add_argument("--seconds", type=float, default=0.4, help="for each cell")
+    parser.add_argument("--minutes", type=float, default=11, help="after which no further size is begun")
     parser.add_argument("--quick", action="store_true", help="few sizes and runs, to see that it works")
     parser.add_argument("--save", type=Path, default=Path("logs/density.csv"), help="table of every number")
     options = parser.parse_args()
@@ -203,6 +204,8 @@ def main() -> None:
     head = f"chosen ÷ dense at {', '.join(f'{density:.1%}' for density in options.densities)}"
     print(f"| kind | N | rows | dense, ms | forward: {head} | backward | CSR ÷ dense at 5% |\n{'|---' * 7}|")
     cells: list[dict[str, Any]] = []
+    left = [f"{rows} × {n}" for n in options.sizes for rows in options.rows if rows * n**2 > options.most]
+    began = time.perf_counter()
     options.save.parent.mkdir(parents=True, exist_ok=True)
     with options.save.open("w", newline="") as file:
         table = csv.DictWriter(file, FIELDS, extrasaction="ignore")
@@ -211,6 +214,9 @@ def main() -> None:
             *products(options.sizes, options.rows, options.most),
             *convolutions([rows for rows in options.rows if 1 < rows < 100_000], options.most / 4),
         ]:
+            if time.perf_counter() - began > 60 * options.minutes:
+                left.append(f"{case.rows} × {case.size} ({case.kind}, by --minutes)")
+                continue
             found = [cell for density in options.densities for cell in measured(case, density, options.seconds)]
             table.writerows(found)
             file.flush()
@@ -221,10 +227,7 @@ def main() -> None:
     )
     for text in [*worst(cells), *slower(cells, options.seconds)]:
         print(text)
-    left = [(n, rows) for n in options.sizes for rows in options.rows if rows * n**2 > options.most]
-    print(
-        f"\nLeft out, by --most: {', '.join(f'{rows} × {n}' for n, rows in left) or 'nothing'}. Saved: {options.save}."
-    )
+    print(f"\nLeft out, by --most where nothing else is said: {', '.join(left) or 'nothing'}. Saved: {options.save}.")
 
 
 if __name__ == "__main__":
