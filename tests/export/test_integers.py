@@ -25,6 +25,7 @@ from litspike.coding import (
 )
 from litspike.export.artefact import Answer, Refused, Subject
 from litspike.export.integer.file import IntegerFile
+from litspike.export.integer.precision import findings
 from litspike.export.integer.settings import Settings
 from litspike.networks import Perceptron, SpikingSequential
 from litspike.networks.quantised import weight_integers, weight_scales
@@ -90,6 +91,39 @@ def test_any_declared_model_but_one_gives_most_of_its_spikes_in_16_bits(name: st
     network = dyadic(Perceptron([2, 17, 3], NEURONS[name]))
     own, found = checked(task_of(network, ConstantCurrent(64)), POINTS * STRONG.get(name, 1.0), FREE, tmp_path)
     assert equal(own, found) > 0.94
+
+
+def found_in(file: IntegerFile, x: Tensor) -> list[tuple[str, str]]:
+    """What the report says of the states, once samples have gone through the network."""
+    file.exact()[1](x)
+    return list(findings(file.plan, file.twin, file.integers, file.samples))
+
+
+def test_states_whose_resolution_is_too_small_are_reported_with_what_rounding_takes():
+    torch.manual_seed(1)
+    task = task_of(dyadic(Perceptron([2, 17, 3], NEURONS["AdaptiveExponential"])), ConstantCurrent(64))
+    x = POINTS * STRONG["AdaptiveExponential"]
+    layers, said = zip(*found_in(integer_file(task, x, FREE), x), strict=True)
+    assert {*layers} == {"layer 1 (AdaptiveExponential, 17)"}
+    for state in "uw":
+        (line,) = [line for line in said if f"times of state {state} what a step changes in it" in line]
+        assert line.startswith("rounding takes ")
+        assert line.endswith(": --states 32 has more")
+    assert found_in(integer_file(task, x, POWERS), x) == []
+
+
+def test_states_that_are_limited_are_reported_with_their_share_and_bounds():
+    task = task_of(Perceptron([2, 3, 1], IF(threshold=1e4)), ConstantCurrent(8))
+    with torch.no_grad():
+        task.network.layers[0].weight.fill_(1.0)
+        task.network.layers[0].bias.zero_()
+    file = integer_file(task, POINTS.abs(), FREE)
+    assert found_in(file, POINTS.abs()) == []
+    ((layer, said),) = found_in(file, POINTS.abs() * 0 + 1e9)
+    assert layer == "layer 1 (IF, 3)"
+    high = file.plan.states[file.operations[1].output][0]
+    assert said.startswith(f"{file.integers.limited_shares(file.operations[1].output)[0]:.2%} of state u lie at")
+    assert f"±{high.high * high.unit:.4g}" in said
 
 
 @BOTH

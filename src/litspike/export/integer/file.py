@@ -18,6 +18,7 @@ from litspike.export.c.text import Source, makefile
 from litspike.export.c.twin import Twin
 from litspike.export.integer.measure import measured
 from litspike.export.integer.plan import plan_of
+from litspike.export.integer.precision import findings
 from litspike.export.integer.settings import Settings
 from litspike.export.integer.source import IntegerSource
 from litspike.export.integer.twin import IntegerTwin
@@ -41,9 +42,11 @@ class IntegerFile(CFile):
     def __init__(self, subject: Subject, name: str, settings: Settings, samples: Tensor) -> None:
         super().__init__(subject, name)
         self.format = f"c-int{settings.bits}"
-        twin = Twin(self.operations, self.output, self.encoder, self.readout, subject.task.in_unit)
+        self.samples = samples
+        self.twin = Twin(self.operations, self.output, self.encoder, self.readout, subject.task.in_unit)
         coding = self.encoder, self.readout
-        self.plan = plan_of(self.format, settings, self.operations, self.output, coding, measured(twin, samples))
+        self.plan = plan_of(self.format, settings, self.operations, self.output, coding, measured(self.twin, samples))
+        self.integers = IntegerTwin(self.plan, subject.task.in_unit)
         self.types = f"int{settings.states}_t", "int32_t"
 
     def _printed(self) -> Source:
@@ -72,10 +75,10 @@ class IntegerFile(CFile):
 
     def exact(self) -> tuple[str, Run]:
         """The network in integers, run in torch."""
-        return "the network in integers, run in torch", IntegerTwin(self.plan, self.subject.task.in_unit)
+        return "the network in integers, run in torch", self.integers
 
     def facts(self, folder: Path) -> dict[str, Any]:
-        """Sizes in kB, and microseconds a step on this machine."""
+        """Sizes in kB, microseconds a step on this machine, and the layers whose states have too few bits."""
         found = super().facts(folder)
         constants, memory = found.pop("bytes of constants"), found.pop("bytes of the struct")
         bits, scale, states = self.plan.settings
@@ -84,7 +87,11 @@ class IntegerFile(CFile):
             text = self._text_size(folder, flags)
             if text is not None:
                 sizes[f"kB of flash {words}, code and constants"] = text / 1000
-        return {"weights": f"{bits} bits, scale {scale}", "states": f"{states} bits", **sizes, **found}
+        warnings: dict[str, str] = {}
+        for layer, problem in findings(self.plan, self.twin, self.integers, self.samples):
+            name = f"warning: {layer}"
+            warnings[name] = f"{warnings[name]}; {problem}" if name in warnings else problem
+        return {"weights": f"{bits} bits, scale {scale}", "states": f"{states} bits", **sizes, **found, **warnings}
 
     def _text_size(self, folder: Path, command: Sequence[str]) -> int | None:
         """Bytes of code and constants that a compiler makes of the file; None where it, or ``size``, is missing."""

@@ -30,6 +30,7 @@ class IntegerTwin:
 
     def __init__(self, plan: Plan, in_unit: Callable[[Tensor], Tensor]) -> None:
         self.plan, self.in_unit = plan, in_unit
+        self._limited: dict[int, list[int]] = {}  # numbers of each state at its bounds, then of all of one state
 
     @torch.no_grad()
     def __call__(self, x: Tensor) -> Answer:
@@ -72,12 +73,25 @@ class IntegerTwin:
             weights = plan.weights.get(operation.output)
             forms = plan.states[operation.output]
             states = [rest_of(value, form) for value, form in zip(operation.rest, forms, strict=True)]
-            return _over_time(plan.steps[operation.output], x, states, weights)
+            outputs, all_states = _over_time(plan.steps[operation.output], x, states, weights)
+            self._note(operation.output, forms, all_states)
+            return outputs
         if isinstance(operation, Convolution):
             return _convolution(operation, x, plan.weights[operation.output])
         if operation.output in plan.weights:
             return scaled(sums(x, plan.weights[operation.output]), plan.weights[operation.output])
         return run_step(plan.steps[operation.output], given)[0]
+
+    def _note(self, number: int, forms: Sequence[Fixed], states: Sequence[Tensor]) -> None:
+        before = self._limited.setdefault(number, [0] * (len(forms) + 1))
+        counts = [int(((one == form.low) | (one == form.high)).sum()) for one, form in zip(states, forms, strict=True)]
+        size = states[0].numel() if states else 0
+        self._limited[number] = [old + new for old, new in zip(before, [*counts, size], strict=True)]
+
+    def limited_shares(self, number: int) -> list[float]:
+        """Share of the numbers of each state that lay at a bound, of the layer that puts out a tensor."""
+        *counts, size = self._limited[number]
+        return [count / max(size, 1) for count in counts]
 
     def read(self, outputs: Tensor) -> Tensor:
         """The readout's values as integers, [B, *], of outputs [T, B, N]."""
@@ -85,7 +99,7 @@ class IntegerTwin:
         if readout.neurons is not None:
             step = self.plan.inside["readout"]
             states = [rest_of(value, form) for value, form in zip(readout.neurons.rest, step.formats[1:], strict=True)]
-            outputs = _over_time(step, outputs, states, None)
+            outputs, _ = _over_time(step, outputs, states, None)
         match readout.kind:
             case "every":
                 return outputs.transpose(0, 1)
@@ -166,14 +180,18 @@ def _divided(a: Tensor, b: Tensor) -> Tensor:
     return torch.where(b == 0, a.sign() * _MOST, quotient.clamp(-_MOST, _MOST))
 
 
-def _over_time(step: Step, x: Tensor, states: list[Tensor], weights: Weights | None) -> Tensor:
-    outputs, last = [], torch.zeros_like(x[0])
+def _over_time(
+    step: Step, x: Tensor, states: list[Tensor], weights: Weights | None
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """The outputs [T, B, N], and of each state the numbers after each step."""
+    outputs, after, last = [], list[list[Tensor]](), torch.zeros_like(x[0])
     states = [state.expand(x.shape[1:]) for state in states]
     for given in x:
         feedback = [] if weights is None else [scaled(sums(last, weights), weights)]
         last, *states = run_step(step, [given, *feedback, *states])
         outputs.append(last)
-    return torch.stack(outputs)
+        after.append(states)
+    return torch.stack(outputs), tuple(map(torch.stack, zip(*after, strict=True)))
 
 
 def sums(x: Tensor, weights: Weights) -> Tensor:
