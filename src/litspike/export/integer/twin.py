@@ -90,7 +90,7 @@ class IntegerTwin:
 
     def limited_shares(self, number: int) -> list[float]:
         """Share of the numbers of each state that lay at a bound, of the layer that puts out a tensor."""
-        *counts, size = self._limited[number]
+        *counts, size = self._limited.get(number, [0] * (len(self.plan.states[number]) + 1))  # it may not have run
         return [count / max(size, 1) for count in counts]
 
     def read(self, outputs: Tensor) -> Tensor:
