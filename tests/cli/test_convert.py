@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Cli, runs
+from litspike.cli import main
+from tests.conftest import PROJECT, Cli, runs
 
 RELU = "--model.network.neuron litspike.networks.ReLU --model.encoder.steps 1"
 
 
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of all runs, with one of a ReLU network."""
+    home = tmp_path_factory.mktemp("fitted")
+    (home / "configs").symlink_to(PROJECT / "configs")
+    quick = f"{RELU} --trainer.max_epochs 2 --data.test_points 60 --pictures.every 0"
+    assert main(["fit", *quick.split()], home=home) == 0
+    return home / "logs"
+
+
 @pytest.fixture
-def trained(cli: Cli, home: Path) -> Path:
-    """The folder of a run of a ReLU network."""
-    assert cli(f"fit {RELU} --trainer.max_epochs 2 --data.test_points 60").status == 0
+def trained(fitted: Path, home: Path) -> Path:
+    """The folder of that run, in the project of the test."""
+    shutil.copytree(fitted, home / "logs")
     (folder,) = runs(home)
     return folder
 
@@ -38,7 +50,7 @@ def test_a_relu_network_becomes_a_spiking_one_that_is_tested_fine_tuned_and_expo
     assert receipt["figures"]["accuracy"]["value"] == pytest.approx(spikes[-1])
     fitted = cli(
         f"fit -c {folder}/converted.yaml --weights {folder}/converted.ckpt --trainer.max_epochs 1 "
-        "--trainer.limit_train_batches 2"
+        "--trainer.limit_train_batches 2 --pictures.every 0"
     )
     assert fitted.status == 0
     assert cli("export --to c --integer 8").status == 0
@@ -66,5 +78,5 @@ def test_a_mistake_is_a_line(cli: Cli, trained: Path, arguments: str, line: str)
 
 
 def test_a_network_that_spikes_already_is_refused_by_a_line_that_names_its_layers(cli: Cli, home: Path):
-    assert cli("fit --trainer.max_epochs 1 --trainer.limit_train_batches 2").status == 0
+    assert cli("fit --trainer.max_epochs 1 --trainer.limit_train_batches 2 --pictures.every 0").status == 0
     assert "convert: layers.1 (LIF) is no layer that rates go through" in cli("convert").error_line

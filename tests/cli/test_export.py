@@ -13,7 +13,7 @@ from litspike.cli import main
 from litspike.export import command
 from tests.conftest import PROJECT, Cli, runs
 
-SHORT = "--trainer.max_epochs 1 --trainer.limit_train_batches 20"
+SHORT = "--trainer.max_epochs 1 --trainer.limit_train_batches 20 --pictures.every 0"
 
 
 @pytest.fixture(scope="module")

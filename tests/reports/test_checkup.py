@@ -154,7 +154,8 @@ def test_a_gradient_that_is_not_finite_is_said_before_the_error_that_it_leads_to
 def test_a_healthy_network_draws_no_line(cli: Cli, name: str):
     if name == "digits":
         pytest.importorskip("sklearn")
-    result = cli(f"fit -c {PROJECT}/configs/{name}.yaml --trainer.max_epochs 4")
+    few = "--trainer.limit_train_batches 12 --pictures.every 0"
+    result = cli(f"fit -c {PROJECT}/configs/{name}.yaml --trainer.max_epochs 3 {few}")
     assert (result.status, result.err) == (0, "")
     assert "check-up" not in result.out
 
@@ -304,7 +305,8 @@ def test_nothing_is_left_hanging_on_the_network(tmp_path: Path):
 
 def test_weights_are_the_same_bit_for_bit_with_it_and_without(cli: Cli, home: Path):
     pytest.importorskip("sklearn")  # the digits' dropout draws at random
-    quick = f"fit -c {PROJECT}/configs/digits.yaml --trainer.max_epochs 2 --pictures.every 0"
+    few = "--trainer.limit_train_batches 5 --trainer.limit_val_batches 1 --pictures.every 0"
+    quick = f"fit -c {PROJECT}/configs/digits.yaml --trainer.max_epochs 2 {few}"
     for every in (1, 0):
         assert cli(f"{quick} --checkup.every {every}").status == 0
     on, off = (torch.load(run / "checkpoints/last.ckpt", weights_only=True) for run in runs(home, "digits"))
