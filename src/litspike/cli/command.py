@@ -67,7 +67,9 @@ class Command:
 
     def settings(self) -> dict[str, Any]:
         """The configuration as nested dictionaries of plain values."""
-        text = self.parser.dump(self.config, skip_link_targets=False, skip_none=False, format="yaml")
+        text = self.parser.dump(  # the parser has validated it
+            self.config, format="yaml", skip_unset=False, skip_validation=True, skip_link_targets=False
+        )
         settings: dict[str, Any] = yaml.safe_load(text)
         return settings
 
@@ -128,8 +130,8 @@ def _configuration(
     """The checkpoint's, or what is taken over of somebody else's; from then on its limits hold."""
     config = checkpoints.configuration(source.checkpoint)
     if not config and place().first:
-        said = "holds no configuration: the settings are those of the default, the files and the command line"
-        warnings.warn(f"{source.path} {said}", LitspikeWarning, stacklevel=2)
+        problem = "holds no configuration: the settings are those of the default, the files and the command line"
+        warnings.warn(f"{source.path} {problem}", LitspikeWarning, stacklevel=2)
     if sections is not None:
         config = {name: settings for name, settings in config.items() if name in sections}
     if source.checkpoint.own:
