@@ -233,7 +233,7 @@ def test_a_scheduler_that_fails_at_its_first_step(cli: Cli, files: Path, schedul
 def test_a_scheduler_is_tried_without_a_trace(cli: Cli, files: Path, monkeypatch: pytest.MonkeyPatch):
     scheduler = "--model.scheduler torch.optim.lr_scheduler.StepLR --model.scheduler.step_size 1"
     cli(f"fit {QUICK} {scheduler} --data.train_points 60")
-    monkeypatch.setattr("litspike.cli.check.sample._check_schedulers", lambda *_: None)
+    monkeypatch.setattr("litspike.cli.check.sample.check_schedulers", lambda *_: None)
     cli(f"fit {QUICK} {scheduler} --data.train_points 60")
     with_it, without = (torch.load(run / "checkpoints/last.ckpt", weights_only=True) for run in runs(files))
     assert with_it["lr_schedulers"] == without["lr_schedulers"]

@@ -64,8 +64,8 @@ def warn_of_modes(config: Namespace, model: LightningModule) -> None:
             continue
         if mode != (best := best_mode(model, follows)) and (best == "max" or follows.endswith("/loss")):
             setting = setting_name(f"{path}.mode")
-            said = f"{setting}: {mode!r} takes the {mode}imum of {follows} for the best, and its {best}imum is"
-            warnings.warn(f"{said}: set it to {best}", LitspikeWarning, stacklevel=2)
+            problem = f"{setting}: {mode!r} takes the {mode}imum of {follows} for the best, and its {best}imum is"
+            warnings.warn(f"{problem}: set it to {best}", LitspikeWarning, stacklevel=2)
 
 
 class MonitorCheck(Callback):

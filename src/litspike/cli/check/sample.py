@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
-import warnings
 from collections.abc import Callable, Iterator, Sized
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -13,18 +11,17 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Size, Tensor, nn
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.utils.data import IterableDataset, TensorDataset
 
 from litspike import memory
 from litspike.cli.check.memory import check_batch, largest_output
-from litspike.networks import ConvNet, Perceptron, SEWResNet
+from litspike.cli.check.remedies import outputs_remedy, remedy
+from litspike.cli.check.schedulers import check_schedulers
 from litspike.networks.suits import Unsuited, naming, normalises_one_value
 from litspike.seeding import isolated
 from litspike.settings import UserError
 from litspike.tasks.batches import check_finite, check_one_loader, unpack, unpack_new
 from litspike.tasks.nonfinite import nonfinite_weight
-from litspike.tasks.optimizers import REFUSALS
 from litspike.tasks.task import Task
 
 _PARTS = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",), "predict": ("predict",)}
@@ -47,7 +44,7 @@ class Suitable(Callback):
         """Look at the parts of a fit, and at the first steps of its schedulers."""
         self._check(trainer, pl_module, "fit")
         if isinstance(pl_module, Task):
-            _check_schedulers(pl_module)
+            check_schedulers(pl_module)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look at the validation part, where it isn't that of a fit."""
@@ -119,29 +116,6 @@ def _check_weights(path: Any, task: Task) -> None:
         raise UserError(f"{path}: {name} holds NaN or infinity: its training went wrong, name another checkpoint")
 
 
-def _check_schedulers(task: Task) -> None:
-    """Refuse a scheduler that can't be made or fails at once, on an optimizer that is thrown away."""
-    with isolated(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the optimizer takes no step before the scheduler
-        try:
-            for scheduler in _schedulers(task.configure_optimizers()):
-                for _ in range(2):
-                    scheduler.step(0.0) if isinstance(scheduler, ReduceLROnPlateau) else scheduler.step()
-        except UserError:
-            raise
-        except REFUSALS as error:
-            raise UserError(f"model.scheduler: {str(error) or type(error).__name__}") from error
-
-
-def _schedulers(made: Any) -> Iterator[LRScheduler]:
-    """The schedulers in what a task's ``configure_optimizers`` gives."""
-    if isinstance(made, LRScheduler):
-        yield made
-    elif isinstance(made, (dict, list, tuple)):
-        for entry in made.values() if isinstance(made, dict) else made:
-            yield from _schedulers(entry)
-
-
 @contextmanager
 def _as_evaluated(task: nn.Module) -> Iterator[None]:
     """Every module as in evaluation, and afterwards as it was."""
@@ -201,10 +175,10 @@ def _check_lengths(task: Task, x: Tensor) -> None:
         task: in evaluation mode.
         x: a sample, [1, T, *], that has fewer steps than T, or as many.
     """
-    said = "the sequences have different lengths"
+    lengths_differ = "the sequences have different lengths"
     if len(_encoded(task, x)) != x.shape[1]:
         raise UserError(
-            f"model.encoder: {said}, and {type(task.encoder).__name__} doesn't keep their steps: take "
+            f"model.encoder: {lengths_differ}, and {type(task.encoder).__name__} doesn't keep their steps: take "
             "litspike.coding.TimeFirst or DeltaModulation"
         )
     takers: dict[str, Any] = {"readout": task.readout.forward, "loss": type(task.loss).__call__}
@@ -212,11 +186,15 @@ def _check_lengths(task: Task, x: Tensor) -> None:
         takers["regulariser"] = type(task.regulariser).__call__
     for name, taker in takers.items():
         if "lengths" not in inspect.signature(taker).parameters:
-            raise UserError(f"model.{name}: {said}, and {type(getattr(task, name)).__name__} takes no lengths")
+            raise UserError(
+                f"model.{name}: {lengths_differ}, and {type(getattr(task, name)).__name__} takes no lengths"
+            )
     for name, layer in task.network.named_modules():
         if isinstance(layer, _NORMS):
             kind = type(layer).__name__
-            raise UserError(f"model.network: {said}, and {name} ({kind}) would mix in what comes after their ends")
+            raise UserError(
+                f"model.network: {lengths_differ}, and {name} ({kind}) would mix in what comes after their ends"
+            )
 
 
 def _check_batch(task: Task, x: Tensor, labels: Tensor, single: bool, samples: int) -> None:
@@ -235,7 +213,7 @@ def _check_batch(task: Task, x: Tensor, labels: Tensor, single: bool, samples: i
         with naming(task.network, sample), largest_output(task.network) as largest:
             outputs = _outputs(task.network, current)
     except Unsuited as error:
-        raise UserError(f"model.network: {error}{_remedy(task.network, error)}") from error
+        raise UserError(f"model.network: {error}{remedy(task.network, error)}") from error
     check_batch(task, current, largest, samples)
     if single and (name := normalises_one_value(task.network, lambda: task.network(current))):
         raise UserError(
@@ -255,7 +233,7 @@ def _check_batch(task: Task, x: Tensor, labels: Tensor, single: bool, samples: i
     try:
         task.loss.check(Size([len(labels), *values.shape[1:]]), labels)
     except UserError as error:
-        raise UserError(f"{error}{_outputs_remedy(task.network, values, labels)}") from error
+        raise UserError(f"{error}{outputs_remedy(task.network, values, labels)}") from error
     few = labels[:_FEW]
     task.test_metrics.check(task.in_unit(values).expand(len(few), *values.shape[1:]), few)
 
@@ -265,9 +243,9 @@ def _check_takes(setting: str, part: Callable[..., Any], *given: Any) -> None:
     try:
         inspect.signature(part).bind(*given)
     except TypeError as error:
-        wanted = "(value, outputs, target)" if setting == "loss" else "(spikes)"
+        arguments = "(value, outputs, target)" if setting == "loss" else "(spikes)"
         name = type(part).__name__
-        raise UserError(f"model.{setting}: {name}.__call__ is called with {wanted}: {error}") from None
+        raise UserError(f"model.{setting}: {name}.__call__ is called with {arguments}: {error}") from None
 
 
 def _encoded(task: Task, x: Tensor) -> Tensor:
@@ -310,38 +288,3 @@ def _blamed(setting: str, module: nn.Module, given: str) -> Iterator[None]:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         name = type(module).__name__
         raise UserError(f"{setting}: {name} can't take what it gets ({first[:200]}) of {given}") from error
-
-
-def _remedy(network: nn.Module, error: Unsuited) -> str:
-    """The setting to change where a network of litspike's gets samples that it isn't made for."""
-    if error.dtypes:
-        return ": give samples of that type, or set trainer.precision to 64-true for float64"
-    if not error.first or error.shape is None:
-        return ""
-    shape = list(error.shape)
-    if isinstance(network, (ConvNet, SEWResNet)):
-        return f": set model.network.input_shape to {shape}" if len(shape) in (2, 3) else f": the samples are {shape}"
-    if not isinstance(network, Perceptron):
-        return ""
-    if len(shape) == 1:
-        return f": set the first of model.network.sizes to {shape[0]}"
-    if len(shape) == 2:
-        return f": the samples are sequences {shape}, which the encoder litspike.coding.TimeFirst cuts into steps"
-    return f": the samples are images {shape} of {math.prod(shape)} numbers: take litspike.networks.ConvNet"
-
-
-def _outputs_remedy(network: nn.Module, values: Tensor, labels: Tensor) -> str:
-    """The setting to change where the number of outputs is not that of the classes or targets."""
-    if values.dim() == 3 and labels.dim() == 1:
-        return "; a sample that is a sequence goes step by step through the encoder litspike.coding.TimeFirst"
-    if values.dim() != 2 or labels.dim() > 2:
-        return ""
-    wanted = labels.shape[1] if labels.dim() == 2 else int(labels.max()) + 1 if len(labels) else 0
-    if labels.dim() == 1 and wanted <= 2:
-        one = "; set the last of the network's sizes to 1, or model.loss to litspike.tasks.CrossEntropy"
-        return "" if values.shape[1] == 1 else one
-    if values.shape[1] == 1 and labels.dim() == 1:
-        return f"; set the last of the network's sizes to {wanted}, and model.loss to litspike.tasks.CrossEntropy"
-    known = isinstance(network, (ConvNet, Perceptron, SEWResNet))
-    setting = "model.network.outputs" if isinstance(network, SEWResNet) else "the last of model.network.sizes"
-    return f"; set {setting} to {wanted}" if known and values.shape[1] != wanted else ""
