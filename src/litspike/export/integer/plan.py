@@ -116,62 +116,59 @@ def plan_of(
     Raises:
         Refused: for what fixed point has no place for.
     """
-    return _Planner(format, settings, operations, output, coding, ranges).plan
+    planner = _Planner(format, settings, ranges)
+    return planner.plan_of(operations, output, *coding)
 
 
 class _Planner:
     """Makes a plan, operation after operation."""
 
-    def __init__(
-        self,
-        format: str,
-        settings: Settings,
-        operations: list[Operation],
-        output: int,
-        coding: tuple[Encoder, Readout],
-        ranges: Ranges,
-    ) -> None:
+    plan: Plan
+
+    def __init__(self, format: str, settings: Settings, ranges: Ranges) -> None:
         self.format, self.settings, self.ranges = format, settings, ranges
-        encoder, readout = coding
         self._scales: dict[int, tuple[Tensor, Tensor]] = {}  # and the integers
+
+    def plan_of(self, operations: list[Operation], output: int, encoder: Encoder, readout: Readout) -> Plan:
         for operation in operations:
             weight = getattr(operation, "weight", None)
             if weight is not None:
-                scales = weight_scales(weight, settings.bits, settings.scale)
-                self._scales[operation.output] = scales, weight_integers(weight, scales, settings.bits)
+                scales = weight_scales(weight, self.settings.bits, self.settings.scale)
+                self._scales[operation.output] = scales, weight_integers(weight, scales, self.settings.bits)
         self._most = self._largest_integers(operations, output, encoder, readout)
-        for number, seen in ranges.tensors.items():
+        for number, seen in self.ranges.tensors.items():
             if not math.isfinite(seen):
                 name = "the input" if number == 0 else next(op.about for op in operations if op.output == number)
-                raise Refused(format, name, "it becomes infinite or no number, which has no place in fixed point")
+                raise Refused(self.format, name, "it becomes infinite or no number, which has no place in fixed point")
         sample, first, inside = self._encoded(encoder)
-        self.plan = Plan(settings, operations, output, encoder, readout, sample, {0: first}, inside=inside)
+        self.plan = Plan(self.settings, operations, output, encoder, readout, sample, {0: first}, inside=inside)
         for operation in operations:
             self._add(operation)
         if readout.neurons is not None:
             self.plan.inside["readout"] = self._readout(readout, self.plan.formats[output])
         if readout.kind == "first" and self.plan.values != SPIKES:
-            raise Refused(format, "model.readout", "FirstSpike of outputs that may be something else than 0 and 1")
+            raise Refused(self.format, "model.readout", "FirstSpike of outputs that may be something else than 0 and 1")
+        return self.plan
 
     def _largest_integers(
         self, operations: list[Operation], output: int, encoder: Encoder, readout: Readout
-    ) -> dict[int, tuple[int, int]]:
+    ) -> dict[int, Room]:
         """Number of each tensor → its bits, and the largest integer with which no sum of its products overflows."""
-        found = {operation.output: (self.settings.states, _WORD) for operation in operations}
-        found[0] = (_SAMPLE, _WORD)
+        found = {operation.output: Room(self.settings.states, _WORD) for operation in operations}
+        found[0] = Room(_SAMPLE, _WORD)
         if readout.kind == "mean":
-            found[output] = (_SAMPLE, _WORD if encoder.steps is None else _WORD // encoder.steps)
+            found[output] = _room_of_mean(encoder.steps)
         for operation in reversed(operations):
             taken = [operation.output] if isinstance(operation, Neurons) and operation.recurrent else []
             taken += list(operation.inputs) if isinstance(operation, (Product, Convolution)) else []
             for number in taken:
                 sums = self._scales[operation.output][1].abs().flatten(1).sum(1).max()
                 bits, most = found[number]
-                found[number] = (min(bits, _SAMPLE), min(most, (_WORD - _BIAS) // max(int(sums), 1)))
+                found[number] = Room(min(bits, _SAMPLE), min(most, (_WORD - _BIAS) // max(int(sums), 1)))
             if isinstance(operation, Pooling):
                 (number,) = operation.inputs
                 (bits, most), (own, room) = found[number], found[operation.output]
-                found[number] = (min(bits, own), min(most, room))
+                found[number] = Room(min(bits, own), min(most, room))
         return found
 
     def _encoded(self, encoder: Encoder) -> tuple[Fixed, Fixed, dict[str, Step]]:
@@ -195,7 +192,7 @@ class _Planner:
     def _add(self, operation: Operation) -> None:
         plan, output = self.plan, operation.output
         given = [plan.formats[number] for number in operation.inputs]
-        room = Room(*self._most[output])
+        room = self._most[output]
         match operation:
             case Product() | Convolution():
                 result = format_for(self.ranges.tensors[output], *room)
@@ -228,18 +225,13 @@ class _Planner:
         inputs = [given]
         target: Fixed | Room = room
         if operation.recurrent:
-            target = self._output_of(operation, given, room)
+            target = self._step(operation, inputs, values, room, operation.about).formats[0]  # as without feedback
             feedback = format_for(self.ranges.feedback[output], self.settings.states)
             self.plan.weights[output] = self._weights(output, operation.bias, target, feedback)
             inputs.append(feedback)
         step = self._step(operation, inputs, values, target, operation.about)
         self.plan.steps[output], self.plan.formats[output] = step, step.formats[0]
         self.plan.states[output] = step.formats[1:]
-
-    def _output_of(self, operation: Neurons, given: Fixed, room: Room) -> Fixed:
-        """Format of what a recurrent layer puts out, which it takes in again: as without that."""
-        step = self._step(operation, [given], self.ranges.values[operation.output], room, operation.about)
-        return step.formats[0]
 
     def _step(
         self, neurons: Neurons, inputs: list[Fixed], largest: list[float], target: Fixed | Room, name: str
@@ -254,31 +246,33 @@ class _Planner:
     def _readout(self, readout: Readout, given: Fixed) -> Step:
         assert readout.neurons is not None
         largest = self.ranges.inside["readout"]
-        room = self._room_of_mean() if readout.kind == "mean" else Room(self.settings.states, _WORD)
+        room = Room(self.settings.states, _WORD)
+        if readout.kind == "mean":
+            room = _room_of_mean(self.plan.encoder.steps)
         return self._step(readout.neurons, [given], largest, room, "model.readout")
-
-    def _room_of_mean(self) -> Room:
-        """With which the sum over all steps can't overflow; over as many as a sequence has it is limited."""
-        steps = self.plan.encoder.steps
-        return Room(_SAMPLE, _WORD if steps is None else _WORD // steps)
 
     def _weights(self, number: int, bias: Tensor | None, given: Fixed, result: Fixed) -> Weights:
         scales, integers = self._scales[number]
         added = None
         if bias is not None:
-            wanted = bias.double() * 2.0**given.fraction
-            over = wanted.abs() / scales > _BIAS  # of weights that are nothing beside their bias
+            unscaled = bias.double() * 2.0**given.fraction
+            over = unscaled.abs() / scales > _BIAS  # of weights that are nothing beside their bias
             if bool(over.any()):
                 power = self.settings.scale == "power_of_two"
-                wider = wanted.abs() / _BIAS
+                wider = unscaled.abs() / _BIAS
                 wider = torch.exp2(torch.ceil(torch.log2(wider))) if power else wider
                 weight = integers * scales.view(-1, *[1] * (integers.dim() - 1))
                 scales = torch.where(over, wider, scales)
                 integers = weight_integers(weight, scales, self.settings.bits)
-            added = torch.floor(wanted / scales + 0.5).long()
+            added = torch.floor(unscaled / scales + 0.5).long()
         ratio = scales * 2.0 ** (result.fraction - given.fraction)
         multiplier, shift = _as_shifts(ratio) if self.settings.scale == "power_of_two" else _as_multipliers(ratio)
         return Weights(integers.long(), added, multiplier, shift, result)
+
+
+def _room_of_mean(steps: int | None) -> Room:
+    """With which the sum over all steps can't overflow; over as many as a sequence has it is limited."""
+    return Room(_SAMPLE, _WORD if steps is None else _WORD // steps)
 
 
 def _as_shifts(ratio: Tensor) -> tuple[None, Tensor]:
