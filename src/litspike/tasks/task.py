@@ -175,7 +175,7 @@ class Task(LightningModule):
         return self.answer(x, **given(lengths))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Note the name of the running hook, as Lightning does forty times a step, without a module's ceremony."""
+        """Note the name of the running hook, as Lightning does forty times a step."""
         if name == "_current_fx_name":
             self.__dict__[name] = value
         else:
@@ -205,7 +205,7 @@ class Task(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Learn how long the weights were trained, and go on with the metrics of an epoch that was not complete."""
         self._epochs_trained, self._steps_trained = checkpoint["epoch"] + 1, checkpoint.get("global_step", 0)
-        self.train_metrics.restore(_begun(checkpoint))
+        self.train_metrics.restore(checkpoint.get("train_metrics"))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what the metrics of the epoch rest on until now: a fit may go on inside it."""
@@ -320,10 +320,3 @@ class Task(LightningModule):
 
     def _stop(self, stage: str, error: NonFiniteLoss) -> NoReturn:
         raise UserError(error.line(stage, self.trainer))
-
-
-def _begun(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
-    """What the metrics of an epoch that was not complete rest on; older checkpoints have sums alone."""
-    sums = checkpoint.get("train_figures")
-    state: dict[str, Any] | None = checkpoint.get("train_metrics")
-    return state if sums is None else {"sums": sums, "metrics": {}}
