@@ -52,12 +52,12 @@ def check_tensor(owner: object, argument: str, value: Any) -> None:
         return
     if isinstance(value, Tensor):
         kind = "nested" if value.is_nested else "quantized" if value.is_quantized else "sparse"
-        said = f"a {kind} tensor"
+        given = f"a {kind} tensor"
     else:
         kind = type(value).__name__
-        said = found(value)
+        given = found(value)
     remedy = f": {_REMEDIES[kind]}" if kind in _REMEDIES else ""
-    raise InputError(f"{_name(owner)}: {argument} is {said}, not a dense torch.Tensor{remedy}")
+    raise InputError(f"{_name(owner)}: {argument} is {given}, not a dense torch.Tensor{remedy}")
 
 
 def check_floats(owner: object, argument: str, value: Any) -> None:
@@ -71,8 +71,8 @@ def check_floats(owner: object, argument: str, value: Any) -> None:
 def described(made: object) -> str:
     """An object as it was made, with those of its arguments that it keeps under their names."""
     names = inspect.signature(type(made)).parameters
-    kept = (f"{name}={vars(made)[name]!r}" for name in names if name in vars(made))
-    return f"{type(made).__name__}({', '.join(kept)})"
+    settings = (f"{name}={vars(made)[name]!r}" for name in names if name in vars(made))
+    return f"{type(made).__name__}({', '.join(settings)})"
 
 
 def typed(init: Callable[P, R]) -> Callable[P, R]:

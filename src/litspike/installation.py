@@ -47,12 +47,12 @@ def version() -> str:
 def extras() -> dict[str, list[str]]:
     """The extras, each with the packages that it brings."""
     try:
-        said = requires("litspike") or []
+        requirements = requires("litspike") or []
     except PackageNotFoundError:  # run from its sources
         optional = _project().get("optional-dependencies", {})
-        said = [f'{one}; extra == "{extra}"' for extra, packages in optional.items() for one in packages]
+        requirements = [f'{one}; extra == "{extra}"' for extra, packages in optional.items() for one in packages]
     found: dict[str, list[str]] = {}
-    for match in filter(None, map(_OF_EXTRA.match, said)):
+    for match in filter(None, map(_OF_EXTRA.match, requirements)):
         found.setdefault(match[2], []).append(match[1])
     return found
 

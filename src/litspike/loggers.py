@@ -27,8 +27,8 @@ def boards(trainer: Trainer) -> list[TensorBoardLogger]:
 def counts_steps(trainer: Trainer) -> bool:
     """Whether the axis counts optimizer steps, and not epochs: what a callback has in ``kept_axis``, or as is asked."""
     callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it from afar
-    kept = next((axis for callback in callbacks if (axis := getattr(callback, "kept_axis", None))), None)
-    return kept == STEPS if kept else asks_for_steps(trainer)
+    axis_name = next((axis for callback in callbacks if (axis := getattr(callback, "kept_axis", None))), None)
+    return axis_name == STEPS if axis_name else asks_for_steps(trainer)
 
 
 def asks_for_steps(trainer: Trainer) -> bool:

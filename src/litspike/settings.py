@@ -42,10 +42,10 @@ class SettingError(UserError, ValueError):
         self.setting, self.value, self.problem = setting, value, problem
 
     def __str__(self) -> str:
-        said = repr(self.value)
-        if "\n" in said or len(said) > MOST_OF_A_VALUE:
-            said = f"a value of type {type(self.value).__name__}"
-        return f"{self.setting}: {said} {self.problem}"
+        shown = repr(self.value)
+        if "\n" in shown or len(shown) > MOST_OF_A_VALUE:
+            shown = f"a value of type {type(self.value).__name__}"
+        return f"{self.setting}: {shown} {self.problem}"
 
 
 def number(setting: str, value: Any, interval: str) -> float:

@@ -201,10 +201,10 @@ class Call:
 
         Configuration files come first, in their order, so that what is typed holds, whatever its place.
         """
-        kept = [word for word in self.words if word.name not in names]
-        kept.sort(key=lambda word: word.name != _CONFIG)
+        words = [word for word in self.words if word.name not in names]
+        words.sort(key=lambda word: word.name != _CONFIG)
         files = iter(self.configs)
-        return [f"{_CONFIG}={next(files)}" if word.name == _CONFIG else word.argument for word in kept]
+        return [f"{_CONFIG}={next(files)}" if word.name == _CONFIG else word.argument for word in words]
 
     def on_top_of(self, config: dict[str, Any], checkpoint: Path) -> list[str]:
         """The arguments to parse where a checkpoint is used: its run's configuration, then what was typed.
@@ -213,6 +213,6 @@ class Call:
         whose runs to look at, and the run's own configuration holds what it said.
         """
         named = self.option("--ckpt_path")
-        kept = self.without("--ckpt_path") if named else self.without("--ckpt_path", _CONFIG)
+        others = self.without("--ckpt_path") if named else self.without("--ckpt_path", _CONFIG)
         base = [f"{_CONFIG}={yaml.safe_dump(config)}"] if config else []
-        return [*base, *kept, f"--ckpt_path={checkpoint}"]
+        return [*base, *others, f"--ckpt_path={checkpoint}"]

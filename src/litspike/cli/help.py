@@ -267,8 +267,8 @@ def _summary(settings: Any, name: str) -> Iterator[str]:
 def _explained(kind: Kind, setting: str) -> Iterator[str]:
     texts = _texts(kind.made)
     for name, value in _settings(kind):
-        said = f" (here {_shown(value)})" if _plain(value) else ""
-        yield f"  --{setting}.{name}{' (must be set)' if value is inspect.Parameter.empty else said}"
+        default = f" (here {_shown(value)})" if _plain(value) else ""
+        yield f"  --{setting}.{name}{' (must be set)' if value is inspect.Parameter.empty else default}"
         text = " ".join(texts.get(name, "").split())
         text = text[:1].upper() + text[1:]
         yield from textwrap.wrap(text, _WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 8)

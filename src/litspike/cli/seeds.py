@@ -102,8 +102,8 @@ def count_of_seeds(call: Call) -> int:
 
 def _fingerprint(arguments: list[str], configs: list[str]) -> str:
     """A short text that changes with what is run."""
-    said = [arguments, *(Path(path).read_text(encoding="utf-8") for path in configs if Path(path).is_file())]
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:8]
+    subject = [arguments, *(Path(path).read_text(encoding="utf-8") for path in configs if Path(path).is_file())]
+    return hashlib.sha256(json.dumps(subject).encode()).hexdigest()[:8]
 
 
 def finished_in(logs: Path) -> Run | None:
@@ -134,8 +134,8 @@ def _one_seed(arguments: list[str], folder: Path, seed: int, home: Path, command
     if done is None:
         print_error(f"seeds: the fit of seed {seed} left no finished run in {folder}")
         sys.exit(1)
-    kept = BEST if done.checkpoint(BEST).is_file() else LAST  # the last one where no epoch was validated
-    sys.exit(command(["test", "--ckpt_path", str(done.checkpoint(kept)), *logs], home))
+    name = BEST if done.checkpoint(BEST).is_file() else LAST  # the last one where no epoch was validated
+    sys.exit(command(["test", "--ckpt_path", str(done.checkpoint(name)), *logs], home))
 
 
 def _report(results: dict[int, dict[str, float]], count: int, group: Path) -> int:

@@ -33,8 +33,8 @@ def check_range(name: str, x: Tensor, interval: str, remedy: str = "") -> None:
         return
     for value in torch.stack(x.detach().aminmax()).tolist():
         if not inside(value, interval):
-            said = remedy if math.isfinite(value) else ""
-            raise UserError(f"{name}: the input holds {value:.8g}, which is outside {interval}{said}")
+            advice = remedy if math.isfinite(value) else ""
+            raise UserError(f"{name}: the input holds {value:.8g}, which is outside {interval}{advice}")
 
 
 def check_sequence(name: str, x: Tensor) -> None:

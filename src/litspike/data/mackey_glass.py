@@ -135,14 +135,14 @@ def solve(
     """
     series = [history[-1]]
     step, past = 0, history
-    wanted = units * PER_UNIT // every + 1
-    while len(series) < wanted:
+    points = units * PER_UNIT // every + 1
+    while len(series) < points:
         past = _one_delay(past[-1], beta * past / (1 + past**n), gamma, 1 / PER_UNIT)
         for value in past[2::2]:
             step += 1
             if step % every == 0:
                 series.append(value.copy())  # a view would keep the whole delay
-    return np.stack(series[:wanted])
+    return np.stack(series[:points])
 
 
 def _one_delay(x: NDArray[Any], drive: NDArray[Any], gamma: float, h: float) -> NDArray[Any]:

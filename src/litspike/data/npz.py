@@ -65,13 +65,13 @@ def _parts(path: Path, file: Any, missing: bool, labelled: bool) -> dict[str, Fi
         raise UserError(
             f"{path} has {min(whole)} beside {min(keys & set(sum(named.values(), ())))}: which is training?"
         )
-    wanted = named or {"train": ("x", "y")}
-    if "train" not in wanted:
-        wanted["train"] = _KEYS["train"]
-    for name in sum(wanted.values(), ()):
+    chosen = named or {"train": ("x", "y")}
+    if "train" not in chosen:
+        chosen["train"] = _KEYS["train"]
+    for name in sum(chosen.values(), ()):
         if name not in keys and (labelled or not name.endswith("y")):
             raise UserError(f"{path} has no key {name}; it has {', '.join(sorted(keys))}")
-    return {part: _file_part(path, file, *names, missing) for part, names in wanted.items()}
+    return {part: _file_part(path, file, *names, missing) for part, names in chosen.items()}
 
 
 def _file_part(path: Path, file: Any, x_key: str, y_key: str, missing: bool) -> FilePart:
@@ -108,8 +108,8 @@ def _names(file: Any, key: str) -> NDArray[Any] | None:
 
 def _sequences(path: Path, file: Any, key: str, missing: bool) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
     """Samples and, where these are sequences of different lengths, their lengths, [N]."""
-    said = f"{key.removesuffix('x')}lengths"
-    lengths = _array(path, file, said).astype(np.int64) if said in file.files else None
+    lengths_key = f"{key.removesuffix('x')}lengths"
+    lengths = _array(path, file, lengths_key).astype(np.int64) if lengths_key in file.files else None
     ragged = None if lengths is not None else ragged_rows(path, key)
     if ragged is not None:
         lengths = np.array([len(row) for row in ragged])
@@ -122,7 +122,7 @@ def _sequences(path: Path, file: Any, key: str, missing: bool) -> tuple[NDArray[
     if lengths is None:
         return x, None
     if lengths.ndim != 1 or (lengths < 1).any():
-        raise UserError(f"{path}: the lengths in {said if ragged is None else key} must be [N], each 1 or more")
+        raise UserError(f"{path}: the lengths in {lengths_key if ragged is None else key} must be [N], each 1 or more")
     if len(x) == lengths.sum() and x.ndim != 3:
         x = padded(x, lengths)
     if x.ndim not in (3, 5) or len(x) != len(lengths) or lengths.max() > x.shape[1]:

@@ -137,14 +137,14 @@ class Table:
             UserError: if that column is missing, says anything else or ``train`` nowhere.
         """
         self.check_names([split])
-        said = np.array([str(cell).strip() for cell in self.columns[split]])
-        unknown = np.flatnonzero(~np.isin(said, _PARTS))
+        parts = np.array([str(cell).strip() for cell in self.columns[split]])
+        unknown = np.flatnonzero(~np.isin(parts, _PARTS))
         if len(unknown):
             row = int(unknown[0])
-            raise UserError(f"{self.place(row)}, column {split!r}: {said[row]!s:.40} is none of {', '.join(_PARTS)}")
-        if "train" not in said:
+            raise UserError(f"{self.place(row)}, column {split!r}: {parts[row]!s:.40} is none of {', '.join(_PARTS)}")
+        if "train" not in parts:
             raise UserError(f"{self.path}, column {split!r} says train in no row")
-        return {part: samples.take(np.flatnonzero(said == part)) for part in _PARTS if part in said}
+        return {part: samples.take(np.flatnonzero(parts == part)) for part in _PARTS if part in parts}
 
 
 def is_missing(cell: Any) -> bool:

@@ -100,17 +100,17 @@ def _split(path: Path, text: str) -> tuple[_Header, Iterator[tuple[int, str]]]:
 
 
 def _take(place: str, header: _Header, name: str, values: list[str]) -> None:
-    said = values[0].lower() if values else ""
-    if name in ("classlabel", "targetlabel", "timestamps") and said not in (_YES, _NO):
-        raise UserError(f"{place}: @{name} must say true or false, not {said!r:.40}")
-    if name == "timestamps" and said == _YES:
+    value = values[0].lower() if values else ""
+    if name in ("classlabel", "targetlabel", "timestamps") and value not in (_YES, _NO):
+        raise UserError(f"{place}: @{name} must say true or false, not {value!r:.40}")
+    if name == "timestamps" and value == _YES:
         raise UserError(f"{place}: series with time stamps are not read: leave them out where the steps are equal")
-    if name == "classlabel" and said == _YES:
+    if name == "classlabel" and value == _YES:
         header.classes = values[1:]
         if not header.classes:
             raise UserError(f"{place}: @classLabel true names no class")
     if name == "targetlabel":
-        header.targets = said == _YES
+        header.targets = value == _YES
 
 
 def _series(place: str, series: list[str]) -> NDArray[Any]:
@@ -128,9 +128,9 @@ def _series(place: str, series: list[str]) -> NDArray[Any]:
     return np.array(values, dtype=np.float64).reshape(len(rows), -1).T
 
 
-def _label(place: str, said: str, header: _Header) -> Any:
-    if header.classes is not None and said not in header.classes:
-        raise UserError(f"{place}: the class {said!r:.40} is none that @classLabel names, {', '.join(header.classes)}")
-    if header.targets and not (is_number(said) and np.isfinite(float(said))):
-        raise UserError(f"{place}: the target {said!r:.40} is no finite number")
-    return float(said) if header.targets else said
+def _label(place: str, value: str, header: _Header) -> Any:
+    if header.classes is not None and value not in header.classes:
+        raise UserError(f"{place}: the class {value!r:.40} is none that @classLabel names, {', '.join(header.classes)}")
+    if header.targets and not (is_number(value) and np.isfinite(float(value))):
+        raise UserError(f"{place}: the target {value!r:.40} is no finite number")
+    return float(value) if header.targets else value

@@ -79,11 +79,11 @@ class YinYang(TensorDataModule):
         return torch.cat([x, 1 - x], 1).float(), torch.tensor(classes)
 
 
-def _point_of(wanted: int, randomness: np.random.RandomState) -> tuple[float, float]:
+def _point_of(label: int, randomness: np.random.RandomState) -> tuple[float, float]:
     """The first point of a class among those drawn uniformly from the square around the disc."""
     while True:
         a, b = (float(share) * 2 * _RADIUS for share in randomness.rand(2))
-        if math.hypot(a - _RADIUS, b - _RADIUS) <= _RADIUS and class_at(a, b) == wanted:
+        if math.hypot(a - _RADIUS, b - _RADIUS) <= _RADIUS and class_at(a, b) == label:
             return a, b
 
 

@@ -86,7 +86,7 @@ class Kernel:
             any(leaf.wants_gradient for leaf in leaves),
         )
         self.tensors = [index for index, leaf in enumerate(leaves[1:]) if leaf.kind is not Kind.NUMBER]  # of the values
-        self.wanted = [(index, leaf.kind) for index, leaf in enumerate(leaves) if leaf.wants_gradient]
+        self.gradients_of = [(index, leaf.kind) for index, leaf in enumerate(leaves) if leaf.wants_gradient]
         self.returned = [index for index, leaf in enumerate(leaves) if leaf.wants_gradient or 1 <= index <= self.states]
         self.numbers: list[float] = []
 
@@ -113,7 +113,7 @@ class Kernel:
     def room_for_gradients(self, launch: Launch, blocks: int) -> list[Tensor | None]:
         """A tensor for each gradient that is wanted; of what all neurons share, a double for each block."""
         result: list[Tensor | None] = [None] * len(self.leaves)
-        for index, kind in self.wanted:
+        for index, kind in self.gradients_of:
             if kind is Kind.SHARED:
                 result[index] = launch.current.new_empty(blocks, dtype=torch.float64)
             elif kind is Kind.PER_STEP:
@@ -125,7 +125,7 @@ class Kernel:
 
     def summed(self, result: list[Tensor | None]) -> list[Tensor | None]:
         """The gradients, where each block has written its part."""
-        for index, kind in self.wanted:
+        for index, kind in self.gradients_of:
             if kind is Kind.SHARED and (grad := result[index]) is not None:
                 result[index] = grad.sum().to(self.dtype)
         return result

@@ -139,8 +139,8 @@ def laid_out(tensor: Tensor, kernel: Kernel, current: Tensor, shape: Sequence[in
         UserError: if they have another shape or dtype, or are elsewhere.
     """
     fits = tensor.dtype == kernel.dtype and tensor.device == current.device and tensor.layout == torch.strided
-    wanted = f"{list(shape)} in {kernel.dtype} on {current.device} is asked for"
-    check(fits and tensor.shape == torch.Size(shape), wanted, tensor)
+    problem = f"{list(shape)} in {kernel.dtype} on {current.device} is asked for"
+    check(fits and tensor.shape == torch.Size(shape), problem, tensor)
     return tensor.resolve_neg().contiguous()
 
 

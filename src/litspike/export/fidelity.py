@@ -65,12 +65,12 @@ class Fidelity:
             Refused: if what was written has other layers, or gives something of another shape.
         """
         given = [*other.layers, other.outputs, other.values]
-        wanted = [*own.layers, own.outputs, own.values]
-        if [one.numel() for one in given] != [one.numel() for one in wanted]:
-            shapes = ", ".join(f"{list(a.shape)} for {list(b.shape)}" for a, b in zip(given, wanted, strict=False))
+        expected = [*own.layers, own.outputs, own.values]
+        if [one.numel() for one in given] != [one.numel() for one in expected]:
+            shapes = ", ".join(f"{list(a.shape)} for {list(b.shape)}" for a, b in zip(given, expected, strict=False))
             raise Refused(self.format, "what was written", f"gives something else than the network ({shapes})")
         differences = [*(layer.difference for layer in self.layers), self.outputs, self.values]
-        for difference, one, two in zip(differences, wanted, given, strict=True):
+        for difference, one, two in zip(differences, expected, given, strict=True):
             difference.add(one, two)
         self.samples += len(targets)
         for figures, answer in zip(self._figures.values(), (own, other), strict=True):
@@ -111,22 +111,22 @@ def _numbers(difference: Difference) -> dict[str, float]:
     }
 
 
-def check_exact(format: str, labels: list[str], wanted: Answer, given: Answer, against: str) -> None:
+def check_exact(format: str, labels: list[str], expected: Answer, given: Answer, against: str) -> None:
     """Refuse what differs in a bit from what it must be.
 
     Args:
         format: the format's name.
         labels: what the layers of neurons are called.
-        wanted: what it must be.
+        expected: what it must be.
         given: what it is.
-        against: what ``wanted`` was made by.
+        against: what ``expected`` was made by.
 
     Raises:
         Refused: if anything differs; the first layer that does is named.
     """
     names = [*labels, "the outputs", "the values"]
     pairs = zip(
-        [*wanted.layers, wanted.outputs, wanted.values], [*given.layers, given.outputs, given.values], strict=True
+        [*expected.layers, expected.outputs, expected.values], [*given.layers, given.outputs, given.values], strict=True
     )
     for name, (one, other) in zip(names, pairs, strict=True):
         one, other = one.contiguous(), other.contiguous()

@@ -83,17 +83,19 @@ def check_ours(folder: Path) -> None:
         return
     problem = "is no folder that an export wrote"
     if folder.is_dir() and not folder.is_symlink():
-        said = report_of(folder)
+        report = report_of(folder)
         try:
             names = {path.name for path in folder.iterdir()}
-            others = sorted(names - {REPORT} - set(said.get("files", {})))
+            others = sorted(names - {REPORT} - set(report.get("files", {})))
             if not names:
                 return
-            changed = [] if others else [name for name, sha in hashes(folder).items() if said["files"].get(name) != sha]
+            changed = (
+                [] if others else [name for name, sha in hashes(folder).items() if report["files"].get(name) != sha]
+            )
         except OSError as error:
             others, changed = [str(error.filename or error)], []
-        if said and not others and not changed:
+        if report and not others and not changed:
             return
-        if said:
+        if report:
             problem = f"holds {(others or changed)[0]}, which " + ("no export wrote" if others else "was changed since")
     raise UserError(f"{folder} {problem}: move it away, nothing of it is overwritten")

@@ -8,7 +8,7 @@ from litspike.settings import SettingError, integer
 
 
 def wilson_interval(successes: int, trials: int, z: float = 1.959963984540054) -> tuple[float, float]:
-    """Wilson's score interval of a proportion, honest for few trials and at 0 and 1.
+    """Wilson's score interval of a proportion, well calibrated for small n and at 0 and 1.
 
     Equation: ``(p + z²/2n ± z √(p (1 − p)/n + z²/4n²)) / (1 + z²/n)`` with ``p = successes / n``.
 

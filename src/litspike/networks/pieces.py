@@ -172,11 +172,11 @@ class _InPieces(torch.autograd.Function):
                 output, later = run.network(piece, state)
             pairs = zip([output, *tensors_of(later)], [None if grad is None else grad[part], *states], strict=True)
             roots = [(root, g) for root, g in pairs if g is not None and root.requires_grad]
-            wanted = [*([piece] if wants_current else []), *before, *parameters]
-            found: Sequence[Tensor | None] = [None] * len(wanted)
+            targets = [*([piece] if wants_current else []), *before, *parameters]
+            found: Sequence[Tensor | None] = [None] * len(targets)
             if roots:
                 results, upstream = zip(*roots, strict=True)
-                found = torch.autograd.grad(results, wanted, upstream, allow_unused=True)
+                found = torch.autograd.grad(results, targets, upstream, allow_unused=True)
             found = list(found)
             if back is not None:
                 first = found.pop(0)

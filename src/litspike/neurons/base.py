@@ -244,8 +244,8 @@ class Neuron(Declared):
             given = (
                 f"{type(state).__name__} of {len(state)}" if isinstance(state, (tuple, list)) else type(state).__name__
             )
-            wanted = f"{type(self).__name__}.State({', '.join(self.rest)})"
-            raise UserError(f"{type(self).__name__}: the state is a {given}; it must be a {wanted}, or None for rest")
+            expected = f"{type(self).__name__}.State({', '.join(self.rest)})"
+            raise UserError(f"{type(self).__name__}: the state is a {given}; it must be a {expected}, or None for rest")
         return state
 
     def start(self, current: Tensor, steps: int | None = None) -> Sequence[Tensor | float]:

@@ -45,8 +45,8 @@ def read(path: Path) -> Checkpoint:
         check(checkpoint)
     except pickle.UnpicklingError as error:
         # torch's own words begin with how to open the file all the same, and end with where to read about it
-        said = [part.strip() for part in str(error).split("\n\n")[1:] if part.strip()]
-        reason = said[0].rstrip(".") if said else "no plain values"
+        reasons = [part.strip() for part in str(error).split("\n\n")[1:] if part.strip()]
+        reason = reasons[0].rstrip(".") if reasons else "no plain values"
         raise UserError(f"{path} is damaged, or holds code and was not opened ({reason}): name another") from None
     except UserError:
         raise
@@ -93,8 +93,8 @@ def is_complete(checkpoint: dict[str, Any]) -> bool:
 
 def figures(checkpoint: dict[str, Any]) -> dict[str, float]:
     """The metrics of validation of the weights in the checkpoint; empty where it tells none."""
-    said = checkpoint.get(KEY, {}).get("figures")
-    entries = said.items() if isinstance(said, dict) else ()
+    recorded = checkpoint.get(KEY, {}).get("figures")
+    entries = recorded.items() if isinstance(recorded, dict) else ()
     return {name: value for name, value in entries if isinstance(name, str) and isinstance(value, float)}
 
 

@@ -252,9 +252,9 @@ def _text(path: Path) -> str | None:
         return None
 
 
-def _figures(said: Any) -> dict[str, float]:
+def _figures(record: Any) -> dict[str, float]:
     """The metrics in a record, without what is none."""
-    entries = said.items() if isinstance(said, dict) else ()
+    entries = record.items() if isinstance(record, dict) else ()
     return {
         name: float(value)
         for name, value in entries

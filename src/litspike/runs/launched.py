@@ -50,8 +50,8 @@ class LaunchedProcesses:
         if joined:
             lose(Lost(f"process {rank}, which trained with this one, {_ended(status)}", signals.SECONDS))
             return
-        said = 0 < status < 128  # a mistake that it alone met; nothing has to be kept yet
-        lose(Lost(None if said else f"process {rank}, which was to train with this one, {_ended(status)}", AT_ONCE))
+        alone = 0 < status < 128  # a mistake that it alone met; nothing has to be kept yet
+        lose(Lost(None if alone else f"process {rank}, which was to train with this one, {_ended(status)}", AT_ONCE))
 
     def end_together(self) -> None:
         """Leave the others when all of them have said everything: gloo aborts one that is spoken to no more."""

@@ -31,7 +31,7 @@ from litspike.settings import UserError
 
 SECONDS = 5
 """How long a process that ends waits for what the others have to say."""
-_LEFT, _SAID, _HEARD = "litspike/left", "litspike/said", "litspike/heard/"
+_LEFT, _REASON, _HEARD = "litspike/left", "litspike/said", "litspike/heard/"
 
 
 @dataclass(frozen=True)
@@ -160,16 +160,16 @@ def line_to_print(line: str, lost: bool = False) -> str | None:
     store, rank, wait = process_store(), distributed.get_rank(), timedelta(seconds=SECONDS)
     store.set_timeout(wait)
     if rank == 0:
-        said = store.get(_LEFT).decode() if lost and store.check([_LEFT]) else line
-        store.set(_SAID, said)
+        reason = store.get(_LEFT).decode() if lost and store.check([_LEFT]) else line
+        store.set(_REASON, reason)
         if place().starter:  # it holds the store on which they find that something was said
             with suppress(RuntimeError):
                 store.wait([f"{_HEARD}{other}" for other in range(1, distributed.get_world_size())], wait)
-        return said
+        return reason
     try:
         if not lost:
             store.set(_LEFT, line)
-        store.wait([_SAID if lost else _LEFT], wait)
+        store.wait([_REASON if lost else _LEFT], wait)
         store.set(f"{_HEARD}{rank}", "")
         return None
     except RuntimeError:

@@ -38,16 +38,16 @@ def renew(checkpoint: dict[str, Any], trainer: Trainer, before: dict[str, Any], 
     if len(trainer.optimizers) != 1 or all(before.get(name) == now.get(name) for name in ("optimizer", *_SCHEDULE)):
         return
     replayed = _replay(checkpoint, trainer)
-    (optimizer,), (kept,) = trainer.optimizers, checkpoint["optimizer_states"]
+    (optimizer,), (saved,) = trainer.optimizers, checkpoint["optimizer_states"]
     new = optimizer.state_dict()
     (old_kind, old_settings), (kind, settings) = (_parts(config.get("optimizer")) for config in (before, now))
-    if old_kind != kind or len(new["param_groups"]) != len(kept["param_groups"]):
+    if old_kind != kind or len(new["param_groups"]) != len(saved["param_groups"]):
         say(trainer, f"model.optimizer: {type(optimizer).__name__} begins anew, and the state of {old_kind} is left")
         checkpoint["optimizer_states"] = [new]
     else:
         changed = {name for name, value in settings.items() if value != old_settings.get(name, value)}
         without = bool(before.get("scheduler")) and not now.get("scheduler")
-        for group, fresh in zip(kept["param_groups"], new["param_groups"], strict=True):
+        for group, fresh in zip(saved["param_groups"], new["param_groups"], strict=True):
             names = fresh.keys() - {"params"} if replayed or without else changed & fresh.keys()
             group.update({name: fresh[name] for name in names})
     same_kind = _parts(before.get("scheduler"))[0] == _parts(now.get("scheduler"))[0]
@@ -84,11 +84,11 @@ def _replay(checkpoint: dict[str, Any], trainer: Trainer) -> bool:
     return replayed
 
 
-def _merged(scheduler: Any, kept: dict[str, Any]) -> dict[str, Any]:
+def _merged(scheduler: Any, saved: dict[str, Any]) -> dict[str, Any]:
     """A schedule's state: its own, and of one that follows a metric what was counted before."""
     state: dict[str, Any] = scheduler.state_dict()
     if isinstance(scheduler, ReduceLROnPlateau):
-        state |= {name: kept[name] for name in _COUNTED if name in kept}
+        state |= {name: saved[name] for name in _COUNTED if name in saved}
     return state
 
 

@@ -36,7 +36,7 @@ class Resumption(Callback):
 
     def __init__(self, before: dict[str, Any], now: dict[str, Any]) -> None:
         self.before, self.now = before, now
-        self._kept: dict[str, Any] = {}
+        self._saved: dict[str, Any] = {}
         self._loaded: dict[str, Any] | None = None
         self._between = False
 
@@ -57,7 +57,7 @@ class Resumption(Callback):
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Take up what was kept. An allowance of time is that of one command: none of it is used up yet."""
-        self._kept, self._loaded = checkpoint.get(KEY, {}), checkpoint
+        self._saved, self._loaded = checkpoint.get(KEY, {}), checkpoint
         self._between = "loops" in checkpoint and not inside(checkpoint)
         states = checkpoint.get("callbacks", {})
         states.pop(Timer.__qualname__, None)
@@ -78,12 +78,12 @@ class Resumption(Callback):
             trainer.fit_loop.epoch_loop.restarting = False  # with max_steps Lightning takes it for one inside an epoch
             follow_metrics(trainer)
             return
-        if self._kept:
-            _say_what_differs(trainer, bool(self._kept.get("cut")), self._kept.get("batches"))
+        if self._saved:
+            _say_what_differs(trainer, bool(self._saved.get("cut")), self._saved.get("batches"))
         for callback in trainer.callbacks:  # type: ignore[attr-defined]  # Lightning sets it from afar
-            if isinstance(callback, GradientAccumulationScheduler) and self._kept:
+            if isinstance(callback, GradientAccumulationScheduler) and self._saved:
                 callback.on_train_epoch_start(trainer)
-        gradients = self._kept.get("gradients", [])
+        gradients = self._saved.get("gradients", [])
         if trainer.global_rank < len(gradients):
             for parameter, gradient in zip(pl_module.parameters(), gradients[trainer.global_rank], strict=True):
                 parameter.grad = None if gradient is None else gradient.to(parameter.device)
@@ -94,7 +94,7 @@ class Resumption(Callback):
 
     @property
     def _metrics(self) -> dict[str, float]:
-        metrics: dict[str, float] = self._kept.get("metrics", {})
+        metrics: dict[str, float] = self._saved.get("metrics", {})
         return metrics
 
 
@@ -150,8 +150,8 @@ class KeptAxis(Callback):
     """
 
     def __init__(self, checkpoint: dict[str, Any]) -> None:
-        kept = checkpoint.get(KEY)
-        axis = kept.get("axis") if isinstance(kept, dict) else None
+        saved = checkpoint.get(KEY)
+        axis = saved.get("axis") if isinstance(saved, dict) else None
         self.kept_axis = axis if axis in (EPOCHS, STEPS) else None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

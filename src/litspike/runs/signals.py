@@ -28,7 +28,7 @@ PARENT = "LITSPIKE_PARENT"
 ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 _handling = threading.Lock()
-_asked = False
+_stop_asked = False
 """Whether the process was asked to end, or ends by itself, and is not to be disturbed in it."""
 _lost: Lost | None = None
 """What the next signal is about, where this process sends it to itself."""
@@ -71,25 +71,25 @@ def stoppable() -> Iterator[None]:
 
     Signals that are ignored, as ``nohup`` has it, stay so. Afterwards every handler is what it was.
     """
-    global _asked, _lost
+    global _stop_asked, _lost
     if threading.current_thread() is not threading.main_thread():
         yield  # nothing can be handled here
         return
     before = {number: signal.getsignal(number) for number in ENDING}
     before = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
-    asked, _asked = _asked, False
+    asked, _stop_asked = _stop_asked, False
     watch = _Watch()
     for number in before:
         signal.signal(number, _stop)
     try:
         yield
     finally:
-        _asked = True
+        _stop_asked = True
         watch.close()
         with _handling:  # no thread sends a signal that another handler would get
             for number, handler in before.items():
                 signal.signal(number, handler)
-            _asked, _lost = asked, None
+            _stop_asked, _lost = asked, None
 
 
 @contextmanager
@@ -108,21 +108,21 @@ def lose(lost: Lost) -> None:
     global _lost
     with _handling:
         handled = [number for number in ENDING if signal.getsignal(number) is _stop]
-        if handled and not _asked:
+        if handled and not _stop_asked:
             _lost = lost
             os.kill(os.getpid(), handled[-1])
 
 
 def ignore_further_signals() -> None:
     """End without being stopped once more."""
-    global _asked
-    _asked = True
+    global _stop_asked
+    _stop_asked = True
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    global _asked
-    if not _asked and not _requeues(frame):
-        _asked = True
+    global _stop_asked
+    if not _stop_asked and not _requeues(frame):
+        _stop_asked = True
         raise _lost or Stopped(number)
 
 
@@ -178,7 +178,7 @@ class _Watch:
         while (left := end - time.monotonic()) > 0:
             if self._ended.wait(min(left, _AGAIN)):
                 return True
-            if not _asked:
+            if not _stop_asked:
                 signal.pthread_kill(threading.main_thread().ident or 0, number)
         return self._ended.is_set()
 

@@ -52,10 +52,10 @@ def limited(config: dict[str, Any], checkpoint: Path, trust: Trust) -> dict[str,
     taken = {name: config[name] for name in (*SECTIONS, "model", "data") if name in config}
     left = []
     if isinstance(trainer := config.get("trainer"), dict):
-        kept = {name for name in TRAINER if name in trainer and _is_plain(trainer[name])}
-        kept |= {"accelerator"} if trainer.get("accelerator") in _ACCELERATORS else set()
-        taken["trainer"] = {name: value for name, value in trainer.items() if name in kept}
-        left += [f"trainer.{name}" for name, value in trainer.items() if name not in kept and value not in _NOTHING]
+        allowed = {name for name in TRAINER if name in trainer and _is_plain(trainer[name])}
+        allowed |= {"accelerator"} if trainer.get("accelerator") in _ACCELERATORS else set()
+        taken["trainer"] = {name: value for name, value in trainer.items() if name in allowed}
+        left += [f"trainer.{name}" for name, value in trainer.items() if name not in allowed and value not in _NOTHING]
     threads = taken.get("threads")
     if isinstance(threads, int) and threads > (os.cpu_count() or 1):
         del taken["threads"]

@@ -42,8 +42,8 @@ def _plain_loader() -> Any:
     """The class from which jsonargparse reads all YAML: 1:30 and 010, for YAML 1.1 90 and 8, are made text to it."""
     loader = yaml_loader()
     for first, pairs in loader.yaml_implicit_resolvers.items():
-        kept = [(tag, _Float(pattern) if tag == _FLOAT else pattern) for tag, pattern in pairs if tag != _INT]
-        loader.yaml_implicit_resolvers[first] = kept + ([(_INT, _INTEGER)] if first in "-+0123456789" else [])
+        resolvers = [(tag, _Float(pattern) if tag == _FLOAT else pattern) for tag, pattern in pairs if tag != _INT]
+        loader.yaml_implicit_resolvers[first] = resolvers + ([(_INT, _INTEGER)] if first in "-+0123456789" else [])
     return loader
 
 

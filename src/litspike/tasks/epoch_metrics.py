@@ -178,14 +178,14 @@ class EpochMetrics(nn.Module):
         if rank == 0:
             self.sums = state["sums"].double().cpu()
         for name, metric in self.named():
-            kept = state["metrics"].get(name)
-            if kept is not None and len(kept) != processes:
+            states = state["metrics"].get(name)
+            if states is not None and len(states) != processes:
                 said = (
                     f"model.metrics.{name}: of this epoch it counts what comes from now on, as the checkpoint has the"
                 )
-                warnings.warn(f"{said} states of {len(kept)} processes", LitspikeWarning, stacklevel=2)
-            elif kept is not None:
-                for key, value in kept[rank].items():
+                warnings.warn(f"{said} states of {len(states)} processes", LitspikeWarning, stacklevel=2)
+            elif states is not None:
+                for key, value in states[rank].items():
                     setattr(metric, key, _moved(value, metric.device))
 
     def close(self) -> tuple[dict[str, Tensor], int]:
@@ -242,9 +242,9 @@ def refusals(name: str, metric: Metric) -> Iterator[None]:
     try:
         yield
     except (ValueError, RuntimeError, TypeError, IndexError, NotImplementedError, AttributeError) as error:
-        said = " ".join(str(error).split())[:300] or type(error).__name__
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise UserError(
-            f"model.metrics.{name}: {type(metric).__name__} can't take what this task gives: {said}"
+            f"model.metrics.{name}: {type(metric).__name__} can't take what this task gives: {reason}"
         ) from error
 
 

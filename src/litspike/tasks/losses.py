@@ -64,11 +64,11 @@ class MeanSquaredError(Loss):
     def check(self, shape: Size, target: Tensor) -> None:
         """Raise :class:`UserError` unless there is a target for each value."""
         check_samples(shape, target)
-        wanted = list(target.shape[1:]) or [1]
+        expected = list(target.shape[1:]) or [1]
         given = list(shape[1:])
-        if given != wanted:
+        if given != expected:
             raise UserError(
-                f"the network gives {given} values a sample; the targets are {wanted}{_remedy(given, wanted)}"
+                f"the network gives {given} values a sample; the targets are {expected}{_remedy(given, expected)}"
             )
 
 
@@ -93,11 +93,11 @@ def checked(setting: str, part: object, result: Any, of: Tensor) -> Tensor:
     return result
 
 
-def _remedy(given: list[int], wanted: list[int]) -> str:
+def _remedy(given: list[int], expected: list[int]) -> str:
     """What to change where one of values and targets, whose shapes these are, is of every step and the other not."""
-    if len(wanted) == 2 and len(given) == 1:
+    if len(expected) == 2 and len(given) == 1:
         return ", those of every step: the readout litspike.coding.EveryStep gives a value for each"
-    if len(given) == 2 and len(wanted) == 1:
+    if len(given) == 2 and len(expected) == 1:
         return ", one set a sample: take a readout that gives one, such as litspike.coding.LeakyIntegratorReadout"
     return ""
 

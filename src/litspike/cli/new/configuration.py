@@ -69,17 +69,17 @@ def summary(found: Profile) -> list[str]:
 
 def _task(found: Profile) -> str:
     of = ", ".join(map(repr, found.label[:_SHOWN])) or "y"
-    said = {
+    line = {
         "classification": f"{found.labels.outputs} classes in {of}",
         "regression": f"regression of {of}",
         "multilabel": f"{found.labels.outputs} labels, each 0 or 1: {of}",
     }[found.labels.task]
-    return said + (" (another column: --label NAME)" if found.label else "")
+    return line + (" (another column: --label NAME)" if found.label else "")
 
 
 def _head(found: Profile, name: str) -> list[str]:
-    said = [f"# Written for {found.path.name}:", *(f"#   {line}" for line in summary(found))]
-    return [*said, f"#   {program()} fit -c {name}", f"#   {program()} test -c {name}"]
+    comments = [f"# Written for {found.path.name}:", *(f"#   {line}" for line in summary(found))]
+    return [*comments, f"#   {program()} fit -c {name}", f"#   {program()} test -c {name}"]
 
 
 def _sizes(found: Profile) -> dict[str, Any]:
@@ -145,11 +145,11 @@ def _network(found: Profile, size: dict[str, Any]) -> list[str]:
     if found.kind == "images":
         pools = sum(min(found.shape[1:]) >= 2**power * 2 for power in (1, 2))
         channels = [16, *(["pool", 32] if pools else []), *(["pool"] if pools > 1 else [])]
-        said = ", ".join(map(str, channels))
+        listed = ", ".join(map(str, channels))
         lines += ["      class_path: litspike.networks.ConvNet", "      init_args:"]
         lines += [
             f"        input_shape: {list(found.shape)}",
-            f"        channels: [{said}]",
+            f"        channels: [{listed}]",
             f"        sizes: [{outputs}]",
         ]
     else:
@@ -180,7 +180,7 @@ def _data(found: Profile, size: dict[str, Any]) -> list[str]:
         "scaling": ("standard", "unit, into [0, 1], for PoissonRate and Latency"),
         "batch_size": (size["batch"], ""),
     }
-    settings = {name: said for name, said in settings.items() if said[0] not in (None, [])}
+    settings = {name: value for name, value in settings.items() if value[0] not in (None, [])}
     return [_line(name, value, comment) for name, (value, comment) in settings.items()]
 
 
@@ -188,8 +188,8 @@ def _text_form(found: Profile) -> dict[str, tuple[Any, str]]:
     """What is said of a ``.csv`` file that isn't written as most are."""
     if found.form is None:
         return {}
-    plain, said = vars(TextForm()), vars(found.form)
-    return {setting: (value, "") for setting, value in said.items() if value != plain[setting]}
+    plain, own = vars(TextForm()), vars(found.form)
+    return {setting: (value, "") for setting, value in own.items() if value != plain[setting]}
 
 
 def _line(name: str, value: Any, comment: str) -> str:

@@ -140,8 +140,8 @@ def _of_table(path: Path, label: Sequence[str]) -> Profile:
     left_out = {column.name: why for column in others if (why := column.useless())}
     features = [column for column in others if column.name not in left_out]
     if not features:
-        said = "; ".join(f"{name!r} {why}" for name, why in list(left_out.items())[:5]) or "there is no other column"
-        raise UserError(f"data: {path} has no column to learn {chosen[0]!r} from: {said}")
+        reasons = "; ".join(f"{name!r} {why}" for name, why in list(left_out.items())[:5]) or "there is no other column"
+        raise UserError(f"data: {path} has no column to learn {chosen[0]!r} from: {reasons}")
     missing = sum(column.missing for column in features)
     return Profile(path, "table", samples, (len(features),), labels, tuple(chosen), left_out, missing, form)
 

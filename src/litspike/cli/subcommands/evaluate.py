@@ -16,7 +16,7 @@ from litspike.cli.command import Command, Outcome, Parts, Source, make
 from litspike.cli.constructor_errors import users_mistakes
 from litspike.cli.subcommands.metrics import note_metrics
 from litspike.cli.trainer.convert import convert_checkpoint
-from litspike.cli.trainer.export import Wanted, export_checkpoint
+from litspike.cli.trainer.export import ExportSettings, export_checkpoint
 from litspike.cli.trainer.loggers import BestEffortBoard
 from litspike.cli.trainer.make import (
     board,
@@ -105,14 +105,14 @@ def _predict(command: Command, source: Source, parts: Parts) -> _Evaluation:
 
 
 def _picture(command: Command, source: Source, parts: Parts) -> _Evaluation:
-    wanted: Pictures = parts.sections.pictures
+    settings: Pictures = parts.sections.pictures
     epochs = source.checkpoint["epoch"] + 1
     folder = source.folder / "pictures"
     drawn: PictureFiles | AnimationFile
-    if wanted.format == "gif":
-        drawn = AnimationFile(folder, wanted.samples, epochs)
+    if settings.format == "gif":
+        drawn = AnimationFile(folder, settings.samples, epochs)
     else:
-        drawn = PictureFiles(folder, wanted.format, wanted.samples, epochs)
+        drawn = PictureFiles(folder, settings.format, settings.samples, epochs)
 
     def run(trainer: Trainer, arguments: dict[str, Any]) -> None:
         if not isinstance(parts.model, Task):
@@ -130,7 +130,9 @@ def _picture(command: Command, source: Source, parts: Parts) -> _Evaluation:
 def _export(command: Command, source: Source, parts: Parts) -> _Evaluation:
     def run(trainer: Trainer, arguments: dict[str, Any]) -> None:
         checkpoint = source.path, source.checkpoint
-        export_checkpoint(trainer, parts.model, parts.data, checkpoint, source.folder, Wanted.of(command.config))
+        export_checkpoint(
+            trainer, parts.model, parts.data, checkpoint, source.folder, ExportSettings.of(command.config)
+        )
 
     return _Evaluation([], run)
 

@@ -207,8 +207,8 @@ class Interrupted(UserError):
 
     def __init__(self, stopped: Stopped, run: Run | None) -> None:
         onward = f"go on with `{program()} fit --ckpt_path last`"
-        kept = onward if run is None or run.checkpoint(LAST).is_file() else "no epoch was complete, nothing is kept"
-        super().__init__(f"{stopped.words}: {kept}")
+        remains = onward if run is None or run.checkpoint(LAST).is_file() else "no epoch was complete, nothing is kept"
+        super().__init__(f"{stopped.words}: {remains}")
         self.status = stopped.status
 
     @classmethod

@@ -52,16 +52,16 @@ def sweep(call: Call, home: Path, run: Runner) -> int:
             is interrupted.
     """
     space = read(find(call.option("--space"), call.configs, home))
-    wanted = _trials(call, space)
+    trials = _trials(call, space)
     _check_call(call, space)
     seeds = None if call.option("--seeds") is None else count_of_seeds(call)
     plan = _plan(call, space, home)
     folder = sweep_folder(call, space, home)
     fits = Fits(plan.arguments, list(plan.metrics), seeds, home, run)
     study = Study(folder, space, list(plan.metrics.values()), plan.epochs)
-    print(f"sweep: {from_here(folder)} ({wanted} trials of {', '.join(space.settings)})", flush=True)
-    with _kept(study):
-        _run(study, fits, wanted)
+    print(f"sweep: {from_here(folder)} ({trials} trials of {', '.join(space.settings)})", flush=True)
+    with _says_it_goes_on(study):
+        _run(study, fits, trials)
     results = [report.Result.of(trial) for trial in study.trials()]
     front = [report.Result.of(trial) for trial in study.best()]
     runs = {result.number: fits.folders(study.trial_folder(result.number))[0] for result in results}
@@ -74,9 +74,9 @@ def sweep(call: Call, home: Path, run: Runner) -> int:
 
 def sweep_folder(call: Call, space: Space, home: Path) -> Path:
     """The folder of a sweep. Other settings, or another text in its files, make it another sweep; more trials don't."""
-    said = [call.without(*OWN), call.option("--seeds"), repr((space.settings, space.metrics, space.seed))]
-    said += [Path(path).read_text(encoding="utf-8") for path in call.configs if Path(path).is_file()]
-    text = hashlib.sha256(json.dumps(said).encode()).hexdigest()[:8]
+    subject = [call.without(*OWN), call.option("--seeds"), repr((space.settings, space.metrics, space.seed))]
+    subject += [Path(path).read_text(encoding="utf-8") for path in call.configs if Path(path).is_file()]
+    text = hashlib.sha256(json.dumps(subject).encode()).hexdigest()[:8]
     return logs_folder(call.logs, home) / f"{call.experiment or 'default'}.sweep-{text}"
 
 
@@ -167,28 +167,28 @@ def _check_metrics(metrics: dict[str, Direction | None], model: Task) -> None:
 
 
 @contextmanager
-def _kept(study: Study) -> Iterator[None]:
+def _says_it_goes_on(study: Study) -> Iterator[None]:
     """Say of an interruption that the study is kept."""
     try:
         yield
     except (Stopped, Interrupted, KeyboardInterrupt) as stopped:
         words = stopped.words if isinstance(stopped, Stopped) else str(stopped).partition(":")[0] or "interrupted"
         done = sum(trial.state.is_finished() for trial in study.trials())
-        kept = UserError(f"{words}: {done} trials are kept, the same command goes on ({from_here(study.folder)})")
-        kept.status = getattr(stopped, "status", 130)
-        raise kept from None
+        stop = UserError(f"{words}: {done} trials are kept, the same command goes on ({from_here(study.folder)})")
+        stop.status = getattr(stopped, "status", 130)
+        raise stop from None
 
 
-def _run(study: Study, fits: Fits, wanted: int) -> None:
+def _run(study: Study, fits: Fits, trials: int) -> None:
     """Run trials until there are enough."""
     while True:
-        with study.turn(wanted) as turn:
+        with study.turn(trials) as turn:
             if turn is None:
                 return
             if turn.resumed:
                 print(f"trial {turn.number}: was cut short, and goes on", flush=True)
             _run_one(study, fits, turn)
-            print(report.line(report.Result.of(study.trials()[turn.number]), fits.metrics, wanted), flush=True)
+            print(report.line(report.Result.of(study.trials()[turn.number]), fits.metrics, trials), flush=True)
 
 
 def _run_one(study: Study, fits: Fits, turn: Turn) -> None:
@@ -202,7 +202,7 @@ def _run_one(study: Study, fits: Fits, turn: Turn) -> None:
     except Interrupted:
         raise
     except Exception as error:  # the next trial may do better
-        said = str(error) if isinstance(error, UserError) else expected(error)
-        study.tell(turn, error=one_line(said or f"{type(error).__name__}: {error}"))
+        message = str(error) if isinstance(error, UserError) else expected(error)
+        study.tell(turn, error=one_line(message or f"{type(error).__name__}: {error}"))
     else:
         study.tell(turn, values)

@@ -80,12 +80,12 @@ def short(names: list[str]) -> dict[str, str]:
     return found
 
 
-def line(result: Result, metrics: list[str], wanted: int) -> str:
+def line(result: Result, metrics: list[str], trials: int) -> str:
     """What is printed once a trial has ended."""
-    said = "  ".join(f"{name} {figure_text(value)}" for name, value in zip(metrics, result.values, strict=False))
-    said = said or {"fail": f"failed: {result.error}"}.get(result.state, result.state)
+    outcome = "  ".join(f"{name} {figure_text(value)}" for name, value in zip(metrics, result.values, strict=False))
+    outcome = outcome or {"fail": f"failed: {result.error}"}.get(result.state, result.state)
     took = f"{result.seconds:.0f} s"
-    return f"trial {result.number} ({result.number + 1} of {wanted}): {said}  [{settings_text(result)}]  {took}"
+    return f"trial {result.number} ({result.number + 1} of {trials}): {outcome}  [{settings_text(result)}]  {took}"
 
 
 def table(results: list[Result], metrics: list[str]) -> str:
@@ -104,8 +104,8 @@ def table(results: list[Result], metrics: list[str]) -> str:
 def show(results: list[Result], best: list[Result], metrics: list[str]) -> None:
     """Print how many trials ended how, and the best of them."""
     counts = {state: sum(result.state == state for result in results) for state in ("complete", "pruned", "fail")}
-    said = {"complete": "complete", "pruned": "pruned", "fail": "failed"}
-    print(f"{len(results)} trials: " + ", ".join(f"{count} {said[state]}" for state, count in counts.items()))
+    words = {"complete": "complete", "pruned": "pruned", "fail": "failed"}
+    print(f"{len(results)} trials: " + ", ".join(f"{count} {words[state]}" for state, count in counts.items()))
     if not best:
         return
     title = "Pareto front" if len(metrics) > 1 else f"the best {len(best)}"

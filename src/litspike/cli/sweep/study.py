@@ -88,10 +88,10 @@ class Study:
         return sorted(found.values(), key=lambda trial: (sign * trial.values[0], trial.number))
 
     @contextmanager
-    def turn(self, wanted: int) -> Iterator[Turn | None]:
-        """A trial for this process, as long as the context lasts; None where ``wanted`` trials are there, or begun."""
+    def turn(self, trials: int) -> Iterator[Turn | None]:
+        """A trial for this process, as long as the context lasts; None where ``trials`` trials are there, or begun."""
         with self._lock:
-            found = self._abandoned() or self._new(wanted)
+            found = self._abandoned() or self._new(trials)
         if found is None:
             yield None
             return
@@ -126,9 +126,9 @@ class Study:
                 return Turn(self._optuna.trial.Trial(self._study, identity), frozen.number, True), lock
         return None
 
-    def _new(self, wanted: int) -> tuple[Turn, FileLock] | None:
+    def _new(self, trials: int) -> tuple[Turn, FileLock] | None:
         number = len(self.trials())
-        if number >= wanted:
+        if number >= trials:
             return None
         lock = self._held(number)
         assert lock is not None

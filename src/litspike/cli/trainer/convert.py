@@ -79,8 +79,8 @@ def convert_checkpoint(
         spiking.encoder = ConstantCurrent(steps)
         config = _configuration(settings, steps)
         (draft / f"{NAME}.yaml").write_text(config, encoding="utf-8")
-        kept = ("epoch", "global_step", "pytorch-lightning_version")
-        content = {**{name: checkpoint[name] for name in kept}, "state_dict": spiking.state_dict()}
+        names = ("epoch", "global_step", "pytorch-lightning_version")
+        content = {**{name: checkpoint[name] for name in names}, "state_dict": spiking.state_dict()}
         AtomicCheckpointIO().save_checkpoint({**content, KEY: {"config": config}}, draft / f"{NAME}.ckpt")
         before, after = _scores(task, spiking.eval(), test_part(trainer, task, data))
         name = task.test_metrics.scores[0].name

@@ -40,7 +40,7 @@ def add_export_arguments(parser: Any) -> None:
     parser.add_argument("--approximate", type=bool | None)
 
 
-class Wanted(NamedTuple):
+class ExportSettings(NamedTuple):
     """What the command line says of an export."""
 
     to: str | None
@@ -66,7 +66,7 @@ class Wanted(NamedTuple):
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     @classmethod
-    def of(cls, config: Any) -> Wanted:
+    def of(cls, config: Any) -> ExportSettings:
         """Of the whole configuration."""
         return cls(*(config[name] for name in cls._fields))
 
@@ -97,7 +97,7 @@ def export_checkpoint(
     data: LightningDataModule,
     checkpoint: tuple[Path, dict[str, Any]],
     folder: Path,
-    wanted: Wanted,
+    asked_for: ExportSettings,
 ) -> None:
     """Export a checkpoint into a folder, prove it on the test data, and say what came of it.
 
@@ -107,12 +107,12 @@ def export_checkpoint(
         data: with a test part.
         checkpoint: its file, and what is in it.
         folder: the run's.
-        wanted: what is to be written.
+        asked_for: what is to be written.
 
     Raises:
         UserError: if it can't be exported.
     """
-    wanted.check()
+    asked_for.check()
     if not isinstance(model, Task):
         raise UserError(f"export: {type(model).__name__} is no litspike.tasks.Task, which alone can be exported")
     if str(trainer.precision) != "32-true":
@@ -128,19 +128,19 @@ def export_checkpoint(
     }
     with isolated():
         test = test_part(trainer, model, data)
-        report = export(model.cpu().eval(), test, _maker(wanted, model, data), wanted.name, folder, about)
+        report = export(model.cpu().eval(), test, _maker(asked_for, model, data), asked_for.name, folder, about)
     terminal = Terminal()
     show(report, lambda part: print(part) if isinstance(part, str) else terminal.print(part))
     add_to_receipt(folder)
     print(f"export: {from_here(folder / 'export' / report['format'])}")
 
 
-def _maker(wanted: Wanted, task: Task, data: LightningDataModule) -> Callable[[Subject, str], Artefact]:
+def _maker(asked_for: ExportSettings, task: Task, data: LightningDataModule) -> Callable[[Subject, str], Artefact]:
     """What makes the artefact of a subject and a name."""
-    if wanted.integer is None:
-        return partial(format_named(str(wanted.to)), **wanted.of_nir())
+    if asked_for.integer is None:
+        return partial(format_named(str(asked_for.to)), **asked_for.of_nir())
     from litspike.export.integer.file import IntegerFile  # with what the other formats don't need
 
-    settings = Settings(wanted.integer, wanted.scale or "free", wanted.states or 16)
+    settings = Settings(asked_for.integer, asked_for.scale or "free", asked_for.states or 16)
     samples = first_samples(task, data, "val", _SAMPLES)
     return lambda subject, name: IntegerFile(subject, name, settings, samples)

@@ -58,8 +58,8 @@ def _check_accelerator(accelerator: Any) -> None:
 def common_callbacks(command: Command, parts: Parts) -> list[Callback]:
     """What every command has before its own callbacks."""
     source = command.source
-    kept = source.checkpoint if source is not None and source.run is not None else {}
-    return [SameEverywhere(source.path if source else None), Suitable(), KeptAxis(kept), parts.sections.console]
+    before = source.checkpoint if source is not None and source.run is not None else {}
+    return [SameEverywhere(source.path if source else None), Suitable(), KeptAxis(before), parts.sections.console]
 
 
 def board(logger: Any, kind: type[TensorBoardLogger] | None, run: Run | None, home: Path) -> Any:

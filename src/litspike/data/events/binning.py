@@ -79,10 +79,10 @@ class Binning:
         if events.time.min() < 0:
             raise UserError(f"an event at {events.time.min()} µs lies before the recording's start")
         step = self._steps(events.time)
-        kept = step < self.steps
+        inside = step < self.steps
         fixed = len(self.sensor.shape) - self.sensor.spatial
         coarse = [axis if i < fixed else axis // self.downsample for i, axis in enumerate(events.place)]
-        flat = np.ravel_multi_index([step[kept], *(axis[kept] for axis in coarse)], self.shape)
+        flat = np.ravel_multi_index([step[inside], *(axis[inside] for axis in coarse)], self.shape)
         index, count = np.unique(flat, return_counts=True)
         cells = np.empty(len(index), CELL)
         cells["index"], cells["count"] = index, count

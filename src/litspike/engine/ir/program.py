@@ -35,8 +35,8 @@ class Program(NamedTuple):
 
     def needed(self, results: Iterable[Value]) -> list[Value]:
         """The values that ``results`` depend on, themselves included, in an order of evaluation."""
-        wanted = set(results)
+        needed = set(results)
         for value in range(len(self.nodes) - 1, -1, -1):
-            if value in wanted:
-                wanted.update(self.nodes[value].operands)
-        return sorted(wanted)
+            if value in needed:
+                needed.update(self.nodes[value].operands)
+        return sorted(needed)

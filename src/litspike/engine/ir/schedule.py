@@ -135,9 +135,9 @@ def backward_around(
     later = Lanes(tuple(Put(Slot(past[index]), saved_state(program, number, index)) for index in names))
     again = Evaluate(program.outputs[1:], inputs(begin + j, j), tuple(Slot(local, j + 1) for local in past))
     before, gradient = upstream(begin + slot)
-    wanted = {index: value for index, value in enumerate(program.gradients) if value is not None}
+    gradients = {index: value for index, value in enumerate(program.gradients) if value is not None}
     step = Evaluate(
-        tuple(wanted.values()),
+        tuple(gradients.values()),
         (
             *inputs(begin + slot, slot),
             gradient,
@@ -149,7 +149,7 @@ def backward_around(
             else Element("g0", (begin + slot) * M)
             if index == 0
             else Slot(adjoint[index - 1])
-            for index in wanted
+            for index in gradients
         ),
     )
     recompute: tuple[Statement, ...] = (

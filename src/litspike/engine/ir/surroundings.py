@@ -186,7 +186,7 @@ class Surroundings:
             self._stored.add(name)
         if new:
             for space, changes in self._spaces:
-                self._look(space, changes, name)
+                self._check_space(space, changes, name)
 
     def _builtin(self, function: types.BuiltinFunctionType) -> str | None:
         owner = function.__self__
@@ -239,9 +239,9 @@ class Surroundings:
     def _space(self, space: Any, changes: bool) -> None:
         self._spaces.append((space, changes))
         for name in list(self._names):
-            self._look(space, changes, name)
+            self._check_space(space, changes, name)
 
-    def _look(self, space: Any, changes: bool, name: str) -> None:
+    def _check_space(self, space: Any, changes: bool, name: str) -> None:
         if not changes and name.startswith("__") and name != "__call__":
             return
         value = _read(space).get(name, _MISSING)

@@ -78,9 +78,9 @@ def _kinds(nodes: Sequence[Node], leaves: int) -> list[str]:
 
 def _check_results(leaves: Sequence[Leaf], states: int, outputs: Any, gradients: Any, kinds: Sequence[str]) -> None:
     learns = any(leaf.wants_gradient for leaf in leaves)
-    wanted = [leaf.wants_gradient or (learns and 1 <= index <= states) for index, leaf in enumerate(leaves)]
+    expected = [leaf.wants_gradient or (learns and 1 <= index <= states) for index, leaf in enumerate(leaves)]
     _check(len(outputs) == 1 + states, f"{len(outputs)} results for {1 + states}")
-    _check([gradient is not None for gradient in gradients] == wanted, "gradients of other arguments than are wanted")
+    _check([gradient is not None for gradient in gradients] == expected, "gradients of other arguments than are wanted")
     for value in (*outputs, *(gradient for gradient in gradients if gradient is not None)):
         _check(type(value) is int and 0 <= value < len(kinds) and kinds[value] == "f", f"the result {value}")
     given = len(leaves) + 1 + states  # with the gradients of the results, which no result is made of

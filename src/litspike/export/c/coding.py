@@ -72,14 +72,14 @@ class Encoder:
         """
         assert self.steps is not None
         most = 1.0 if isinstance(self.module, Latency) else torch.finfo(torch.float32).max
-        wanted = torch.arange(self.steps)
+        step = torch.arange(self.steps)
         low = torch.zeros(self.steps, dtype=torch.int32)
         high = torch.full((self.steps,), most).view(torch.int32) + 1  # whose bits are in the order of the numbers
         while bool((low < high).any()):
             middle = low + (high - low) // 2
             number = torch.where(low < high, middle, 0).view(torch.float32)
             spikes: Tensor = self.module(number[None])[:, 0]  # [T, T]
-            came = torch.where(spikes.any(0), spikes.argmax(0), self.steps) <= wanted
+            came = torch.where(spikes.any(0), spikes.argmax(0), self.steps) <= step
             high = torch.where((low < high) & came, middle, high)
             low = torch.where((low < high) & ~came, middle + 1, low)
         found = torch.where(high.view(torch.float32) <= most, high.view(torch.float32), torch.inf)

@@ -151,8 +151,8 @@ class Process:
         )
         if made.returncode:
             self.close()
-            said = next((line for line in made.stderr.splitlines() if "error" in line), made.stderr[:200])
-            raise Refused("c", "the C file doesn't compile here", f"{tools.compiler[0]} says {said.strip()}")
+            reason = next((line for line in made.stderr.splitlines() if "error" in line), made.stderr[:200])
+            raise Refused("c", "the C file doesn't compile here", f"{tools.compiler[0]} says {reason.strip()}")
         self._process = subprocess.Popen([*tools.runner, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.memory = int(self._read_line())
         """Bytes of the network's struct."""

@@ -54,23 +54,23 @@ class PlainNeurons(NeuronLayer):
     def __init__(self, traced: Traced, power: Power) -> None:
         super().__init__()
         self.program, self.power, self.connections = traced.program, power, traced.connections
-        self.rest = [self._kept(f"rest{index}", value) for index, value in enumerate(traced.rest)]
-        self.constants = [self._kept(f"constant{index}", value) for index, value in enumerate(traced.constants)]
+        self.rest = [self._stored(f"rest{index}", value) for index, value in enumerate(traced.rest)]
+        self.constants = [self._stored(f"constant{index}", value) for index, value in enumerate(traced.constants)]
 
-    def _kept(self, name: str, value: Part) -> str | float:
+    def _stored(self, name: str, value: Part) -> str | float:
         if not isinstance(value, Tensor):
             return value
         self.register_buffer(name, value if self.connections is None else value.flatten())
         return name
 
-    def _part(self, kept: str | float) -> Part:
-        part: Part = getattr(self, kept) if isinstance(kept, str) else kept
+    def _part(self, stored: str | float) -> Part:
+        part: Part = getattr(self, stored) if isinstance(stored, str) else stored
         return part
 
     def at_rest(self, like: Tensor) -> tuple[Tensor, ...]:
         """The state before anything came in, for one step of input, [B, *]."""
         flat = self.flat(torch.full_like(like, 0.0), 1)
-        found = [flat + self._part(kept) for kept in self.rest]
+        found = [flat + self._part(stored) for stored in self.rest]
         found += [] if self.connections is None else [flat]
         return tuple(self.shaped_as(like.shape[1:], value, 1) for value in found)
 

@@ -23,9 +23,9 @@ def step_by_step(programs: Programs, outputs: Tensor, step: Callable[..., Sequen
     """
     states: Sequence[Any] = list(programs.states().values())
     apart = 0.0
-    for current, wanted in zip(programs.subject.task.encoder(programs.subject.samples), outputs, strict=True):
+    for current, expected in zip(programs.subject.task.encoder(programs.subject.samples), outputs, strict=True):
         output, *states = step(current, *states)
-        apart = max(apart, float((torch.as_tensor(output) - wanted).abs().max()))
+        apart = max(apart, float((torch.as_tensor(output) - expected).abs().max()))
     return apart
 
 

@@ -103,8 +103,8 @@ class IntegerFile(CFile):
             source = [*FLAGS.split(), "-c", str(folder / f"{self.name}.c"), "-o", made]
             if subprocess.run([*command, *source], capture_output=True).returncode:
                 return None
-            said = subprocess.run([size, made], capture_output=True, text=True).stdout.splitlines()
-        return int(said[1].split()[0]) if len(said) > 1 else None
+            lines = subprocess.run([size, made], capture_output=True, text=True).stdout.splitlines()
+        return int(lines[1].split()[0]) if len(lines) > 1 else None
 
 
 _ARM = ("arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb")

@@ -31,11 +31,11 @@ class Step(NamedTuple):
 
     def needed(self) -> list[Cell]:
         """The values that the outputs depend on, in an order of evaluation."""
-        wanted = set(self.outputs)
+        needed = set(self.outputs)
         for cell in range(len(self.cells) - 1, -1, -1):
-            if cell in wanted:
-                wanted.update(self.cells[cell].operands)
-        return sorted(wanted)
+            if cell in needed:
+                needed.update(self.cells[cell].operands)
+        return sorted(needed)
 
 
 class Room(NamedTuple):
@@ -244,9 +244,12 @@ class _Lowering:
         low, high = self.cells.bounds(number.cell)
         cell, fraction = number
         if max(-low, high).bit_length() > room:
-            wanted = fraction_for(largest * HEADROOM, self.bits)
-            if wanted < fraction:
-                cell, fraction = self.cells("down", cell, number=min(fraction - wanted, WIDE)), wanted
+            most = fraction_for(largest * HEADROOM, self.bits)
+            if most < fraction:
+                cell, fraction = (
+                    self.cells("down", cell, number=min(fraction - most, WIDE)),
+                    most,
+                )
         return _Number(self.cells.saturate(cell, -_MOST, _MOST), fraction)
 
     def _truth(self, value: _Value) -> Cell:

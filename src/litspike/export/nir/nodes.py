@@ -82,13 +82,13 @@ def _with_reset(update: Update, convention: Convention, notes: Notes) -> Update:
             notes.approximate("reset: value", "is nothing that the reader knows", "a reset to zero")
             update = replace(update, reset_value=ZERO)
     elif update.reset != convention.reset:
-        said = "a subtracted threshold that doesn't leak" if update.reset == "subtract_whole" else "reset: zero"
-        notes.approximate(said, "is nothing that the reader knows", "reset: subtract")
+        setting = "a subtracted threshold that doesn't leak" if update.reset == "subtract_whole" else "reset: zero"
+        notes.approximate(setting, "is nothing that the reader knows", "reset: subtract")
         update = replace(update, reset="subtract")
     if update.several != convention.several:
         often, once = "neurons that fire several times in a step", "neurons that fire once in a step"
-        said, instead = (often, once) if update.several else (once, often)
-        notes.approximate(said, "are nothing that the reader knows", instead)
+        setting, instead = (often, once) if update.several else (once, often)
+        notes.approximate(setting, "are nothing that the reader knows", instead)
         update = replace(update, several=convention.several)
     assert update.threshold is not None
     threshold = update.threshold
@@ -102,17 +102,17 @@ def _leaking(update: Update, target: Target) -> tuple[Array, Update]:
     """The share of the potential that leaks in a step, and the update with the gain that the reader understands."""
     share = np.maximum(1 - update.decay, _SLOWEST)
     spiking = update.threshold is not None
-    wanted: Array | None = None
+    target_gain: Array | None = None
     if target.dialect == "norse":
         if update.synapse is None:
-            wanted = ONE if bool((update.decay == 1).all()) else share
+            target_gain = ONE if bool((update.decay == 1).all()) else share
     elif target.dialect == "spikingjelly" and update.synapse is None and _is(update.gain, share):
-        wanted = share
+        target_gain = share
     elif target.dialect is not None:
-        wanted = ONE
-    if wanted is None:
+        target_gain = ONE
+    if target_gain is None:
         return share, update
-    factor = wanted / np.where(update.gain == 0, np.nan, update.gain)
+    factor = target_gain / np.where(update.gain == 0, np.nan, update.gain)
     if update.synapse is not None and target.dialect in ("snntorch", "spikingjelly"):
         decay, gain = update.synapse
         factor = factor / np.where(gain == 0, np.nan, gain)
@@ -122,11 +122,11 @@ def _leaking(update: Update, target: Target) -> tuple[Array, Update]:
     if not bool((factor > 0).all()):
         raise Unsayable("a gain of the input that is not above 0", f"is nothing that {target.dialect}'s reader knows")
     if not spiking or _is(factor, ONE):
-        return share, replace(update, gain=wanted)
+        return share, replace(update, gain=target_gain)
     assert update.threshold is not None
     return share, replace(
         update,
-        gain=wanted,
+        gain=target_gain,
         offset=update.offset * factor,
         rest=update.rest * factor,
         threshold=update.threshold * factor,

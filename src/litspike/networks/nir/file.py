@@ -95,8 +95,8 @@ def _one_line() -> Iterator[None]:
     try:
         yield
     except (OSError, MemoryError, RuntimeError, LookupError, ValueError, TypeError, OverflowError) as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise FileError(f"it is no file in NIR, or a damaged one: {said[:200]}") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise FileError(f"it is no file in NIR, or a damaged one: {reason[:200]}") from error
 
 
 class _Reader:
@@ -148,8 +148,8 @@ class _Reader:
             self.refuse(where, f"a {kind} has no {name}")
         if kind == "NIRGraph":
             return self.graph(group, where, depth)
-        wanted = [name for name in names if name in needed | allowed]
-        fields = {name: self.field(self.child(group, name, where), f"{where} {name}".strip()) for name in wanted}
+        present = [name for name in names if name in needed | allowed]
+        fields = {name: self.field(self.child(group, name, where), f"{where} {name}".strip()) for name in present}
         return Stored(kind, {name: value for name, value in fields.items() if value is not None}, {}, [], {})
 
     def graph(self, group: Any, where: str, depth: int) -> Stored:

@@ -138,16 +138,16 @@ def _own(metadata: Mapping[str, Any], dialect: Dialect | None) -> Convention | N
     """How a file of litspike's own is meant; None where it is somebody else's."""
     if not str(metadata.get("writer", "")).startswith(f"{WRITER} "):
         return None
-    said, integration = metadata.get("dialect"), metadata.get("discretisation")
+    written_as, integration = metadata.get("dialect"), metadata.get("discretisation")
     try:
         dt = number("dt", float(metadata["dt"]), "(0, inf)")
     except (KeyError, TypeError, ValueError) as problem:
         raise FileError("metadata: no dt, the duration of a step") from problem
-    if integration not in get_args(Integration) or said not in ("nir", *DIALECTS):
+    if integration not in get_args(Integration) or written_as not in ("nir", *DIALECTS):
         raise FileError("metadata: dialect or discretisation is none that litspike writes")
-    if dialect is not None and dialect != said:
-        raise SettingError("dialect", dialect, f"is not that of the file, which litspike wrote as {said}")
-    base = Convention("euler", None) if said == "nir" else READERS[said]
+    if dialect is not None and dialect != written_as:
+        raise SettingError("dialect", dialect, f"is not that of the file, which litspike wrote as {written_as}")
+    base = Convention("euler", None) if written_as == "nir" else READERS[written_as]
     return replace(base, dt=dt, integration=cast(Integration, integration))
 
 

@@ -13,7 +13,7 @@ from litspike.reports.compare.tables import Row
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LOOK = """
+STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 1rem 0; }
 th, td { border-bottom: 1px solid #ddd; padding: .3rem .9rem .3rem 0; text-align: left; vertical-align: top; }
@@ -36,7 +36,7 @@ def page(
         notes: lines at its end.
     """
     lines = ["<!doctype html>", '<html lang="en">', '<meta charset="utf-8">', "<title>Comparison of runs</title>"]
-    lines += [f"<style>{LOOK}</style>", "<h1>Comparison of runs</h1>"]
+    lines += [f"<style>{STYLE}</style>", "<h1>Comparison of runs</h1>"]
     lines += [f"<p><b>{letter(place)}</b> {escape(name)}</p>" for place, name in enumerate(subjects)]
     for title, rows in tables.items():
         lines += [f"<h2>{escape(title)}</h2>", *_table(rows, len(subjects))]

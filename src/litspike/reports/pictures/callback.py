@@ -85,7 +85,7 @@ class Drawing(Callback):
         self._end()
         if collected is None:
             return
-        counts = at_the_first(trainer, collected.confusion)  # all of them have to come here, whatever befell them
+        counts = at_the_first(trainer, collected.confusion)  # every process has to call this, also after an error
         if not trainer.is_global_zero:
             return
         epoch = self.epoch(trainer)

@@ -10,7 +10,7 @@ from typing import Any
 from litspike.files import read_text, replace_text
 from litspike.reports.receipt.render import markdown
 
-_KEPT = ("written", "checkpoint", "samples", "all_of_the_test_part", "layers", "outputs", "values", "metrics")
+_FIELDS = ("written", "checkpoint", "samples", "all_of_the_test_part", "layers", "outputs", "values", "metrics")
 _AND = ("bit_for_bit", "facts", "bytes")
 
 
@@ -24,7 +24,7 @@ def exports_in(folder: Path, checkpoint: str | None) -> dict[str, Any]:
     found = {}
     for report in _reports(folder):
         if report.get("checkpoint", {}).get("sha256") == checkpoint is not None:
-            found[str(report["format"])] = {key: report[key] for key in (*_KEPT, *_AND) if key in report}
+            found[str(report["format"])] = {key: report[key] for key in (*_FIELDS, *_AND) if key in report}
     return found
 
 
@@ -34,7 +34,7 @@ def _reports(folder: Path) -> Iterator[dict[str, Any]]:
             report = json.loads(read_text(path))
         except (OSError, ValueError, RecursionError):
             continue
-        if isinstance(report, dict) and all(key in report for key in ("format", *_KEPT)):
+        if isinstance(report, dict) and all(key in report for key in ("format", *_FIELDS)):
             yield report
 
 
