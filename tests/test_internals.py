@@ -77,7 +77,7 @@ def test_what_a_sanity_check_logged_is_known_of_one_loader_and_of_several(loader
             return [DataLoader(RandomDataset(32, 4)) for _ in range(loaders)]
 
         def on_validation_end(self) -> None:
-            found.append(of_lightning.validated(self.trainer))
+            found.append(of_lightning.validation_metrics(self.trainer))
 
     quiet(num_sanity_val_steps=1, max_epochs=1, limit_train_batches=1).fit(Logs())
     names = ["val_loss"] if loaders == 1 else ["val_loss/dataloader_idx_0", "val_loss/dataloader_idx_1"]
@@ -130,7 +130,7 @@ def test_a_loop_that_goes_on_is_no_longer_taken_for_one():
     trainer.fit_loop.restarting = True
     trainer.fit_loop.restarting = False
     assert trainer.fit_loop.restarting, "the public setter does it now: use that"
-    of_lightning.not_restarting(trainer)
+    of_lightning.clear_restarting(trainer)
     assert not trainer.fit_loop.restarting
 
 

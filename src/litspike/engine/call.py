@@ -24,12 +24,12 @@ Engine = Literal["auto", "reference", "fused"]
 _log = logging.getLogger("litspike")
 
 
-class _Made(NamedTuple):
+class _Compiled(NamedTuple):
     kernel: Any
     surroundings: Surroundings
 
 
-_kernels: dict[Hashable, _Made | Untraceable] = {}
+_kernels: dict[Hashable, _Compiled | Untraceable] = {}
 _logged: set[Hashable] = set()
 """Calls and reasons that were logged, and are tried again."""
 _compiled: dict[Hashable, Any] = {}
@@ -167,7 +167,7 @@ def kernel_for(step: Step, key: Hashable, inputs: Inputs, name: str, types: Mapp
             raise Untraceable(f"on {current.device}")
         with Surroundings(step) as surroundings:
             kernel = _made(make, step, inputs)
-        _kernels[full] = _Made(kernel, surroundings)
+        _kernels[full] = _Compiled(kernel, surroundings)
         return kernel
     except ImportError as missing:
         reason = _kernels[full] = Untraceable(f"without {missing.name} ({missing})")

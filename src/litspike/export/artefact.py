@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from litspike.networks.watch import Seen, watched
+from litspike.networks.watch import LayerCall, watched
 from litspike.settings import UserError
 from litspike.tasks.task import Task
 
@@ -76,21 +76,21 @@ class Subject:
         self.answer = self.run(self.samples, self._note)
         """Of the first sample."""
 
-    def _note(self, seen: Seen) -> None:
-        self.labels.append(seen.label)
-        self.names.append(seen.name)
-        self.shapes.append(seen.output.shape[2:])
+    def _note(self, call: LayerCall) -> None:
+        self.labels.append(call.label)
+        self.names.append(call.name)
+        self.shapes.append(call.output.shape[2:])
 
     @torch.no_grad()
-    def run(self, x: Tensor, see: Callable[[Seen], object] = lambda _: None) -> Answer:
+    def run(self, x: Tensor, each: Callable[[LayerCall], object] = lambda _: None) -> Answer:
         """The task itself, as a test runs it."""
         layers: list[Tensor] = []
 
-        def saw(seen: Seen) -> None:
-            see(seen)
-            layers.append(seen.output)
+        def note(call: LayerCall) -> None:
+            each(call)
+            layers.append(call.output)
 
-        with watched(self.task.network, saw):
+        with watched(self.task.network, note):
             values, outputs, _ = self.task.respond(x)
         return Answer(self.task.in_unit(values), outputs, layers)
 

@@ -51,7 +51,7 @@ def leave_sigterm(trainer: Trainer) -> None:
     trainer._signal_connector._sigterm_notifier_fn = lambda *_: None  # type: ignore[method-assign]  # of this trainer
 
 
-def not_restarting(trainer: Trainer) -> None:
+def clear_restarting(trainer: Trainer) -> None:
     """Let the end of an epoch that was gone on with count as any other's: schedules that follow a metric see it.
 
     The public setter, ``fit_loop.restarting``, takes no False where ``max_steps`` alone is set.
@@ -67,7 +67,7 @@ def new_training_loader(trainer: Trainer) -> Any:
     return trainer.fit_loop._data_source.dataloader()
 
 
-def validated(trainer: Trainer) -> list[str]:
+def validation_metrics(trainer: Trainer) -> list[str]:
     """Names of what the validation of a fit logged that has just ended.
 
     ``trainer.callback_metrics`` lacks, in the sanity check, what was logged of several loaders.

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from litspike.networks.sequence import neuron_layers
-from litspike.networks.watch import Seen, watched
+from litspike.networks.watch import LayerCall, watched
 from litspike.neurons import NeuronLayer
 from litspike.settings import UserError, number
 
@@ -111,9 +111,9 @@ def firing_rates(network: nn.Module, batches: Sequence[Tensor]) -> dict[str, flo
     """
     sums: dict[str, list[float]] = {}
 
-    def collect(seen: Seen) -> None:
-        total, count = sums.setdefault(seen.name, [0.0, 0.0])
-        sums[seen.name] = [total + float(seen.output.sum(dtype=torch.float64)), count + seen.output.numel()]
+    def collect(call: LayerCall) -> None:
+        total, count = sums.setdefault(call.name, [0.0, 0.0])
+        sums[call.name] = [total + float(call.output.sum(dtype=torch.float64)), count + call.output.numel()]
 
     with watched(network, collect):
         for batch in batches:

@@ -12,7 +12,7 @@ from litspike.networks.sequence import neuron_layers
 from litspike.neurons import Neuron, NeuronLayer
 
 
-class Seen(NamedTuple):
+class LayerCall(NamedTuple):
     """One call of a layer of neurons."""
 
     name: str
@@ -54,17 +54,17 @@ def size(shape: Size) -> str:
 
 
 @contextmanager
-def watched(network: nn.Module, see: Callable[[Seen], object]) -> Iterator[None]:
-    """Pass each call of each layer of neurons to ``see``, in the order of their use, inside the context.
+def watched(network: nn.Module, callback: Callable[[LayerCall], object]) -> Iterator[None]:
+    """Pass each call of each layer of neurons to ``callback``, in the order of their use, inside the context.
 
     Args:
         network: its layers of neurons are ``NeuronLayer`` modules.
-        see: called after the layer, with the graph of its output intact.
+        callback: called after the layer, with the graph of its output intact.
     """
 
     def hook(name: str, number: int) -> Callable[..., None]:
         def hand_over(layer: NeuronLayer, arguments: tuple[Any, ...], result: tuple[Tensor, Any]) -> None:
-            see(Seen(name, number, layer, arguments, result[0]))
+            callback(LayerCall(name, number, layer, arguments, result[0]))
 
         return hand_over
 

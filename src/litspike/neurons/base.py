@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import _register_namedtuple
 
 from litspike.engine import Engine, Rule, run, spikes
-from litspike.neurons.constants import Work, Worked, check_effects, check_names, tensor
+from litspike.neurons.constants import Compute, Computed, check_effects, check_names, tensor
 from litspike.neurons.declaration import Option, option
 from litspike.neurons.declared import OF_PARAMETERS, Declared, params_of
 from litspike.neurons.layer import check_call
@@ -138,15 +138,15 @@ class Neuron(Declared):
         every: dict[str, float | None] = {name: settings.get(name, getattr(type(self), name)) for name in names}
         parameters = {name: value for name, value in every.items() if value is not None}
 
-        def working(name: str) -> Work:
+        def compute(name: str) -> Compute:
             return lambda values: self._twin("constants", settings | dict(values))._results(name)
 
         learned = self.learn or {}
-        worked = {name: Worked(working(name), parameters) for name in ("constants", "at_rest")}
-        check_names(type(self).__name__, self._rule.step, list(self.rest), worked["constants"])
+        computed = {name: Computed(compute(name), parameters) for name in ("constants", "at_rest")}
+        check_names(type(self).__name__, self._rule.step, list(self.rest), computed["constants"])
         changed = [name for name in settings if name in parameters and settings[name] != self.declared[name].default]
-        check_effects(list(worked.values()), changed, learned)
-        vars(self)["_numbers"] = {name: one.numbers(learned) for name, one in worked.items()}
+        check_effects(list(computed.values()), changed, learned)
+        vars(self)["_numbers"] = {name: one.numbers(learned) for name, one in computed.items()}
         vars(self)["_live"] = []
         for dtype in (torch.float32, torch.float64) if learned else ():
             present = settings | {name: tensor(value).to(dtype) for name, value in parameters.items()}

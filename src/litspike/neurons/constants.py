@@ -20,20 +20,20 @@ from torch.utils._python_dispatch import _disable_current_modes
 from litspike.settings import SettingError, UserError
 
 Value = Tensor | float
-Work = Callable[[Mapping[str, Tensor]], Sequence[Value]]
+Compute = Callable[[Mapping[str, Tensor]], Sequence[Value]]
 """A model's ``constants`` or ``at_rest``, of given values of the parameters."""
 
 _LARGEST = torch.finfo(torch.float32).max
 
 
-class Worked:
+class Computed:
     """The results of a model's ``constants`` or ``at_rest``, and which parameters each of them is made of."""
 
-    def __init__(self, work: Work, parameters: Mapping[str, float]) -> None:
-        self._work, self._parameters = work, parameters
-        with _apart():
+    def __init__(self, compute: Compute, parameters: Mapping[str, float]) -> None:
+        self._compute, self._parameters = compute, parameters
+        with _ordinary_tensors():
             self.inputs = {name: tensor(value).requires_grad_() for name, value in parameters.items()}
-            self.results = work(self.inputs)
+            self.results = compute(self.inputs)
             self.origins = [_origins(result, self.inputs) for result in self.results]
 
     def numbers(self, learned: Mapping[str, Any]) -> list[float | None]:
@@ -50,21 +50,21 @@ class Worked:
             numbers.append(None if values.numel() != 1 or origins & learned.keys() else values.item())
         return numbers
 
-    def reached(self, name: str) -> bool:
+    def takes_part(self, name: str) -> bool:
         """Whether a parameter has an effect on a result, be it by another way than gradients go."""
         if any(name in origins for origins in self.origins):
             return True
         values = {other: tensor(value) for other, value in self._parameters.items()}
-        with _apart():
-            before, after = self._work(values), self._work({**values, name: values[name] * 2 + 1})
+        with _ordinary_tensors():
+            before, after = self._compute(values), self._compute({**values, name: values[name] * 2 + 1})
         return any(not torch.equal(tensor(a), tensor(b)) for a, b in zip(before, after, strict=True))
 
 
-def check_effects(worked: Sequence[Worked], changed: Sequence[str], learned: Mapping[str, Any]) -> None:
+def check_effects(computed: Sequence[Computed], changed: Sequence[str], learned: Mapping[str, Any]) -> None:
     """Refuse settings without an effect.
 
     Args:
-        worked: constants and values at rest.
+        computed: constants and values at rest.
         changed: the parameters that are not at their default.
         learned: those that are learned, which take effect by gradients alone.
 
@@ -72,16 +72,16 @@ def check_effects(worked: Sequence[Worked], changed: Sequence[str], learned: Map
         SettingError: if one has no effect.
     """
     for name, scope in learned.items():
-        if not any(name in origins for one in worked for origins in one.origins):
+        if not any(name in origins for one in computed for origins in one.origins):
             problem = f"can't be learned: constants makes nothing of {name} by PyTorch's functions"
             raise SettingError(f"learn.{name}", scope, problem)
     for name in changed:
-        if name not in learned and not any(one.reached(name) for one in worked):
-            value = worked[0].inputs[name].item()
+        if name not in learned and not any(one.takes_part(name) for one in computed):
+            value = computed[0].inputs[name].item()
             raise SettingError(name, value, "has no effect beside the other settings")
 
 
-def check_names(model: str, step: Callable[..., Any], states: Sequence[str], constants: Worked) -> None:
+def check_names(model: str, step: Callable[..., Any], states: Sequence[str], constants: Computed) -> None:
     """Refuse a step whose arguments are not the states and the constants in their order.
 
     Raises:
@@ -124,7 +124,7 @@ def _origins(result: Value, inputs: Mapping[str, Tensor]) -> set[str]:
 
 
 @contextmanager
-def _apart() -> Iterator[None]:
+def _ordinary_tensors() -> Iterator[None]:
     """Ordinary tensors with gradients, whatever modes of torch are active outside."""
     with warnings.catch_warnings(), _disable_current_modes(), torch.inference_mode(False), torch.enable_grad():
         warnings.simplefilter("ignore")

@@ -11,7 +11,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, GradientAccumulationScheduler, Timer, WeightAveraging
 from lightning.pytorch.utilities.combined_loader import CombinedLoader
 
-from litspike.internals.lightning import not_restarting
+from litspike.internals.lightning import clear_restarting
 from litspike.loggers import EPOCHS, STEPS, asks_for_steps, counts_steps
 from litspike.runs.collectives import at_the_first
 from litspike.runs.renewal import renew
@@ -90,7 +90,7 @@ class Resumption(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Let the end of an epoch that was gone on with count for schedules: Lightning thinks that metrics are lost."""
-        not_restarting(trainer)
+        clear_restarting(trainer)
 
     @property
     def _metrics(self) -> dict[str, float]:

@@ -10,7 +10,7 @@ from jsonargparse import Namespace
 from lightning import Callback, LightningModule, Trainer
 
 from litspike.cli.constructor_errors import namespaces
-from litspike.internals.lightning import validated
+from litspike.internals.lightning import validation_metrics
 from litspike.settings import LitspikeWarning, SettingError, setting_name
 from litspike.tasks import Task
 
@@ -93,7 +93,7 @@ class MonitorCheck(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look for the metrics of validation; those of training are logged later."""
-        logged = dict.fromkeys((*trainer.callback_metrics, *validated(trainer)))
+        logged = dict.fromkeys((*trainer.callback_metrics, *validation_metrics(trainer)))
         known = [name for name in logged if name not in ("epoch", "step")]
         if trainer.state.fn == "fit" and (known or not trainer.sanity_checking):
             self._check(known, pl_module, ("val",))

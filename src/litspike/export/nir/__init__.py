@@ -21,7 +21,7 @@ from litspike.export.nir.updates import Notes
 from litspike.installation import version
 from litspike.networks.nir.dialects import DIALECTS, READERS, Integration
 from litspike.networks.nir.network import WRITER, FromNIR
-from litspike.networks.watch import Seen, watched
+from litspike.networks.watch import LayerCall, watched
 from litspike.settings import SettingError, number
 
 _STEP = 1e-4
@@ -105,10 +105,10 @@ class NIRFile(Artefact):
         def run(x: Tensor) -> Answer:
             found: dict[str, Tensor] = {}
 
-            def saw(seen: Seen) -> None:
-                found[seen.name] = seen.output
+            def note(call: LayerCall) -> None:
+                found[call.name] = call.output
 
-            with watched(network, saw):
+            with watched(network, note):
                 values, outputs, _ = task.respond(x)
             return Answer(task.in_unit(values), outputs, [found[name] for name in names])
 

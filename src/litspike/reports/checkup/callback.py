@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from litspike.loggers import log_at, position
 from litspike.metrics import Spread
-from litspike.networks.watch import Seen, watched
+from litspike.networks.watch import LayerCall, watched
 from litspike.reports.checkup.collect import Gradient, WatchedLayer, gradient_norms
 from litspike.reports.checkup.diagnose import (
     LastingProblems,
@@ -147,10 +147,10 @@ class CheckUp(Callback):
             hook = readout.register_forward_hook(lambda *call: self._guarded(spread.update, call[2]))
             self._watching.callback(hook.remove)
 
-    def _update_layer(self, seen: Seen) -> None:
-        if seen.name not in self._layers:
-            self._layers[seen.name] = WatchedLayer(seen)
-        self._layers[seen.name].update(seen, self._closely, self._lengths)
+    def _update_layer(self, call: LayerCall) -> None:
+        if call.name not in self._layers:
+            self._layers[call.name] = WatchedLayer(call)
+        self._layers[call.name].update(call, self._closely, self._lengths)
 
     def _sum_up(self, same: bool) -> None:
         if not same:

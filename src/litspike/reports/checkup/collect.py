@@ -14,7 +14,7 @@ from torchmetrics import MeanMetric
 from litspike.coding.valid import valid_steps
 from litspike.metrics import Firing
 from litspike.networks.sequence import neuron_layers
-from litspike.networks.watch import Seen, layer_label, size
+from litspike.networks.watch import LayerCall, layer_label, size
 from litspike.neurons import Neuron, NeuronLayer
 from litspike.reports.checkup.diagnose import LayerSummary
 from litspike.surrogates import Surrogate
@@ -27,15 +27,15 @@ class WatchedLayer:
     """Measures one layer of neurons over the calls of an epoch.
 
     Args:
-        seen: a call of the layer.
+        call: a call of the layer.
     """
 
-    def __init__(self, seen: Seen) -> None:
-        neuron = next((module for module in seen.layer.modules() if isinstance(module, Neuron)), None)
-        self.label = seen.label
-        self._surrogate: Surrogate | None = getattr(neuron or seen.layer, "surrogate", None)
-        self._firing = Firing(seen.output.shape[2:].numel()).to(seen.output.device)
-        self._inside = MeanMetric().to(seen.output.device)
+    def __init__(self, call: LayerCall) -> None:
+        neuron = next((module for module in call.layer.modules() if isinstance(module, Neuron)), None)
+        self.label = call.label
+        self._surrogate: Surrogate | None = getattr(neuron or call.layer, "surrogate", None)
+        self._firing = Firing(call.output.shape[2:].numel()).to(call.output.device)
+        self._inside = MeanMetric().to(call.output.device)
         self._fires: bool | None = None
 
     @property
@@ -48,24 +48,24 @@ class WatchedLayer:
         self._inside.reset()
         self._fires = None
 
-    def update(self, seen: Seen, closely: bool, lengths: Tensor | None = None) -> None:
+    def update(self, call: LayerCall, closely: bool, lengths: Tensor | None = None) -> None:
         """Take in a call of the layer.
 
         Args:
-            seen: the call.
+            call: the call.
             closely: whether to measure its membrane potentials as well; they are in the first call of an epoch anyway.
             lengths: number of steps of each sequence, [B], where they differ: no later step counts.
         """
-        valid = None if lengths is None else valid_steps(len(seen.output), lengths)
+        valid = None if lengths is None else valid_steps(len(call.output), lengths)
         if closely or self._fires is None:
-            distance = seen.layer.distance(*_first_samples(*seen.arguments))
+            distance = call.layer.distance(*_first_samples(*call.arguments))
             self._fires = distance is not None
             if distance is not None and self._surrogate is not None:
                 inside = self._surrogate.inside(distance)
                 inside = inside if valid is None else inside[valid[:, :SAMPLES]]
                 self._inside.update(inside.float().mean(), inside.numel())
         if self._fires:
-            self._firing.update(seen.output, valid)
+            self._firing.update(call.output, valid)
 
     def summary(self) -> LayerSummary | None:
         """The summary of the epoch, over all processes; None of a layer that doesn't fire, or wasn't called."""

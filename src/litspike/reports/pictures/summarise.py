@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from litspike.networks.watch import Seen, watched
+from litspike.networks.watch import LayerCall, watched
 from litspike.neurons import NeuronLayer
 from litspike.reports.anytime import evaluated_steps
 from litspike.reports.pictures.style import spread
@@ -48,7 +48,7 @@ def activities(module: Any, x: Tensor, most_layers: int | None) -> list[Activity
     seen: list[Activity] = []
     calls: Counter[int] = Counter()
 
-    def see(call: Seen) -> None:
+    def see(call: LayerCall) -> None:
         calls[call.number] += 1
         which = f", call {calls[call.number]}" if calls[call.number] > 1 else ""
         spikes = call.output.flatten(2)
@@ -106,7 +106,7 @@ def trace_sample(module: Any, x: Tensor) -> SampleTrace:
     layers: list[LayerTrace] = []
     order: list[tuple[NeuronLayer, str]] = []
 
-    def see(call: Seen) -> None:
+    def see(call: LayerCall) -> None:
         order.append((call.layer, call.label))
         if is_spikes(call.output):
             distance = call.layer.distance(*call.arguments)

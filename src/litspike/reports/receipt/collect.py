@@ -14,7 +14,7 @@ from torchmetrics import Metric
 from litspike.coding.valid import valid_steps
 from litspike.metrics import ClassRecall, Firing, Jackknife, Operations, SampleMean, exact, exact_device
 from litspike.networks.sequence import neuron_layers
-from litspike.networks.watch import Seen, layer_label, model, watched
+from litspike.networks.watch import LayerCall, layer_label, model, watched
 from litspike.reports.anytime import evaluated_steps
 from litspike.settings import UserError
 from litspike.tasks.classification_losses import ClassificationLoss
@@ -65,7 +65,7 @@ class Measurements:
         # a pass is counted from the network's call to its return, when the encoder has told how many steps there are
         self._hooks.callback(task.network.register_forward_pre_hook(self._begin).remove)
         self._hooks.callback(task.network.register_forward_hook(self._end).remove)
-        self._hooks.enter_context(watched(task.network, self._saw))
+        self._hooks.enter_context(watched(task.network, self._note))
 
     def close(self) -> None:
         """Stop measuring."""
@@ -138,17 +138,17 @@ class Measurements:
         self._safely("operations", self._pass.close)
         self._outputs = result[0]
 
-    def _saw(self, seen: Seen) -> None:
-        self._safely(self.layers[seen.name], lambda: self._fired(seen))
+    def _note(self, call: LayerCall) -> None:
+        self._safely(self.layers[call.name], lambda: self._fired(call))
 
-    def _fired(self, seen: Seen) -> None:
-        spikes = seen.output
+    def _fired(self, call: LayerCall) -> None:
+        spikes = call.output
         if not bool(((spikes == 0) | (spikes == 1)).all()):
             raise UserError("its outputs are no spikes")
-        if seen.name not in self.firing:
+        if call.name not in self.firing:
             firing = Firing(spikes.shape[2:].numel()).to(spikes.device)
-            self.firing[seen.name] = seen.number, model(seen.layer), firing
-        self.firing[seen.name][2].update(spikes, self._valid(len(spikes)))
+            self.firing[call.name] = call.number, model(call.layer), firing
+        self.firing[call.name][2].update(spikes, self._valid(len(spikes)))
 
     def _valid(self, steps: int) -> Tensor | None:
         """Which steps are inside each sequence, [T, B]; None where all are."""
