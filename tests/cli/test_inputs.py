@@ -15,7 +15,7 @@ import pytest
 from tests.cli.inputs import Input
 from tests.cli.rule import fault, faults
 
-COUNT = 25
+COUNT = 15
 
 
 def test_random_inputs_get_a_line_and_a_status(home: Path):

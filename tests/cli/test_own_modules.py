@@ -226,7 +226,7 @@ def test_a_checkpoint_of_weights_alone_brings_its_configuration_and_one_without_
         f"{{dirpath: {kept}, save_weights_only: true}}}}]}}\n"
         "model: {init_args: {network: {init_args: {neuron: {init_args: {decay: 0.3}}}}}}\n"
     )
-    small = "--trainer.max_epochs 1 --data.train_points 20 --data.val_points 20"
+    small = "--trainer.max_epochs 1 --data.train_points 20 --data.val_points 20 --pictures.every 0"
     assert cli(f"fit -c {home}/mine.yaml {small}").status == 0
     (path,) = kept.glob("*.ckpt")
     whole = torch.load(path, weights_only=True)

@@ -14,7 +14,7 @@ from litspike.cli import main
 from litspike.cli.streams import standard_streams
 from tests.conftest import LIMIT, PROJECT, Cli
 
-QUICK = "--data.train_points 20 --data.val_points 10 --trainer.max_epochs 3"
+QUICK = "--data.train_points 20 --data.val_points 10 --pictures.every 0 --trainer.max_epochs 3"
 
 
 class NobodyReads(io.StringIO):

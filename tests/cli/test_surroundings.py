@@ -21,7 +21,7 @@ from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
 from litspike.cli.process_state import console_messages
 from tests.conftest import Cli
 
-QUICK = "--data.train_points 20 --data.val_points 10 --trainer.max_epochs 1"
+QUICK = "--data.train_points 20 --data.val_points 10 --pictures.every 0 --trainer.max_epochs 1"
 
 
 def surroundings() -> dict[str, Any]:

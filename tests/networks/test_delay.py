@@ -157,7 +157,7 @@ def test_an_export_that_has_no_place_for_it_names_the_layer(to: str, line: str):
 
 
 def test_a_configuration_delays_what_goes_into_every_linear(cli, home):
-    small = "--trainer.max_epochs 1 --trainer.limit_train_batches 3"
+    small = "--trainer.max_epochs 1 --trainer.limit_train_batches 3 --pictures.every 0"
     fitted = cli(f"fit {small} --model.network.max_delay 6")
     assert (fitted.status, fitted.err) == (0, "")
     assert "(53 parameters" in fitted.out  # 41 of the default, 2 delays of the input, 10 of the hidden neurons
