@@ -1,5 +1,5 @@
 # The commands of the README: `make fit`, `make test`, and `make check`, which is what one runs before each commit: lint,
-# types, and the tests that run no whole command, in under a minute. `make test` leaves out those marked slow, which
+# types, and the tests that run no whole command. `make test` leaves out those marked slow, which
 # `make test-slow` runs; `make test-shuffled` runs what `make test` does, in another order each time. All make .venv first,
 # with the exact versions of requirements.lock; the tests add those of requirements-events.lock, -onnx, -nir, -sweep and
 # -series where it can. One of the first has to be compiled from Python 3.12 on, so where there is no compiler
