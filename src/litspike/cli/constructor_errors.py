@@ -14,6 +14,8 @@ from litspike import memory
 from litspike.cli.errors import being_made, chain, expected, raised_by_a_library
 from litspike.settings import SettingError, UserError, setting_name
 
+_HIDDEN = "Not a valid subclass of"
+
 
 @contextmanager
 def users_mistakes(config: Namespace) -> Iterator[None]:
@@ -54,9 +56,30 @@ def _users_mistake(error: Exception, config: Namespace) -> Exception:
     if not raised_by_a_library(error):
         return error
     deepest = list(chain(error))[-1]
+    if str(deepest).startswith(_HIDDEN) and (found := _made_again(config, str(deepest))):
+        return found
     name = type(deepest).__name__
     kind = "" if name in ("TypeError", "ValueError", "RuntimeError", "MisconfigurationException") else f"{name}: "
     return UserError(f"{setting_name(setting or 'trainer')}: {kind}{deepest}")
+
+
+def _made_again(config: Namespace, text: str) -> UserError | None:
+    """What a class raises that jsonargparse couldn't make, where it may be one of several kinds and the reason is lost.
+
+    Args:
+        config: the configuration.
+        text: jsonargparse's, which has the class's path.
+    """
+    for path, settings in namespaces(config, ""):
+        place, given = settings.get("class_path"), settings.get("init_args")
+        if f"class_path='{place}'" not in text or not isinstance(given, Namespace):
+            continue
+        try:
+            _class(place)(**vars(given))
+        except Exception as reason:
+            said = expected(reason) or " ".join(str(reason).split()) or type(reason).__name__
+            return UserError(f"{setting_name(path)}: {str(place).rpartition('.')[2]} can't be made: {said}")
+    return None
 
 
 def _refusing(error: Exception, config: Namespace) -> str | None:

@@ -74,6 +74,12 @@ def check(trainer: Trainer) -> None:
             f"trainer.devices: {here.starter} started {here.size} processes, and trainer.devices times "
             f"trainer.num_nodes is {trainer.world_size}: make them equal"
         )
+    alone = isinstance(getattr(strategy, "cluster_environment", None), LightningEnvironment)
+    if alone and trainer.num_nodes > 1 and "MASTER_ADDR" not in os.environ:
+        raise UserError(
+            f"trainer.num_nodes: {trainer.num_nodes} machines meet at the first one's address, and no MASTER_ADDR is "
+            "set: start them by torchrun or srun, or set it with MASTER_PORT and NODE_RANK on each"
+        )
     if isinstance(strategy, ParallelStrategy) and strategy.cluster_environment is not None:
         try:
             strategy.cluster_environment.validate_settings(trainer.num_devices, trainer.num_nodes)

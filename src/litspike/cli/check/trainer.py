@@ -8,7 +8,9 @@ from datetime import timedelta
 from typing import Any
 
 from lightning import Callback
+from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch import callbacks as of_lightning
+from lightning.pytorch.plugins import DeepSpeedPrecision, FSDPPrecision
 
 from litspike.settings import SettingError, UserError
 
@@ -24,6 +26,10 @@ REFUSED_CALLBACKS: dict[type[Callback], str] = {
     of_lightning.BackboneFinetuning: "needs a part called backbone, which a task of litspike's hasn't",
 }
 """Callbacks of Lightning's that would change nothing, or what no checkpoint would show."""
+
+
+_OF_STRATEGIES = (DeepSpeedPrecision, FSDPPrecision)
+"""Precisions that do nothing, or fail, beside another strategy; theirs makes them of the setting."""
 
 
 def _above(limit: float) -> Callable[[Any], bool]:
@@ -56,6 +62,10 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "num_nodes": (_above(0), "is not at least 1"),
     "num_sanity_val_steps": (_above(-2), "is below -1"),
     "precision": (lambda value: value != "16-true", "holds no value as small as Adam's: set bf16-true or 16-mixed"),
+    "strategy": (
+        lambda value: not (isinstance(value, str) and "." in value),
+        "is no name of a strategy; a class is given as {class_path: package.module.Class}",
+    ),
     "barebones": (lambda value: not value, "can't be: a run has a logger, metrics and checkpoints; unset it"),
     "default_root_dir": (lambda value: False, "has no effect: --logs says where runs are filed"),
     "model_registry": (lambda value: False, "has no effect: a run is named by its folder"),
@@ -84,6 +94,18 @@ def check_switches(settings: dict[str, Any]) -> None:
         for kind, reason in REFUSED_CALLBACKS.items():
             if isinstance(callback, kind):
                 raise UserError(f"trainer.callbacks: {type(callback).__name__} {reason}")
+    _check_plugins(as_list(settings.get("plugins")))
+
+
+def _check_plugins(plugins: list[Any]) -> None:
+    for plugin in plugins:
+        if isinstance(plugin, CheckpointIO):
+            raise UserError(
+                f"trainer.plugins: {type(plugin).__name__} can't be used: checkpoints are written whole or not at all, "
+                "and signed, by litspike's own"
+            )
+        if isinstance(plugin, _OF_STRATEGIES):
+            raise UserError(f"trainer.plugins: {type(plugin).__name__} is its strategy's own: set trainer.precision")
 
 
 def check_trial(settings: dict[str, Any], subcommand: str | None, goes_on: bool) -> None:

@@ -20,7 +20,6 @@ from litspike.cli.trainer.export import ExportSettings, export_checkpoint
 from litspike.cli.trainer.loggers import BestEffortBoard
 from litspike.cli.trainer.make import (
     board,
-    checkpoint_io,
     common_callbacks,
     ending_together,
     make_trainer,
@@ -61,7 +60,7 @@ def evaluate(command: Command, callbacks: Sequence[Callback] = ()) -> Outcome:
         own = _EVALUATIONS[str(command.call.subcommand)](command, source, parts)
         settings["enable_checkpointing"] = False
         settings["callbacks"] = [one for one in as_list(settings["callbacks"]) if not isinstance(one, Checkpoint)]
-        settings["plugins"] = checkpoint_io(settings["plugins"], AtomicCheckpointIO())
+        settings["plugins"] = [*as_list(settings["plugins"]), AtomicCheckpointIO()]
         settings["logger"] = board(settings["logger"], own.board, source.run, command.home)
         all_of_them = [*common_callbacks(command, parts), *own.callbacks, *callbacks]
         trainer = make_trainer(settings, all_of_them, source.run.folder if source.run else command.home)

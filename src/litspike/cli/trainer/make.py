@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from lightning import Callback, Trainer
-from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from litspike.callbacks import StepLog
@@ -21,7 +20,6 @@ from litspike.cli.trainer.loggers import keep_rows
 from litspike.cli.trainer.profiler import NoProfiler, into_file
 from litspike.cli.trainer.progress import choose_bar
 from litspike.internals.lightning import leave_sigterm
-from litspike.runs.checkpoints import AtomicCheckpointIO
 from litspike.runs.folder import Run
 from litspike.runs.launched import LaunchedProcesses
 from litspike.runs.processes import SameEverywhere, check, place, silent_after_an_error
@@ -78,12 +76,6 @@ def board(logger: Any, kind: type[TensorBoardLogger] | None, run: Run | None, ho
     if kind is None or (run is None and place().first):
         return False
     return kind(run.folder if run else home, name="", version="", default_hp_metric=False)
-
-
-def checkpoint_io(plugins: Any, io: AtomicCheckpointIO) -> list[Any]:
-    """The user's plugins, with what reads and writes checkpoints where none of them does."""
-    plugins = as_list(plugins)
-    return plugins if any(isinstance(plugin, CheckpointIO) for plugin in plugins) else [*plugins, io]
 
 
 def make_trainer(settings: dict[str, Any], callbacks: list[Callback], reports: Path) -> Trainer:
