@@ -36,7 +36,7 @@ LSTM = [
     "--model.scheduler=torch.optim.lr_scheduler.CosineAnnealingLR", "--model.scheduler.T_max=400",
     "--trainer.max_epochs=400", "--trainer.gradient_clip_val=1", "--trainer.precision=32-true",
 ]  # fmt: skip
-FITTED = {"spiking": ([], 14 * 64 + 64), "LSTM": (LSTM, 4 * 100 * 101 + 100)}
+FITTED = {"spiking": ([], 7 * 64 + 64), "LSTM": (LSTM, 4 * 100 * 101 + 100)}
 ECHO = "echo state network"
 PUBLISHED = (("LSTM", 60_000, 13.37), (ECHO, 4_400, 14.79))
 UNITS = 186
@@ -114,11 +114,11 @@ def percentage(forecast: NDArray[Any], values: NDArray[Any]) -> float:
 
 
 @cache
-def settings_of_echo() -> dict[str, float]:
+def settings_of_echo() -> dict[str, Any]:
     """The best of 30 settings, by forecasts inside of what there is to learn from."""
     draw = np.random.default_rng(0)
 
-    def error(settings: dict[str, float]) -> float:
+    def error(settings: dict[str, Any]) -> float:
         known = [points(run)[0] for run in range(0, 30, 5)]
         forecasts = [echo_state_forecast(x[:-150], 150, np.random.default_rng(0), UNITS, **settings) for x in known]
         return float(np.mean([percentage(one, x[-150:]) for one, x in zip(forecasts, known, strict=True)]))
