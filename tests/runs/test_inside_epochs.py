@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import warnings
@@ -187,3 +188,16 @@ def test_another_number_of_batches_in_the_epoch_that_is_gone_on_with_is_said(cli
         assert cli(f"{on} 5").status == 0
     with pytest.warns(LitspikeWarning, match="data: an epoch has 19 batches and had 10: the rest of this one is not"):
         cli(f"{on} 7 --data.batch_size 5")
+
+
+def test_a_checkpoint_has_the_metrics_of_a_validation_of_its_own_weights_alone(cli: Cli, home: Path):
+    best = "--checkpoint.monitor train/loss --trainer.max_epochs 5 --trainer.check_val_every_n_epoch 2"
+    steps = "--trainer.callbacks+ ModelCheckpoint --trainer.callbacks.every_n_train_steps 8"
+    assert cli(f"fit {QUICK} {best} {steps} --trainer.callbacks.save_top_k -1").status == 0
+    (run,) = runs(home)
+    found = {path.name: checkpoint(path) for path in (run / "checkpoints").iterdir()}
+    assert len(found) == 8
+    for name, content in found.items():  # those by step are written before a validation, and last.ckpt after none
+        assert bool(content["litspike"]["figures"]) == (name == "best.ckpt" and content["global_step"] in (20, 40))
+    noted = json.loads((run / "run.json").read_text()).get("best", {})
+    assert noted == found["best.ckpt"]["litspike"]["figures"]

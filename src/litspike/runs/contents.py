@@ -17,7 +17,7 @@ from litspike.settings import UserError
 
 KEY = "litspike"
 """Where a checkpoint keeps what litspike adds: ``config``, the run's configuration, ``rng``, torch's state in each
-process, ``figures``, the metrics of the newest validation, and ``complete``, whether training ended with it."""
+process, ``figures``, the metrics of a validation of these weights, and ``complete``, whether training ended with it."""
 
 DEPTH = 100
 """How deep what a checkpoint holds may be nested; a fit's is ten deep."""

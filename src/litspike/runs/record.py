@@ -39,6 +39,7 @@ class RunRecord(Callback):
         self.noted = False
         """Whether the run's record says that it is running."""
         self._first_step: int | None = None
+        self._validated_at: int | None = None
         self.headline = ""
         """What is printed once the first step is done: a run that comes to none is not kept."""
 
@@ -98,6 +99,16 @@ class RunRecord(Callback):
             if self.run is not None:
                 say(trainer, self.headline)
 
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note which weights were measured."""
+        self._validated_at = None if trainer.sanity_checking else trainer.global_step
+
+    def _measured(self, trainer: Trainer) -> dict[str, float]:
+        """The metrics of validation of the weights as they are; empty where others were measured."""
+        if self._validated_at != trainer.global_step:
+            return {}
+        return {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Put the configuration and the random state of every process into the checkpoint."""
         rng = {"cpu": torch.get_rng_state()}
@@ -106,7 +117,7 @@ class RunRecord(Callback):
         checkpoint[KEY] = {
             "config": self.config,
             "rng": at_the_first(trainer, rng),
-            "figures": {n: float(value) for n, value in trainer.callback_metrics.items() if n.startswith("val/")},
+            "figures": self._measured(trainer),
             "complete": _ends(trainer),
         }
 

@@ -18,10 +18,10 @@ def note_metrics(run: Run, trainer: Trainer) -> None:
     new = {name: float(value) for name, value in metrics.items() if name.count("/") == 1}
     new |= {f"{stage}/{name}": value for stage in STAGES for name, value in logged(trainer, stage).items()}
     try:
-        best = checkpoints.figures(checkpoints.read(run.checkpoint(BEST)))
+        best = {"best": checkpoints.figures(checkpoints.read(run.checkpoint(BEST)))}
     except UserError:  # there may be none
         best = {}
     try:
-        run.note(figures={**run.record().get("figures", {}), **new}, **({"best": best} if best else {}))
+        run.note(figures={**run.record().get("figures", {}), **new}, **best)
     except UserError as error:
         warnings.warn(str(error), LitspikeWarning, stacklevel=2)
