@@ -355,8 +355,11 @@ def test_no_spike_at_all_and_every_neuron_firing_give_what_the_reference_gives(s
         compare(found, wanted, 1e-9 if dtype is torch.float64 else 1e-4)
 
 
-def test_a_weight_that_is_no_number_shows_where_nothing_fires():
-    layer = Recurrent(LeakyIntegrator()).shaped(5)
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_weight_that_is_no_number_shows_where_nothing_fires(bias, compiled):
+    layer = Recurrent(LeakyIntegrator(engine="fused"), bias).shaped(5)
     with torch.no_grad():
         layer.connections.weight[1, 2] = float("nan")
-    assert layer(torch.zeros(1, 2, 5))[0].isnan().any((0, 1)).tolist() == [False, True, False, False, False]
+    run = torch.compile(layer, backend="aot_eager", fullgraph=True) if compiled else layer
+    assert run(torch.zeros(1, 2, 5))[0].isnan().any((0, 1)).tolist() == [False, True, False, False, False]

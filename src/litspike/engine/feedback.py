@@ -58,14 +58,16 @@ class RecurrentKernel(Kernel, ABC):
         """Output, last output and last states; the total input of each step, with the feedback, goes to ``total``."""
         output = fresh(launch.current.new_empty(0, dtype=launch.output), launch.steps, *launch.batch)
         lasts = [launch.current.new_empty(*launch.batch, dtype=self.dtype) for _ in range(1 + self.states)]
-        self._launch(launch, feedback, total, output, lasts)
+        zeros = (feedback.weight * 0).sum(1)  # but NaN where a weight is one: it isn't added where nothing fires
+        start = zeros if feedback.bias is None else feedback.bias + zeros
+        self._launch(launch, feedback._replace(bias=start), total, output, lasts)
         return output, *lasts
 
     @abstractmethod
     def _launch(
         self, launch: Launch, feedback: Feedback, total: Tensor | None, output: Tensor, lasts: Sequence[Tensor]
     ) -> None:
-        """Fill output, last output and states, and what is saved."""
+        """Fill output, last output and states, and what is saved. The feedback has a bias."""
 
     @abstractmethod
     def adjoint(self, launch: Launch, weight: Tensor, grads: Sequence[Tensor | None]) -> list[Tensor | None]:

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from litspike.engine import recurrent_operator
 from litspike.engine.call import kernel_for
-from litspike.engine.events.choice import is_finite
 from litspike.engine.events.spikes import plain
 from litspike.engine.inputs import HALF, Feedback, Inputs, Real
 from litspike.engine.ir.surroundings import Untraceable
@@ -39,8 +38,7 @@ def run_recurrent(
 
     Returns:
         None where the reference has to run: on another device, under a transform or mode of torch, for more neurons
-        than a kernel takes, a weight with a NaN, or a step that can't be fused. A graph, compiled or exported, holds
-        one operation.
+        than a kernel takes, or for a step that can't be fused. A graph, compiled or exported, holds one operation.
     """
     current, (first, weight, bias) = plain(current), feedback._replace(first=plain(feedback.first))
     output = current.dtype
@@ -55,8 +53,6 @@ def run_recurrent(
         return None
     graph = torch.compiler.is_compiling()
     if torch.onnx.is_in_onnx_export() if graph else not ordinary([current, *matrices, *inputs.values]):
-        return None
-    if not graph and not is_finite(weight):
         return None
     learns = any(leaf.wants_gradient for leaf in inputs.leaves) or any(tensor.requires_grad for tensor in matrices)
     if torch.is_grad_enabled() and learns:  # the total input has a gradient wherever anything has

@@ -71,10 +71,10 @@ def _fewer(spikes: Tensor, crossover: float) -> bool:
     """Whether fewer than a share of some numbers, spread over rows and columns, are not zero. It takes microseconds."""
     if crossover <= 0:
         return False
-    distance = max(spikes.numel() // _SAMPLED, 1)
-    while gcd(distance, spikes.shape[1]) > 1:
-        distance += 1
-    some = spikes.numpy().reshape(-1)[::distance]
+    stride = max(spikes.numel() // _SAMPLED, 1)
+    while gcd(stride, spikes.shape[1]) > 1:
+        stride += 1
+    some = spikes.numpy().reshape(-1)[::stride]
     return int(np.count_nonzero(some)) < crossover * max(some.size, 1)
 
 

@@ -47,10 +47,9 @@ class GpuRecurrentKernel(RecurrentKernel):
     ) -> None:
         first, weight, bias = feedback
         (last, *after), size = lasts, len(weight)
-        room, bias = first.new_empty(launch.neurons), weight.new_zeros(size) if bias is None else bias
         start(
             self._functions["forward"], launch.batch[0], _block(size), launch, output, *after, launch.saved, last,
-            total, first, size, size, room, weight.T.contiguous(), bias,
+            total, first, size, size, first.new_empty(launch.neurons), weight.T.contiguous(), bias,
         )  # fmt: skip
 
     def adjoint(self, launch: Launch, weight: Tensor, grads: Sequence[Tensor | None]) -> list[Tensor | None]:
