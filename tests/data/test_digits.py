@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 from litspike import SettingError, UserError
 from litspike.data import Digits, Distortion
+from litspike.installation import installing
 
 
 def rows(x: torch.Tensor) -> set[tuple[float, ...]]:
@@ -18,7 +20,7 @@ def rows(x: torch.Tensor) -> set[tuple[float, ...]]:
 def test_without_scikit_learn_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     monkeypatch.delitem(sys.modules, "sklearn.datasets", raising=False)
-    with pytest.raises(UserError, match=r"^Digits needs scikit-learn: pip install 'litspike\[data\]'$"):
+    with pytest.raises(UserError, match=rf"^Digits needs scikit-learn: {re.escape(installing('data'))}$"):
         Digits().setup("fit")
 
 

@@ -356,7 +356,7 @@ def test_what_a_killed_process_left_is_removed_later(kernel):
     assert new.exists()
 
 
-@pytest.mark.parametrize(("name", "other"), [("llvmlite_version", "0.0"), ("version", lambda package: "0.0")])
+@pytest.mark.parametrize(("name", "other"), [("llvmlite_version", "0.0"), ("version", lambda: "0.0")])
 def test_another_version_has_kernels_of_its_own(kernel, compiled, monkeypatch, name, other):
     monkeypatch.setattr(jit, name, other)
     monkeypatch.setattr(jit, "_description", jit._description.__wrapped__)

@@ -231,7 +231,10 @@ class FirstSpike(nn.Module):
                 return self._being_first(excess, lengths)
         spikes = outputs if self.neuron is None else self.neuron(outputs)[0]
         check_range("FirstSpike", spikes, "[0, 1]")
-        waiting = (1 - spikes).cumprod(0)
+        if torch.compiler.is_compiling() and not spikes.requires_grad:  # ONNX has no running product
+            waiting = torch.log1p(-spikes).cumsum(0).exp()
+        else:
+            waiting = (1 - spikes).cumprod(0)
         if lengths is not None:
             waiting = torch.where(spread(valid_steps(len(waiting), lengths), waiting), waiting, 0)
         return waiting.sum(0) / -self.tau

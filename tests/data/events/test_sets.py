@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import shutil
 import socket
 import sys
@@ -14,6 +15,7 @@ import torch
 
 from litspike import SettingError, UserError
 from litspike.data import CIFAR10DVS, NMNIST, SHD, DVSGesture, EventDataModule
+from litspike.installation import installing
 from tests.data.events.miniatures import CASES, Case, Recording, pack
 
 pytest.importorskip("tonic", reason="event data need Tonic: pip install 'litspike[events]'")
@@ -191,7 +193,7 @@ def test_an_event_outside_the_sensor_is_named_with_its_file(tmp_path: Path):
 def test_without_tonic_one_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     CASES[0].make(tmp_path)
     monkeypatch.setitem(sys.modules, "tonic.datasets", None)
-    with pytest.raises(UserError, match=r"event data need Tonic .*pip install 'litspike\[events\]'"):
+    with pytest.raises(UserError, match=rf"event data need Tonic .*{re.escape(installing('events'))}"):
         NMNIST(str(tmp_path), None).setup("fit")
 
 
