@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import gcd, isfinite
+from math import gcd, isfinite, prod
 
 import numpy as np
 from torch import Tensor
@@ -13,10 +13,12 @@ LEAST_OUTPUTS = 32
 """Outputs below which an event adds too little at once."""
 CROSSOVER = 0.35
 """Density from which on a dense product of many rows is as fast."""
+CROSSOVER_OUTPUTS = 128
+"""Outputs below which the crossover falls in proportion: an event adds to few at once."""
 PACKED_ROWS = 64
 """Rows whose dense product takes as long as packing the weight."""
-_SAMPLED = 1024
-"""Numbers of which the density is taken."""
+_LINE, _LINES = 16, 64
+"""The density is that of so many cache lines, each of so many numbers: what it takes is to fetch them from memory."""
 
 CONVOLUTION_CROSSOVER = 0.1
 """Density from which on a convolution isn't ahead by half again (benchmarks/convolution.py)."""
@@ -44,12 +46,13 @@ def pays(spikes: Tensor, outputs: int) -> bool:
     rows, inputs = spikes.shape
     if not large_enough(rows, inputs, outputs):
         return False
-    return _fewer(spikes, CROSSOVER * (1 - PACKED_ROWS / max(rows, 1)))
+    return _fewer(spikes, CROSSOVER * min(outputs / CROSSOVER_OUTPUTS, 1) * (1 - PACKED_ROWS / max(rows, 1)))
 
 
 def wide_enough(weight: Tensor) -> bool:
     """Whether a convolution of spikes with a weight [outputs, channels, ..] could be faster on events."""
-    return len(weight) >= CONVOLUTION_OUTPUTS and weight[0].numel() >= CONVOLUTION_DEPTH
+    outputs, *depth = weight.shape
+    return outputs >= CONVOLUTION_OUTPUTS and prod(depth) >= CONVOLUTION_DEPTH
 
 
 def convolution_pays(spikes: Tensor, work: int) -> bool:
@@ -71,10 +74,11 @@ def _fewer(spikes: Tensor, crossover: float) -> bool:
     """Whether fewer than a share of some numbers, spread over rows and columns, are not zero. It takes microseconds."""
     if crossover <= 0:
         return False
-    stride = max(spikes.numel() // _SAMPLED, 1)
+    lines = spikes.numel() // _LINE
+    stride = max(lines // _LINES, 1)
     while gcd(stride, spikes.shape[1]) > 1:
         stride += 1
-    some = spikes.numpy().reshape(-1)[::stride]
+    some = spikes.numpy().reshape(-1)[: lines * _LINE].reshape(lines, _LINE)[::stride]
     return int(np.count_nonzero(some)) < crossover * max(some.size, 1)
 
 
