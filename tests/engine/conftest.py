@@ -22,6 +22,7 @@ def always(monkeypatch):
     monkeypatch.setattr(choice, "LEAST_WORK", 0)
     monkeypatch.setattr(choice, "LEAST_OUTPUTS", 0)
     monkeypatch.setattr(choice, "CROSSOVER", 2.0)
+    monkeypatch.setattr(choice, "CROSSOVER_OUTPUTS", 1)
     monkeypatch.setattr(choice, "PACKED_ROWS", 0)
     monkeypatch.setattr(spikes_module, "_LEAST", 0)
 

@@ -16,6 +16,7 @@ from litspike.coding import (
     EveryStep,
     FirstSpike,
     LeakyIntegratorReadout,
+    MeanOverTime,
     PoissonRate,
     TimeFirst,
 )
@@ -167,9 +168,23 @@ def test_what_is_no_graph_is_refused_by_a_line(line: str, network: nn.Module, en
     assert str(refusal.value).startswith(f"torch: {line}")
 
 
+class Survival(MeanOverTime):
+    """The share of steps before the first spike."""
+
+    def forward(self, outputs, lengths=None):
+        return (1 - outputs.clamp(0, 1)).cumprod(0).mean(0)
+
+
 def test_a_readout_that_onnx_has_no_operation_for_is_refused():
     with pytest.raises(Refused, match=r"^onnx: model: torch.onnx can't make a graph of it: ONNX has nothing for"):
-        exported("onnx", task_of(Perceptron([2, 5, 3], LIF()), readout=FirstSpike(LIF())), POINTS)
+        exported("onnx", task_of(Perceptron([2, 5, 3], LIF()), readout=Survival()), POINTS)
+
+
+def test_the_first_spike_is_exported_to_onnx(tmp_path: Path):
+    task = task_of(dyadic(Perceptron([2, 5, 3], LIF())), readout=FirstSpike(LIF()))
+    own, other = Subject(task, POINTS).run(POINTS), written_and_run(exported("onnx", task, POINTS), POINTS, tmp_path)
+    assert len(own.values.unique()) > 1
+    torch.testing.assert_close(other.values, own.values)
 
 
 def test_a_format_whose_packages_are_missing_names_the_extra(monkeypatch: pytest.MonkeyPatch):
