@@ -11,6 +11,11 @@ from torch import Tensor
 from litspike.engine.events.product import Events, packed, product
 
 
+def current_of(spikes: Events, before: Sequence[int], weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The product of spikes with a weight [outputs, inputs], as a current [T, B, .., outputs]."""
+    return product(spikes, packed(weight.contiguous()), len(weight), bias, before)
+
+
 class Recipe(NamedTuple):
     """A product of spikes.
 
@@ -28,7 +33,7 @@ class Recipe(NamedTuple):
 
     @classmethod
     def of(cls, spikes: Events, before: Sequence[int], weight: Tensor, bias: Tensor | None) -> Self:
-        """The product of these spikes."""
+        """That of :func:`current_of`."""
         return cls(spikes.shape, before, _sums(weight, bias), (weight, bias, *spikes[1:]))
 
     @classmethod
@@ -43,23 +48,21 @@ class Recipe(NamedTuple):
         recipe: Self | None = vars(maker).pop("recipe", None)
         return recipe
 
-    def current(self) -> Tensor:
-        """The current, [T, B, .., outputs]."""
+    def again(self) -> Tensor:
+        """The current once more.
+
+        Raises:
+            RuntimeError: if weight or bias changed, which torch counts but in ``.data``.
+        """
         weight, bias, *rest = self.tensors
         assert weight is not None
         lists: Any = rest
-        return product(Events(self.size, *lists), packed(weight.contiguous()), len(weight), bias, self.before)
-
-    def again(self) -> Tensor:
-        """The current once more; raises RuntimeError if weight or bias changed, which torch counts but in ``.data``."""
-        weight, bias, *_ = self.tensors
-        assert weight is not None
         if _sums(weight, bias) != self.sums:
             raise RuntimeError(
                 "a weight or bias of a product of spikes was changed through .data after the forward pass: change it "
                 "after the backward pass, or give the product spikes.as_subclass(torch.Tensor)"
             )
-        return self.current()
+        return current_of(Events(self.size, *lists), self.before, weight, bias)
 
 
 def _sums(*tensors: Tensor | None) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ from litspike.engine.events.convolved import NO_SECOND_ORDER, convolved
 from litspike.engine.events.gradient import PendingGradient
 from litspike.engine.events.kernels import available
 from litspike.engine.events.product import Events, events, weight_gradient
-from litspike.engine.events.recipe import Recipe
+from litspike.engine.events.recipe import Recipe, current_of
 from litspike.engine.modes import is_batch, ordinary
 from litspike.settings import UserError
 
@@ -123,9 +123,12 @@ def _product(x: Spikes, weight: Tensor, bias: Tensor | None = None) -> Tensor | 
     flat = x.detach().reshape(rows, inputs).contiguous()
     if not pays(flat, outputs) or not is_finite(weight):
         return None
-    y: Tensor = _EventLinear.apply(x, weight, bias, events(flat))  # type: ignore[no-untyped-call]
+    found = events(flat)
+    y: Tensor = _EventLinear.apply(x, weight, bias, found)  # type: ignore[no-untyped-call]
     if y.grad_fn is not None:
-        y.grad_fn.version = y._version  # type: ignore[attr-defined]  # what its recipe makes, until somebody changes it
+        maker: Any = y.grad_fn
+        maker.recipe = Recipe.of(found, x.shape[:-1], weight, bias)
+        maker.version = y._version  # what the recipe makes, until somebody changes it
     return y
 
 
@@ -136,9 +139,7 @@ class _EventLinear(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, found: Events) -> Tensor:
         ctx.shape, ctx.size = x.shape, found.shape
         ctx.save_for_backward(weight, *found[1:])
-        ctx.recipe = Recipe.of(found, x.shape[:-1], weight, bias)
-        current: Tensor = ctx.recipe.current()
-        return current
+        return current_of(found, x.shape[:-1], weight, bias)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
