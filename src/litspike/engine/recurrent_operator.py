@@ -70,14 +70,8 @@ def forward(
 
 
 @forward.register_fake
-def _(
-    current: Tensor,
-    matrices: Sequence[Tensor],
-    tensors: Sequence[Tensor],
-    numbers: Sequence[float],
-    text: str,
-    letters: str,
-) -> list[Tensor]:
+def _(current: Tensor, *rest: Any) -> list[Tensor]:
+    *_, text, letters = rest
     leaves = leaves_of(letters)
     program, batch = from_text(text, leaves), current.shape[1:]
     learns = any(leaf.wants_gradient for leaf in leaves)
@@ -115,18 +109,8 @@ def backward(
 
 
 @backward.register_fake
-def _(
-    grads: Sequence[Tensor],
-    total: Tensor,
-    saved: Tensor,
-    output: Tensor,
-    matrices: Sequence[Tensor],
-    tensors: Sequence[Tensor],
-    numbers: Sequence[float],
-    text: str,
-    letters: str,
-    wanted: Sequence[bool],
-) -> list[Tensor]:
+def _(*given: Any) -> list[Tensor]:
+    _, total, _, _, matrices, tensors, _, _, letters, wanted = given
     inputs = [tensor for tensor, wants in zip([total, *matrices], wanted, strict=True) if wants]
     learning = [tensor for tensor, wants in zip(tensors, _learning(letters), strict=True) if wants]
     return [tensor.new_empty(tensor.shape) for tensor in [*inputs, *learning]]

@@ -246,10 +246,8 @@ class _Lowering:
         if max(-low, high).bit_length() > room:
             most = fraction_for(largest * HEADROOM, self.bits)
             if most < fraction:
-                cell, fraction = (
-                    self.cells("down", cell, number=min(fraction - most, WIDE)),
-                    most,
-                )
+                cell = self.cells("down", cell, number=min(fraction - most, WIDE))
+                fraction = most
         return _Number(self.cells.saturate(cell, -_MOST, _MOST), fraction)
 
     def _truth(self, value: _Value) -> Cell:
