@@ -13,10 +13,12 @@ class WithFiles(build_py):
     """Builds the package with configurations and trained networks; an editable one finds them where they are."""
 
     def run(self) -> None:
-        """Copy what the wheel holds."""
+        """Copy what the wheel holds, and nothing that an earlier build left."""
+        package = Path(self.build_lib, "litspike")
+        if not self.editable_mode:
+            shutil.rmtree(package, ignore_errors=True)
         super().run()
         if not self.editable_mode:
-            package = Path(self.build_lib, "litspike")
             shutil.copytree("configs", package / "configs", dirs_exist_ok=True)
             left_out = shutil.ignore_patterns("*.png", "*.py", "__pycache__")
             shutil.copytree("zoo", package / "zoo", ignore=left_out, dirs_exist_ok=True)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
+import shutil
+import subprocess
+import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -57,3 +61,17 @@ def test_an_extra_is_installed_as_litspike_was(monkeypatch: pytest.MonkeyPatch):
 def test_the_command_that_installs_an_extra_is_written_in_one_place():
     found = [path for path in (PROJECT / "src").rglob("*.py") if "pip install 'litspike[" in path.read_text()]
     assert found == [PROJECT / "src" / "litspike" / "installation.py"]
+
+
+def test_a_second_build_in_a_clone_has_no_file_that_is_gone_from_the_sources(tmp_path: Path):
+    shutil.copy(PROJECT / "setup.py", tmp_path)
+    for name in ("src/litspike/now.py", "src/litspike/__init__.py", "configs/now.yaml", "zoo/now.ckpt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    built = tmp_path / "build/lib/litspike"
+    for name in ("gone.py", "configs/gone.yaml", "gone/__init__.py"):
+        (built / name).parent.mkdir(parents=True, exist_ok=True)
+        (built / name).touch()
+    subprocess.run([sys.executable, "setup.py", "-q", "build_py"], cwd=tmp_path, capture_output=True, check=True)
+    files = sorted(str(path.relative_to(built)) for path in built.rglob("*") if path.is_file())
+    assert files == ["__init__.py", "configs/now.yaml", "now.py", "zoo/now.ckpt"]
