@@ -17,13 +17,14 @@ import numpy as np
 import pytest
 import torch
 from lightning import Trainer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from litspike import LIF, ConstantCurrent, GradedLIF, MeanOverTime, Perceptron, RecurrentNetwork, TimeFirst
 from litspike.callbacks import Receipt
 from litspike.coding import EveryStep
 from litspike.metrics import EnergyModel, mean_interval, wilson_interval
+from litspike.networks.sequence import Pass
 from litspike.reports.receipt.collect import Measurements
 from litspike.tasks import Classification, CrossEntropy, MeanSquaredError, Regression
 from tests.conftest import PROJECT, Cli, runs
@@ -229,6 +230,30 @@ def test_a_regressions_intervals_are_those_of_its_samples(tmp_path: Path):
     assert energy["with_memory"]["events"] == pytest.approx((STEPS * 18 * 5 + fired * 3 * 4 * 10 / 64) / 1000)
     assert energy["without_spikes_same_bits"]["arithmetic"] == pytest.approx(STEPS * (18 + 81 + 9) * 4.6 / 1000)
     assert (energy["sequence"], energy["activation_bits"]) == (True, 32)
+
+
+def test_energy_follows_the_order_of_the_calls_and_not_that_in_which_layers_are_registered(tmp_path: Path):
+    class LastFirst(Perceptron):
+        """Its layers are registered from the last to the first."""
+
+        def __init__(self) -> None:
+            super().__init__([3, 20, 4], LIF(threshold=0.4))
+            self.layers = nn.ModuleDict(reversed([(f"l{name}", one) for name, one in self.layers.named_children()]))
+
+        def through(self, x: Tensor, apply: Pass) -> Tensor:
+            for layer in reversed(list(self.layers.values())):
+                x = apply(layer, x)
+            return x
+
+    task, x, y = classes()
+    other = Classification(LastFirst(), ConstantCurrent(STEPS), MeanOverTime(), CrossEntropy())
+    layers = other.network.layers
+    for name, one in task.network.layers.named_children():
+        layers[f"l{name}"].load_state_dict(one.state_dict())
+    assert [type(one) for one in layers.values()] == [nn.Linear, LIF, nn.Linear]
+    plain = receipt_of(task, x, y, tmp_path / "plain")["energy"]
+    assert plain["without_spikes_same_bits"]["events"] > 0
+    assert receipt_of(other, x, y, tmp_path / "other")["energy"] == plain
 
 
 def test_settings_of_the_energy_reach_the_receipt_and_its_text(tmp_path: Path):

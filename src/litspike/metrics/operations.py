@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -77,6 +78,8 @@ class Operations(Metric):
         self.connections = {name: layer for name, layer in network.named_modules() if isinstance(layer, CONNECTIONS)}
         self.uncounted = [name for name, layer in network.named_modules() if isinstance(layer, UNCOUNTED)]
         """Names of layers that compute with weights and are not counted."""
+        self.called: list[str] = []
+        """Names of the connections in the order of their first calls."""
         self._dense: dict[tuple[int, torch.Size], Tensor] = {}  # reach of all weights, by connection and shape
         self.add_state("counts", torch.zeros((len(self.connections), steps, 3), dtype=torch.int64), "sum")
         self.add_state("samples", torch.zeros((), dtype=torch.int64), "sum")
@@ -91,13 +94,18 @@ class Operations(Metric):
         """
         tally = _Tally(samples, self.steps, len(self.connections), self._dense, valid)
         with ExitStack() as handles:
-            for index, layer in enumerate(self.connections.values()):
+            for index, (name, layer) in enumerate(self.connections.items()):
+                handles.callback(layer.register_forward_pre_hook(partial(self._note, name)).remove)
                 hook = layer.register_forward_pre_hook(tally.hook(index), with_kwargs=True)
                 handles.callback(hook.remove)
             yield
         if tally.error is not None:
             raise tally.error
         self.update(tally.counts(self.counts.device), samples)
+
+    def _note(self, name: str, *_: Any) -> None:
+        if name not in self.called:
+            self.called.append(name)
 
     def update(self, counts: Tensor, samples: int) -> None:
         """Take in the counts of a pass, int64 [connections, steps, 3], and its number of samples."""

@@ -41,6 +41,8 @@ class Measurements:
         self.firing: dict[str, tuple[int, str, Firing]] = {}
         """Name → number, model and firing of each layer of neurons."""
         self.operations: Operations | None = None
+        self.before_neurons: set[str] | None = None
+        """Names of the connections that are called before any layer of neurons; None before one is called."""
         self.answers: SampleMean | None = None
         """The first of the task's scores after each of these steps."""
         self.scores = SampleMean(len(task.test_metrics.scores)).to(exact_device(task.device))
@@ -54,8 +56,8 @@ class Measurements:
         """What these came to, once they are summed up."""
         self.sample: Tensor | None = None
         """The first sample, [1, *]."""
-        layers = enumerate(neuron_layers(task.network), start=1)
-        self.layers = {name: layer_label(number, layer) for number, (name, layer) in layers}
+        layers = list(neuron_layers(task.network))
+        self.layers = {name: layer_label(number, layer) for number, (name, layer) in enumerate(layers, start=1)}
         """Name → what each layer of neurons is called."""
         self.left_out: dict[str, str] = {}
         """Name of each part that was given up, with its reason."""
@@ -65,6 +67,8 @@ class Measurements:
         # a pass is counted from the network's call to its return, when the encoder has told how many steps there are
         self._hooks.callback(task.network.register_forward_pre_hook(self._begin).remove)
         self._hooks.callback(task.network.register_forward_hook(self._end).remove)
+        for _, layer in layers:
+            self._hooks.callback(layer.register_forward_pre_hook(self._reach_neurons).remove)
         self._hooks.enter_context(watched(task.network, self._note))
 
     def close(self) -> None:
@@ -137,6 +141,10 @@ class Measurements:
     def _end(self, network: nn.Module, arguments: tuple[Any, ...], result: Any) -> None:
         self._safely("operations", self._pass.close)
         self._outputs = result[0]
+
+    def _reach_neurons(self, *_: Any) -> None:
+        if self.before_neurons is None and self.operations is not None:
+            self.before_neurons = set(self.operations.called)
 
     def _note(self, call: LayerCall) -> None:
         self._safely(self.layers[call.name], lambda: self._fired(call))

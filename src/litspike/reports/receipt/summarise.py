@@ -172,11 +172,11 @@ def energies(measurements: Measurements, content: dict[str, Any], model: EnergyM
     firing, unknown = _firing_layers(measurements, content["layers"])
     if unknown:
         return {**found, "no_memory": unknown}
-    first = next(iter(measurements.layers), None)
-    network = [name for name, _ in measurements.task.network.named_modules()]
-    before = set(network[: network.index(first)] if first is not None else network)
+    before = measurements.before_neurons
     connections = [
-        Connection(**{kind: one[kind] for kind in Connection._fields[:-1]}, of_spikes=name not in before)
+        Connection(
+            **{kind: one[kind] for kind in Connection._fields[:-1]}, of_spikes=before is not None and name not in before
+        )
         for name, one in operations["connections"].items()
     ]
     steps, sequence = measurements.steps, not _stands_still(measurements.task)
