@@ -2,11 +2,16 @@
 
     python benchmarks/accuracy.py
     python benchmarks/accuracy.py --tasks digits manifolds --seeds 3
+    python benchmarks/accuracy.py --search 6 --tasks mackey_glass --seeds 3
 
 A row is `fit --seeds 5` of a configuration: fit and test from each seed, one after another, each in a process of its
 own. The network without spikes takes the place of the spiking one in the same configuration, so that data, batches,
 epochs, loss, optimizer and its schedule are the same. The best checkpoint (on validation) is tested. Where the input
 is the same at every step the network without spikes gets one step; a GRU is read at its last step.
+
+``--search N`` first tries N settings of each network in a sweep: learning rate, sizes and epochs in the configuration's
+own space (configs/spaces/), the same for the spiking network, a GRU and an LSTM. The validation loss chooses one
+of them, which is then fitted and tested from each seed.
 
 Results are kept under logs/accuracy/ as they come: the same command goes on where it was stopped, and runs again only
 what failed and the configurations that have changed. The seconds are those of a whole fit after the imports.
@@ -15,6 +20,7 @@ what failed and the configurations that have changed. The seconds are those of a
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import sys
 import time
@@ -27,6 +33,9 @@ from litspike.cli.command import Outcome
 from litspike.cli.execute import run_command
 from litspike.cli.process_state import console_messages
 from litspike.cli.seeds import group_folder, run_seeds
+from litspike.cli.sweep import sweep
+from litspike.cli.sweep.command import sweep_folder
+from litspike.cli.sweep.space import find, read
 from litspike.data import TensorDataModule
 from litspike.tasks import Regression
 
@@ -34,8 +43,11 @@ PROJECT = Path(__file__).resolve().parent.parent
 QUIET = ["--console.epochs", "false", "--console.table", "false", "--pictures.every", "0"]
 SPIKING = "spiking"
 RELU = ["--model.network.neuron", "litspike.networks.ReLU", "--model.encoder.steps", "1"]
-GRU = ["--model.network", "benchmarks.baselines.GRU", "--model.readout", "litspike.coding.LastStep"]
-
+LAST_STEP = ["--model.readout", "litspike.coding.LastStep"]
+GRU = ["--model.network", "benchmarks.baselines.GRU", *LAST_STEP]
+LSTM = ["--model.network", "benchmarks.baselines.LSTM", *LAST_STEP]
+SEARCHED = {SPIKING: [], "GRU": GRU, "LSTM": LSTM}
+"""The networks of a search."""
 
 CURRENTS = ["--model.encoder", "litspike.coding.ConstantCurrent", "--model.encoder.steps", "16"]
 PLAIN = ["--model.encoder", "litspike.coding.ConstantCurrent", *RELU]
@@ -114,9 +126,20 @@ def measured(outcome: Outcome) -> dict[str, float]:
     return figures
 
 
-def summary(name: str, changes: list[str], seeds: int, logs: Path) -> dict[str, Any]:
+def chosen(config: Path, changes: list[str], trials: int, logs: Path) -> Path:
+    """Sweep over the space of a configuration, where that isn't done; the configuration of the best trial."""
+    call = Call(["sweep", "-c", str(config), *changes, *QUIET, "--trials", str(trials), "--logs", str(logs)])
+    sweep(call, PROJECT, run_command)
+    folder = sweep_folder(call, read(find(None, call.configs, PROJECT)), PROJECT)
+    with (folder / "trials.csv").open(encoding="utf-8") as file:
+        complete = [trial for trial in csv.DictReader(file) if trial["state"] == "complete"]
+    best = min(complete, key=lambda trial: (float(trial["val/loss"]), int(trial["trial"])))
+    print({name: value for name, value in best.items() if value}, flush=True)
+    return folder / "best" / f"trial-{best['trial']}.yaml"
+
+
+def summary(config: Path, changes: list[str], seeds: int, logs: Path) -> dict[str, Any]:
     """Fit and test from each seed, where that isn't done, and return what all come to; empty where all failed."""
-    config = PROJECT / "configs" / f"{name}.yaml"
     call = Call(["fit", "-c", str(config), *changes, *QUIET, "--seeds", str(seeds), "--logs", str(logs)])
     run_seeds(call, PROJECT, noted)
     path = group_folder(call, PROJECT) / "seeds.json"
@@ -139,14 +162,18 @@ def row(task: Comparison, network: str, figures: dict[str, Any], seeds: int) -> 
     return f"| {task.title} | {network} | {parameters} | {said} | {rate} | {seconds} | here |"
 
 
-def report(names: list[str], seeds: int, logs: Path) -> None:
+def report(names: list[str], seeds: int, trials: int, logs: Path) -> None:
     """Print the table, once all is there."""
     rows = []
+    sys.path.append(str(PROJECT))  # where benchmarks.baselines lies
     for name in names:
         task = TASKS[name]
         rows += [f"| {task.title} | {one.network} | | {one.result} | | | {one.source} |" for one in task.published]
-        for network, changes in task.networks.items():
-            rows.append(row(task, network, summary(name, changes, seeds, logs / network.replace(", ", "-")), seeds))
+        config = PROJECT / "configs" / f"{name}.yaml"
+        for network, changes in (SEARCHED if trials else task.networks).items():
+            place = logs / network.replace(", ", "-")
+            best = [chosen(config, changes, trials, place), []] if trials else [config, changes]
+            rows.append(row(task, network, summary(*best, seeds, place), seeds))
     figure = "mean ± standard deviation (95% interval of the mean)"
     print(f"| task | network | parameters | {figure} | spikes per neuron and step | seconds of a fit | source |")
     print("|---|---|---|---|---|---|---|", *rows, sep="\n")
@@ -156,6 +183,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--seeds", type=int, default=5, help="2 or more")
+    parser.add_argument("--search", type=int, default=0, metavar="N", help="first try N settings of each network")
     parser.add_argument("--logs", type=Path, default=PROJECT / "logs" / "accuracy", help="where results are kept")
     options = parser.parse_args()
-    report(options.tasks, options.seeds, options.logs)
+    report(options.tasks, options.seeds, options.search, options.logs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from functools import cache
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
-from benchmarks.accuracy import TASKS, noted, row
+from benchmarks.accuracy import SEARCHED, TASKS, chosen, noted, row
 from benchmarks.baselines import GRU, ReLU
 from litspike.networks import Perceptron
 from tests.conftest import PROJECT, runs
@@ -75,6 +77,28 @@ def test_a_row_says_how_many_seeds_are_missing_or_that_all_failed():
     del figures["test/firing_rate"]
     assert row(task, "ReLU", figures, 2).endswith("| – | 4 | here |")
     assert "no result" in row(task, "ReLU", {}, 2)
+
+
+def test_a_search_gives_the_configuration_of_a_trial_of_the_network_that_is_searched(tmp_path: Path):
+    pytest.importorskip("optuna", reason="a search needs Optuna: pip install 'litspike[sweep]'")
+    few = ["--data.train_samples", "64", "--data.val_samples", "50"]
+    path = chosen(PROJECT / "configs" / "delayed_xor.yaml", [*SEARCHED["LSTM"], *few], 2, tmp_path)
+    config = yaml.safe_load(path.read_text())
+    init = config["model"]["init_args"]
+    assert init["network"]["class_path"] == "benchmarks.baselines.LSTM"
+    assert init["scheduler"]["init_args"]["T_max"] == config["trainer"]["max_epochs"]
+    with (path.parent.parent / "trials.csv").open() as file:
+        losses = {trial["trial"]: float(trial["val/loss"]) for trial in csv.DictReader(file)}
+    assert path.stem == f"trial-{min(losses, key=losses.__getitem__)}"
+
+
+@pytest.mark.parametrize("name", ["delayed_xor", "digits_sequence", "mackey_glass", "manifolds", "store_recall"])
+def test_a_space_tries_networks_of_its_configurations_inputs_and_outputs(name: str):
+    config, space = (
+        yaml.safe_load((PROJECT / "configs" / place / f"{name}.yaml").read_text()) for place in ("", "spaces")
+    )
+    sizes = config["model"]["init_args"]["network"]["init_args"]["sizes"]
+    assert {(one[0], one[-1]) for one in space["space"]["model.network.sizes"]} == {(sizes[0], sizes[-1])}
 
 
 def test_a_perceptron_of_rectifiers_is_an_ordinary_one_at_every_step():

@@ -336,6 +336,16 @@ space:
         assert row["trainer.gradient_clip_val"] == ("null" if clip is None else str(clip))
 
 
+def test_settings_with_a_comma_between_them_get_the_same_value(cli: Cli, home: Path):
+    path = home / "space.yaml"
+    path.write_text("trials: 2\nspace:\n  trainer.max_epochs, model.scheduler.T_max: [2, 3]\n")
+    tried = space.read(path)
+    assert [given for _, given in tried.corners()] == [
+        [f"--trainer.max_epochs={epochs}", f"--model.scheduler.T_max={epochs}"] for epochs in (2, 3)
+    ]
+    assert cli(f"sweep --space {path} --model.scheduler.T_max 4").err.startswith("litspike: model.scheduler.T_max: ")
+
+
 def test_settings_are_called_by_as_few_parts_as_tell_them_apart():
     names = ["model.network.dropout", "model.head.dropout", "model.optimizer.lr"]
     assert list(report.short(names).values()) == ["network.dropout", "head.dropout", "lr"]

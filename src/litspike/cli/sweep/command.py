@@ -98,7 +98,7 @@ def _check_call(call: Call, space: Space) -> None:
     if call.option("--ckpt_path") is not None:
         raise UserError("ckpt_path: a sweep starts anew; the same command goes on with it")
     for name in call.options:
-        if name in space.settings:
+        if name in space.names():
             raise UserError(f"{name}: it is typed, and the space {space.path} tries it too: leave one of them out")
 
 

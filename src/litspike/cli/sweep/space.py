@@ -76,7 +76,8 @@ class Space:
 
     Args:
         path: the file that says so.
-        settings: name of each setting that is tried → its values.
+        settings: name of each setting that is tried → its values; several names, with commas between them, get the
+            same value.
         metrics: one metric or two of the validation data → whether the least or the greatest is best; None: as the
             metric itself says. None: the one that chooses the best checkpoint.
         trials: number of trials.
@@ -93,19 +94,28 @@ class Space:
 
     def arguments(self, trial: Suggests) -> list[str]:
         """A trial's values, as arguments of the command line."""
-        return [argument(name, values.suggested(name, trial)) for name, values in self.settings.items()]
+        return arguments({name: values.suggested(name, trial) for name, values in self.settings.items()})
+
+    def names(self) -> list[str]:
+        """Each setting that is tried, by its name on the command line."""
+        return [one for name in self.settings for one in _separate(name)]
 
     def corners(self) -> Iterator[tuple[str, list[str]]]:
         """Each setting in turn at each of its examples, with the others at their first: its name and the arguments."""
         first = {name: values.examples()[0] for name, values in self.settings.items()}
         for name, values in self.settings.items():
             for value in values.examples():
-                yield name, [argument(other, given) for other, given in {**first, name: value}.items()]
+                yield name, arguments({**first, name: value})
 
 
-def argument(name: str, value: Any) -> str:
-    """A setting as one argument of the command line."""
-    return f"--{name}={value if isinstance(value, str) else yaml_text.in_one_line(value)}"
+def arguments(values: dict[str, Any]) -> list[str]:
+    """Settings and their values, as arguments of the command line."""
+    texts = {name: value if isinstance(value, str) else yaml_text.in_one_line(value) for name, value in values.items()}
+    return [f"--{one}={text}" for name, text in texts.items() for one in _separate(name)]
+
+
+def _separate(name: str) -> list[str]:
+    return [one.strip() for one in name.split(",")]
 
 
 def find(given: str | None, configs: list[str], home: Path) -> Path:
