@@ -1,4 +1,4 @@
-"""Grids of parameters: `make test` takes enough combinations to have every value, `make test-slow` all others."""
+"""Grids of parameters: `make test` takes enough combinations to have every value, `make test-all` all others."""
 
 from __future__ import annotations
 
@@ -19,24 +19,27 @@ def covering(*axes: Sequence[Any]) -> list[tuple[Any, ...]]:
 
 
 def grid(*axes: Sequence[Any], name: Callable[[Any], str] = _name) -> list[Any]:
-    """All combinations for ``parametrize``; those that aren't needed to have every value are marked slow."""
+    """All combinations for ``parametrize``; those that aren't needed to have every value are marked thorough."""
     needed = covering(*[range(len(axis)) for axis in axes])
     found = []
     for places in itertools.product(*[range(len(axis)) for axis in axes]):
         values = [axis[place] for axis, place in zip(axes, places, strict=True)]
-        marks = () if places in needed else pytest.mark.slow
+        marks = () if places in needed else pytest.mark.thorough
         found.append(pytest.param(*values, id="-".join(map(name, values)), marks=marks))
     return found
 
 
-def slow(*values: Any, id: str | None = None) -> Any:
-    """Parameters of one test that is marked slow."""
-    return pytest.param(*values, id=id, marks=pytest.mark.slow)
+def thorough(*values: Any, id: str | None = None) -> Any:
+    """Parameters of one test that is marked thorough."""
+    return pytest.param(*values, id=id, marks=pytest.mark.thorough)
 
 
 def every_nth(values: Sequence[Any], n: int) -> list[Any]:
     """Values of one kind for ``parametrize``, of which all but each n-th are marked slow."""
-    return [value if index % n == 0 else slow(*_several(value)) for index, value in enumerate(values)]
+    return [
+        value if index % n == 0 else pytest.param(*_several(value), marks=pytest.mark.slow)
+        for index, value in enumerate(values)
+    ]
 
 
 def _several(value: Any) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import PROJECT, Cli
 from tests.data.events.miniatures import CASES
-from tests.grids import slow
+from tests.grids import thorough
 
 CONFIGURATIONS = sorted((PROJECT / "configs").glob("*.yaml"))
 LIBRARIES = {"digits": "sklearn", "digits_sequence": "sklearn", "time_series": "aeon"}
@@ -30,7 +30,7 @@ SMALLER = {  # fewer weights, or steps of L-BFGS: checkpoints of hundreds of MB 
 
 @pytest.mark.parametrize(
     "path",
-    [slow(path) if path.stem in LARGE else path for path in CONFIGURATIONS],
+    [thorough(path) if path.stem in LARGE else path for path in CONFIGURATIONS],
     ids=[path.stem for path in CONFIGURATIONS],
 )
 @pytest.mark.filterwarnings("ignore:.*published are")

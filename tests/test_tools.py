@@ -32,7 +32,7 @@ def test_each_python_has_one_bound_of_each_dependency(version: str):
     assert sorted(here) == sorted({one.name for one in tried})
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_what_went_wrong_is_said_with_the_command(tmp_path, monkeypatch):
     monkeypatch.setattr(try_versions, "COMMANDS", ("--version", "fitt"))
     wheel = tmp_path / "none.whl"

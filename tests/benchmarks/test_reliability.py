@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.reliability import Outcomes, Section, run, sections
-from tests.grids import slow
+from tests.grids import thorough
 
 # the others have tests of their own
 TIMES = {
@@ -21,7 +21,8 @@ TIMES = {
 }
 
 
-@pytest.mark.parametrize("share", [pytest.param(0.1, id="few"), slow(1.0, id="many")])
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [pytest.param(0.1, id="few"), thorough(1.0, id="many")])
 @pytest.mark.parametrize(
     "section", [section for section in sections() if section.name in TIMES], ids=lambda section: section.name
 )

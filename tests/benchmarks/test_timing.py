@@ -18,7 +18,7 @@ def test_both_cycles_have_the_same_amplitudes_and_both_lags_the_same_spikes():
     assert torch.equal(time[:, 8:] - time[:, :8], torch.where(label == 0, 4, 10)[:, None].expand(4000, 8))
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("plain", "better", "steps"),
     [

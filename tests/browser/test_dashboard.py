@@ -77,6 +77,7 @@ def see_hyperparameters(page: Page, run: Path) -> None:
         assert float(shown[figure]) == pytest.approx(figures[figure], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_dashboard_shows_scalars_pictures_and_hyperparameters(cli: Cli, home: Path, tmp_path: Path):
     assert cli("fit --trainer.max_epochs 3 --data.train_points 200 --pictures.every 2").status == 0
     assert cli("test").status == 0

@@ -255,6 +255,7 @@ def test_the_help_lists_it(cli: Cli):
     assert "newest finished run" in cli("compare --help").out
 
 
+@pytest.mark.slow
 def test_real_runs_are_compared_without_lightning(cli: Cli, home: Path):
     for neuron in ("LIF", "AdaptiveLIF"):
         options = "--trainer.max_epochs 2 --data.train_points 50 --pictures.every 0"

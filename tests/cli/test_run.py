@@ -160,6 +160,7 @@ def test_pictures_and_console_change_no_weight(cli: Cli, home: Path):
     assert all(torch.equal(on[name], off[name]) for name in on)
 
 
+@pytest.mark.slow
 def test_it_works_from_any_folder(tmp_path: Path):
     logs = tmp_path / "logs"
     command = [sys.executable, str(PROJECT / "main.py"), "fit", *QUICK.split(), "--logs", "logs"]

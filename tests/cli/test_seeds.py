@@ -93,7 +93,7 @@ def test_what_makes_no_sense_is_refused(home: Path, arguments: str, message: str
         run_seeds(Call(["fit", *arguments.split()]), home, pretend, FORK)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_the_command_line_runs_real_seeds(cli: Cli, home: Path):
     options = "--trainer.max_epochs 1 --data.train_points 50 --pictures.every 0 --console.epochs false"
     assert cli(f"fit --seeds 2 {options}").status == 0

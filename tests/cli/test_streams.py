@@ -68,6 +68,7 @@ def test_streams_that_are_not_there_lead_nowhere(monkeypatch: pytest.MonkeyPatch
     assert (sys.stdin, sys.stdout, sys.stderr) == (None, None, None)
 
 
+@pytest.mark.slow
 def test_a_command_without_streams_home_or_readers_ends_as_it_should(tmp_path: Path):
     """One process for what only a process can show: the descriptors, and what Python does when it ends."""
     program = [sys.executable, str(PROJECT / "main.py"), "compare", "--help"]

@@ -61,6 +61,7 @@ def settings(home: Path, trial: int) -> list[dict]:
     return [yaml.safe_load(path.read_text()) for path in (folder(home) / "trials" / f"{trial:03}").rglob("config.yaml")]
 
 
+@pytest.mark.slow
 def test_two_metrics_give_a_pareto_front_with_table_picture_and_configurations(cli: Cli, home: Path):
     result = cli(f"sweep {written(home, TWO)} {QUICK}")
     assert (result.status, result.err) == (0, "")
@@ -203,6 +204,7 @@ def test_of_several_seeds_the_mean_counts(cli: Cli, home: Path):
     assert not any(name.startswith("test/") for record in records for name in record["figures"])
 
 
+@pytest.mark.slow
 def test_the_same_command_adds_trials_and_the_same_seed_draws_the_same(cli: Cli, home: Path):
     command = f"sweep {written(home, ONE)} {QUICK}"
     assert cli(f"{command} --trials 2").status == 0
@@ -351,6 +353,7 @@ def test_settings_are_called_by_as_few_parts_as_tell_them_apart():
     assert list(report.short(names).values()) == ["network.dropout", "head.dropout", "lr"]
 
 
+@pytest.mark.slow
 def test_litspikes_own_space_suits_its_configuration(cli: Cli, home: Path):
     command = "sweep -c arrays --trainer.max_epochs 1 --trainer.limit_train_batches 2 --pictures.every 0 --trials 1"
     result = cli(command)

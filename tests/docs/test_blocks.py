@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,7 @@ OTHER_TESTS = {"README.zh-CN.md", "CONTRIBUTING.md"}
 ALL = [block for page in PAGES if page.name not in GENERATED | OTHER_TESTS for block in blocks(page)]
 RUN = [block for block in ALL if block.left_out is None]
 LEFT_OUT = [block for block in ALL if block.left_out is not None]
+SLOW = {"deploy.md", "pictures.md", "data-and-networks.md", "learning-time-constants.md"}
 MOST_LEFT_OUT = 6
 """Blocks with a mark that no test runs: a new one is added here with its reason beside the block."""
 
@@ -37,8 +39,12 @@ def test_every_block_that_is_left_out_has_its_reason_and_they_are_counted():
         assert (PROJECT / test).is_file(), test
 
 
+def _page(page: Path) -> Any:
+    return pytest.param(page, id=page.name, marks=pytest.mark.slow if page.name in SLOW else ())
+
+
 @pytest.mark.integration
-@pytest.mark.parametrize("page", sorted({block.page for block in RUN}), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [_page(page) for page in sorted({block.page for block in RUN})])
 def test_a_pages_blocks_run(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

@@ -14,6 +14,7 @@ from litspike.neurons import LIF, Neuron
 from tests.docs.pages import GENERATED, NOTEBOOKS
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_from_top_to_bottom_and_becomes_a_page(notebook: Path, tmp_path: Path):
@@ -46,6 +47,7 @@ def test_a_notebook_that_fails_makes_no_page(tmp_path: Path):
         notebooks.page(tmp_path / "n.py", tmp_path / "drawn")
 
 
+@pytest.mark.slow
 def test_the_page_of_neurons_has_an_equation_and_a_drawing_of_every_model(tmp_path: Path):
     page = traces.page(tmp_path / "equations")
     assert LIF in traces.models()

@@ -19,6 +19,7 @@ def test_the_space_on_the_page_is_litspikes_own():
     assert shown == (PROJECT / "configs" / "spaces" / "arrays.yaml").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_pages_commands_run(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch):
     pytest.importorskip("optuna", reason="sweeps need Optuna: pip install 'litspike[sweep]'")
     monkeypatch.chdir(home)

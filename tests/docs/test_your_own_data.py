@@ -44,6 +44,7 @@ def files(folder: Path) -> None:
         Image.fromarray(draw.integers(0, 255, (8, 8)).astype(np.uint8)).save(place / f"{index}.png")
 
 
+@pytest.mark.slow
 def test_each_command_runs_and_predictions_have_every_row_as_it_was(
     cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch
 ):

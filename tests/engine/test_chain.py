@@ -17,7 +17,7 @@ from litspike.engine.events.spikes import Spikes, spikes
 from litspike.neurons import LIF, AdaptiveLIF
 from litspike.settings import UserError
 from litspike.surrogates import ArcTan, Rectangle, Triangle, ZeroGradient
-from tests.grids import covering, grid, slow
+from tests.grids import covering, grid, thorough
 
 pytestmark = pytest.mark.integration
 
@@ -46,7 +46,7 @@ def marks(places, steps):
     "sizes",
     [
         pytest.param(covering(LENGTHS, SIZES, SIZES[::-1]), id="each size"),
-        slow(list(pairs(LENGTHS, SIZES, SIZES)), id="all combinations"),
+        thorough(list(pairs(LENGTHS, SIZES, SIZES)), id="all combinations"),
     ],
 )
 def test_a_gradient_at_some_places_is_the_whole_one_there_and_zero_elsewhere(sizes, chance, dtype):

@@ -369,6 +369,7 @@ def test_another_processor_has_kernels_of_its_own():
     assert all(part in jit._description() for part in jit.processor())
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_two_processes_at_once_find_or_make_the_same(base):
     program = f"""

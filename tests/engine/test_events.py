@@ -15,7 +15,7 @@ from litspike.engine.events import product as events_product
 from litspike.engine.events import recipe as recipe_module
 from litspike.engine.events.product import events, packed, product, weight_gradient
 from litspike.engine.events.spikes import Spikes, spikes
-from tests.grids import covering, slow
+from tests.grids import covering, thorough
 
 ROWS, INPUTS, OUTPUTS = (1, 63, 64, 65, 200), (1, 15, 16, 65, 513), (1, 16, 63, 64, 65, 513)
 
@@ -73,7 +73,7 @@ def test_more_inputs_than_16_bits_can_count():
     "sizes",
     [
         pytest.param(covering(ROWS, INPUTS, OUTPUTS), id="each size"),
-        slow(list(itertools.product(ROWS, INPUTS, OUTPUTS)), id="all combinations"),
+        thorough(list(itertools.product(ROWS, INPUTS, OUTPUTS)), id="all combinations"),
     ],
 )
 def test_products_are_those_of_dense_matrices(sizes, kind, dtype):

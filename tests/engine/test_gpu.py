@@ -1,5 +1,6 @@
 """The GPU's kernels: what they compute, what they are compiled to, and what happens where Triton is missing."""
 
+import itertools
 import logging
 import os
 import re
@@ -20,7 +21,6 @@ from litspike.engine.ir.recurrence import recurrent_backward_nest, recurrent_for
 from litspike.engine.ir.schedule import backward_nest, forward_nest
 from litspike.engine.ir.trace import trace
 from litspike.settings import UserError
-from tests.grids import grid
 
 from .steps import STEPS, SURROGATES, leaky
 
@@ -53,11 +53,12 @@ def types(function, program, kinds):
     return found
 
 
+@pytest.mark.slow
 @with_triton
 @pytest.mark.skipif(os.environ.get("TRITON_INTERPRET") == "1", reason="Triton interprets here, and compiles nothing")
 @pytest.mark.parametrize(
     ("case", "dtype"),
-    grid([*((name, False) for name in STEPS), ("two_states", True)], [torch.float32, torch.float64]),
+    list(itertools.product([*((name, False) for name in STEPS), ("two_states", True)], [torch.float32, torch.float64])),
 )
 def test_a_compiled_kernel_rounds_every_operation(case, dtype, tmp_path, monkeypatch):
     name, recurrent = case

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 
+import pytest
 import torch
 
 from litspike.engine.cpu import memory
@@ -37,6 +38,7 @@ def test_a_view_holds_the_memory_of_its_result():
     assert view.unique().tolist() == [7]
 
 
+@pytest.mark.slow
 def test_what_is_kept_has_a_limit():
     results = [fresh(LIKE, 40 * LEAST) for _ in range(8)]
     del results

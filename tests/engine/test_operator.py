@@ -126,6 +126,7 @@ def test_an_exported_layer_takes_another_batch(name, strict):
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("name", "dynamo"), grid(["lif", "perceptron", "recurrent", "reference"], [True, False]))
 def test_an_onnx_file_gives_what_the_layer_gives(name, dynamo, tmp_path):
@@ -167,6 +168,7 @@ def test_an_exported_network_is_saved_and_takes_other_sizes(name, strict, tmp_pa
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.slow
 def test_an_exported_program_runs_in_another_process(tmp_path):
     network = LAYERS["perceptron"]
     torch.export.save(torch.export.export(network, (X,)), tmp_path / "network.pt2")

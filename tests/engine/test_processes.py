@@ -44,6 +44,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_two_processes_get_the_gradients_of_one_with_both_batches(tmp_path):
     (tmp_path / "train.py").write_text(PROGRAM)
     command = [sys.executable, str(tmp_path / "train.py"), str(tmp_path)]

@@ -34,7 +34,7 @@ TESTS += ["tests/engine/test_convolution.py", "tests/networks/test_stream.py"]
 SOME = "held or dense_matrices or single_precision or numpy or order"
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the older processors are x86")
 @pytest.mark.parametrize("name", ["haswell", "nehalem"])  # AVX2 with FMA; SSE4 without
 def test_kernels_for_older_processors_give_the_same(name):
@@ -57,6 +57,7 @@ def texts(dtype):
             yield writer_of(name, Form(dtype, valued=valued)).text(name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_kernels_are_compiled_for_arm_with_its_vectors(dtype):
     binding.initialize_all_targets()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Cli, runs
-from tests.grids import slow
+from tests.grids import thorough
 from tests.test_configurations import CONFIGURATIONS, EVENTS, FEWER, LARGE, LIBRARIES, SMALLER
 
 NAMES = [path.stem for path in CONFIGURATIONS]
@@ -22,8 +22,9 @@ REFUSED = {
 
 
 def in_turn(format: int) -> list[Any]:
-    """The names for ``parametrize``: those that aren't slow have their turn in one of four formats."""
-    return [name if index % 8 == 2 * format and name not in LARGE else slow(name) for index, name in enumerate(NAMES)]
+    """The names for ``parametrize``: those that aren't thorough have their turn in one of four formats."""
+    quick = [name for index, name in enumerate(NAMES) if index % 8 == 2 * format and name not in LARGE]
+    return [name if name in quick else thorough(name) for name in NAMES]
 
 
 LITTLE = "--trainer.max_epochs 1 --trainer.limit_train_batches 1 --trainer.limit_val_batches 1"

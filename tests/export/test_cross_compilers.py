@@ -21,7 +21,7 @@ from tests.export.subjects import c_file, normalising, same, task_of
 from tests.export.test_c_layers import IMAGES
 from tests.export.test_c_layers import SEQUENCES as SIGNED
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.thorough
 SEQUENCES = SIGNED.abs()
 
 SETTINGS = {"float": None, "int8, 16 bits": Settings(8, "free", 16), "int4, 32 bits": Settings(4, "power_of_two", 32)}

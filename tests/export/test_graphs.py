@@ -57,6 +57,7 @@ def exported(to: str, task: Task, x: Tensor) -> Artefact:
     return format_named(to)(Subject(task, x), "network")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to", FORMATS)
 def test_a_sequence_of_any_length_and_batch_gives_what_the_network_gives(to: str, tmp_path: Path):
     task = recurrent()
@@ -74,6 +75,7 @@ def test_a_sequence_of_any_length_and_batch_gives_what_the_network_gives(to: str
     assert facts["largest difference step by step"] < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to", FORMATS)
 def test_images_with_shortcut_shapes_and_an_exponential_step_give_what_the_network_gives(to: str, tmp_path: Path):
     for number, (task, x) in enumerate(
@@ -115,6 +117,7 @@ assert not [name for name in sys.modules if name.startswith(("litspike", "lightn
 """
 
 
+@pytest.mark.slow
 def test_the_programs_of_torch_run_in_a_process_that_has_no_litspike(tmp_path: Path):
     task = recurrent()
     exported("torch", task, SEQUENCES).write(tmp_path)
@@ -180,6 +183,7 @@ def test_a_readout_that_onnx_has_no_operation_for_is_refused():
         exported("onnx", task_of(Perceptron([2, 5, 3], LIF()), readout=Survival()), POINTS)
 
 
+@pytest.mark.slow
 def test_the_first_spike_is_exported_to_onnx(tmp_path: Path):
     task = task_of(dyadic(Perceptron([2, 5, 3], LIF())), readout=FirstSpike(LIF()))
     own, other = Subject(task, POINTS).run(POINTS), written_and_run(exported("onnx", task, POINTS), POINTS, tmp_path)

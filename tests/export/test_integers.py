@@ -84,7 +84,7 @@ def test_any_declared_model_gives_in_integers_of_32_bits_the_spikes_that_it_give
     assert equal(own, found) > 0.99
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", sorted(NEURONS.keys() - {"AdaptiveExponential"}))
 def test_any_declared_model_but_one_gives_most_of_its_spikes_in_16_bits(name: str, tmp_path: Path):
     torch.manual_seed(1)
@@ -136,7 +136,7 @@ def test_a_recurrent_layer_gives_in_c_what_its_twin_gives(model: Neuron, setting
     assert equal(own, found) > 0.9
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", LAYERS)
 def test_layers_without_state_give_in_c_what_their_twins_give(name: str, tmp_path: Path):
     torch.manual_seed(0)
@@ -148,7 +148,7 @@ def test_layers_without_state_give_in_c_what_their_twins_give(name: str, tmp_pat
     assert equal(own, found) > 0.85
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @BOTH
 @pytest.mark.parametrize("name", CODINGS)
 def test_encoders_and_readouts_give_in_c_what_their_twins_give(name: str, settings: Settings, tmp_path: Path):

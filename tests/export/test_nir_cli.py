@@ -22,6 +22,7 @@ def report(folder: Path, to: str = "nir") -> dict:
     return json.loads((folder / "export" / to / "fidelity.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_a_network_leaves_comes_back_is_trained_on_and_leaves_again(
     cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -199,7 +199,7 @@ print((train(20000) - short) / 1024)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_memory_does_not_grow_with_the_length():
     """One layer's spikes are 164 MB here, and of a whole sequence several such are kept."""
     done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)

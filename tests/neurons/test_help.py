@@ -103,7 +103,7 @@ WRONG = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_users_file_type_checks_and_its_mistakes_are_found(tmp_path, monkeypatch):
     monkeypatch.chdir(PROJECT)  # with the settings and the cache of the project
     file = tmp_path / "user.py"

@@ -252,7 +252,7 @@ notes = fit(Path(sys.argv[2]), network, data={"train_dataloaders": loader, "val_
 """
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_several_processes_add_up_their_counts_and_one_speaks(tmp_path: Path):
     def lines(devices: int) -> list[str]:
         command = [sys.executable, "-c", DISTRIBUTED, str(devices), str(tmp_path)]

@@ -45,6 +45,7 @@ def predict(module: Doubled, rows: int = 60) -> None:
     trainer.predict(module, loader, return_predictions=False)
 
 
+@pytest.mark.slow
 def test_answers_are_written_as_they_come_and_held_no_longer(tmp_path: Path):
     module = Doubled(tmp_path / "predictions.csv")
     predict(module)

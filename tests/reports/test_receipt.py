@@ -300,7 +300,7 @@ def test_several_classes(tmp_path: Path):
     assert said["left_out"] == {}
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_two_processes_write_one_receipt_of_all_samples(tmp_path: Path):
     alone, together = tmp_path / "alone", tmp_path / "together"
     one = receipt_of(*classes(), alone)

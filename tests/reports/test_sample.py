@@ -146,6 +146,7 @@ def test_targets_are_drawn_at_every_step_or_after_the_last():
     assert (last["target"], last["answer"]) == ([[6, 3]], [[6, 2.5]])
 
 
+@pytest.mark.slow
 def test_a_frame_shows_the_first_steps_alone_on_the_axes_of_all():
     sample = replace(classes(), layers=[layer()], outputs=np.ones((6, 12)))
     frames = list(animated(sample, "t"))

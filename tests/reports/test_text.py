@@ -24,7 +24,7 @@ from litspike.reports.pictures.results import (
 from litspike.reports.pictures.sample import OneSample, one_sample
 from litspike.reports.pictures.summarise import LayerTrace
 from litspike.reports.receipt.curve import anytime_curve
-from tests.grids import slow
+from tests.grids import thorough
 
 LONG = "layer 12 (Recurrent AdaptiveExponential, 128×16×16), epoch 12345, validation accuracy 0.123, and " * 2
 
@@ -92,7 +92,8 @@ def figures(title: str) -> dict[str, Figure | None]:
     }
 
 
-@pytest.mark.parametrize("title", [slow("short"), LONG], ids=["short", "long"])
+@pytest.mark.slow
+@pytest.mark.parametrize("title", [thorough("short"), LONG], ids=["short", "long"])
 def test_no_text_is_cut_off_and_none_lies_upon_another(title: str):
     for name, figure in figures(title).items():
         assert figure is not None

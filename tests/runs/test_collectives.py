@@ -207,7 +207,7 @@ def package_callbacks() -> set[type]:
     return {kind for kind in found if not any(other is not kind and issubclass(other, kind) for other in found)}
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_both_processes_come_to_the_same_calls_in_every_command(run_as: RunAs):
     seen: set[type] = set()
     for first_arguments, second_arguments in COMMANDS:

@@ -124,6 +124,7 @@ def test_a_fit_goes_on_from_every_checkpoint_that_was_written_inside_epochs(cli:
         assert same(last(run), whole), path
 
 
+@pytest.mark.slow
 def test_a_fit_goes_on_after_max_time_for_as_long_again(cli: Cli, home: Path):
     chosen = f"{QUICK} --trainer.max_epochs 100000"
     cli(f"fit {chosen} --trainer.max_time 00:00:00:01")

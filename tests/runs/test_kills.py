@@ -92,7 +92,7 @@ def every_epoch_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LastCheckpoint, "SECONDS", 0.0)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_seed_that_dies_at_any_write_goes_on_to_the_same_weights_and_its_test(home: Path):
     arguments, logs = [*QUICK.split(), "--trainer.max_epochs", "2"], home / "logs"
 
@@ -112,7 +112,7 @@ def test_a_seed_that_dies_at_any_write_goes_on_to_the_same_weights_and_its_test(
         assert same(weights(run), reference), copy.name
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_fit_that_dies_at_any_write_of_going_on_goes_on_again(home: Path):
     logs = home / "logs"
 

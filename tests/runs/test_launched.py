@@ -87,6 +87,7 @@ def test_those_that_are_left_after_an_error_are_ended(trainer: Any):
     assert watched.processes[0].returncode == -signal.SIGKILL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("words", "line"), [("process 1 is gone", "litspike: process 1 is gone\n"), (None, "")])
 def test_a_process_whose_main_thread_cannot_end_it_leaves_nothing(tmp_path: Path, words: str | None, line: str):
     program = f"""
@@ -104,7 +105,7 @@ with signals.stoppable(), signals.before_the_end(Path({str(tmp_path / "left")!r}
     assert (tmp_path / "left").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_second_process_that_dies_before_the_first_knows_it_is_not_waited_for(home: Path):
     (home / "mine.py").write_text(
         "import os\nfrom lightning import Callback\nclass Mine(Callback):\n    def __init__(self):\n"

@@ -85,6 +85,7 @@ def command(home: Path, *more: str) -> list[str]:
     return [sys.executable, str(PROJECT / "main.py"), "fit", *arguments]
 
 
+@pytest.mark.slow
 def test_a_mistake_that_both_processes_meet_is_said_once(home: Path):
     refused = command(home, "--model.network.sizes", "[2,5,2]")
     done = subprocess.run(refused, capture_output=True, text=True, timeout=LIMIT, check=False)
@@ -125,6 +126,7 @@ def test_a_port_that_is_taken_is_named(home: Path):  # torch counts the groups t
     assert runs(home) == []
 
 
+@pytest.mark.slow
 def test_the_membrane_that_is_carried_is_of_one_process(pair: Cli, home: Path):
     line = pair(f"fit -c {home}/configs/article.yaml {DDP}").error_line
     assert line == "trainer.devices: the membrane carried from batch to batch is that of one process: set 1"

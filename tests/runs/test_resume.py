@@ -20,7 +20,7 @@ import torch
 from litspike.runs.folder import Run
 from litspike.settings import UserError
 from tests.conftest import LIMIT, PROJECT, Cli, runs
-from tests.grids import slow
+from tests.grids import thorough
 
 QUICK = "--data.train_points 200 --pictures.every 0"
 
@@ -77,7 +77,7 @@ def by_kill(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
-@pytest.mark.parametrize("stop", [slow(by_interrupt), by_kill])
+@pytest.mark.parametrize("stop", [thorough(by_interrupt), by_kill])
 def test_a_fit_stopped_at_any_moment_goes_on_to_the_same_weights(
     cli: Cli, home: Path, stop: Callable[[subprocess.Popen[str]], None]
 ):
@@ -140,6 +140,7 @@ def test_a_logs_path_that_is_a_file_is_refused(tmp_path: Path):
         Run.create(tmp_path / "file", "default")
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_a_bar_with_the_time_that_remains(home: Path):
     arguments = f"fit {QUICK} --trainer.max_epochs 30 --logs {home}/logs"
     pid, terminal = pty.fork()

@@ -21,7 +21,7 @@ from litspike.runs import signals
 from litspike.runs.saving import LastCheckpoint
 from litspike.runs.signals import Stopped, stoppable
 from tests.conftest import LIMIT, PROJECT, Cli, runs
-from tests.grids import every_nth, slow
+from tests.grids import every_nth
 
 QUICK = "--data.train_points 200 --pictures.every 0"
 DDP = f"{QUICK} --trainer.devices 2 --trainer.strategy ddp"
@@ -85,7 +85,8 @@ def test_the_readmes_commands_for_two_processes_run_as_they_stand(home: Path, st
     assert json.loads((run / "run.json").read_text())["status"] == "finished"
 
 
-@pytest.mark.parametrize(("whom", "status"), [slow("first", 143), slow("second", 1), ("all", 143)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("whom", "status"), [("first", 143), ("second", 1), ("all", 143)])
 def test_sigterm_ends_two_processes_and_keeps_what_they_have(home: Path, cli: Cli, whom: str, status: int):
     with started([sys.executable, *main_py(f"fit {DDP} --trainer.max_epochs 4000", home)], home) as process:
         wait_for(process, "epoch")

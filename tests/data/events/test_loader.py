@@ -190,6 +190,7 @@ def test_prediction_sees_every_sample_in_order():
     assert torch.cat(seen).tolist() == list(range(1, SIZE + 1))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ranks", [2, 3])
 def test_processes_share_the_batches_of_one(ranks: int):
     one = loader(samples(), 2 * ranks, 0, seed=1)
