@@ -18,6 +18,7 @@ from tensorboard.plugins.hparams.list_session_groups import Handler as SessionGr
 
 from litspike.cli import main
 from tests.conftest import PROJECT, Cli
+from tests.runs.test_inside_epochs import scalars
 
 SHORT = "--trainer.max_epochs 2 --pictures.every 0"
 REGRESSION = """
@@ -95,11 +96,21 @@ def test_the_figures_of_the_test_are_among_the_five_that_the_tab_shows_unasked(l
     assert {"test/loss", "test/accuracy", "test/mae"} <= set(Table(logs).metrics[:5])
 
 
+def test_the_best_of_the_validation_is_among_the_five_too(logs: Path):
+    table = Table(logs)
+    assert "best/val/loss" in table.metrics[:5]
+    for experiment in ("default", "series"):
+        (run,) = (logs / experiment).iterdir()
+        losses = [loss for _, loss in scalars(run, "val/loss")]
+        shown = {value.name.tag: value.value for value in table.rows[f"{experiment}/{run.name}"].metric_values}
+        assert shown["best/val/loss"] == min(losses)
+
+
 def test_losses_and_scores_come_before_what_is_logged_of_each_layer(logs: Path):
     metrics = Table(logs).metrics
     compared = [name for name in metrics if name.startswith(("train/", "val/", "test/"))]
     assert {"train/loss", "val/loss", "val/accuracy", "test/loss"} <= set(compared)
-    others = [name for name in metrics if name not in compared and name != "learning_rate"]
+    others = [name for name in metrics if name not in compared and name not in ("learning_rate", "best/val/loss")]
     assert min(map(metrics.index, others)) > max(map(metrics.index, compared))
 
 

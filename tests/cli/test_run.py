@@ -110,7 +110,7 @@ def test_tensorboard_gets_scalars_hyperparameters_and_pictures(cli: Cli, home: P
     figures = {f"validation {name} neurons/layer 1 (LIF, 10)" for name in ("silent", "saturated")}
     figures |= {"validation firing rate/layer 1 (LIF, 10)", "validation potentials in the window/layer 1 (LIF, 10)"}
     figures |= {f"weight gradient norm/layers.{index} (Linear, {size})" for index, size in ((0, "10×2"), (2, "1×10"))}
-    assert scalars | curves | figures | {"learning_rate"} == set(read.Tags()["scalars"])
+    assert scalars | curves | figures | {"learning_rate", "best/val/loss"} == set(read.Tags()["scalars"])
     assert [event.step for event in read.Scalars("test/over time/accuracy by time step")] == list(range(1, 17))
     assert read.Images("anytime")[0].width >= 600
     for name in ("train/loss", "val/accuracy", "learning_rate", *figures):

@@ -9,6 +9,7 @@ from pathlib import Path
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from litspike.loggers import log_at, position
 from litspike.runs.collectives import as_the_first
 
 
@@ -32,7 +33,8 @@ class BestCheckpoint(EpochCheckpoint):
     """The weights that the best value of a metric was measured with.
 
     A metric of the validation counts when it was measured, inside an epoch too; at the epoch's end only where the
-    weights are still the same.
+    weights are still the same. Each best value is logged, as ``best/val/loss``: TensorBoard's HParams tab shows the
+    first five metrics by name alone, and no other of the validation is among them.
     """
 
     def __init__(self, folder: Path | None, name: str, monitor: str, mode: str) -> None:
@@ -45,12 +47,18 @@ class BestCheckpoint(EpochCheckpoint):
             return
         self._validated_at = trainer.global_step
         if not trainer.is_last_batch:
-            super().on_train_epoch_end(trainer, pl_module)
+            self._write(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the weights, where the metric is theirs."""
         if not self._by_validation or self._validated_at == trainer.global_step:
-            super().on_train_epoch_end(trainer, pl_module)
+            self._write(trainer, pl_module)
+
+    def _write(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        before = self.best_model_score
+        super().on_train_epoch_end(trainer, pl_module)
+        if self.best_model_score is not None and self.best_model_score is not before:
+            log_at(trainer, {f"best/{self.monitor}": self.best_model_score}, position(trainer))
 
 
 class LastCheckpoint(EpochCheckpoint):
