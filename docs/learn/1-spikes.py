@@ -5,8 +5,12 @@
 # %% [markdown]
 # # What a spike is, and why its gradient needs a surrogate
 #
-# A neuron adds up what comes in. When the sum reaches a threshold, the neuron sends a spike and starts again. Between
-# spikes it slowly forgets. That is all of a leaky integrate-and-fire neuron (LIF), and it is four lines:
+# A neuron adds up what comes in. The sum is called its *membrane potential*, `u`. When `u` reaches a *threshold*, the
+# neuron sends a *spike*, a 1, and `u` starts again at 0. At every other time step it sends a 0, and `u` shrinks a
+# little: only the share `decay` of it remains. So the neuron slowly forgets.
+#
+# That is all of a *leaky integrate-and-fire* neuron (LIF). Here is one, with a constant input of 0.25. The loop goes
+# over 30 time steps:
 
 # %%
 import matplotlib.pyplot as plt
@@ -30,8 +34,8 @@ axes.set(xlabel="time step", ylim=(0, 1.3))
 figure.legend(loc="outside upper center", ncols=3)
 
 # %% [markdown]
-# litspike's `LIF` does the same, for a whole batch of neurons and all time steps at once. Its input has the shape
-# [T, B, N]: time steps, samples, neurons.
+# litspike's `LIF` does the same, for many neurons and samples, and all time steps in one call. Its input has the shape
+# [T, B, N]: T time steps, B samples (a batch), N neurons. Here that is [30, 1, 1].
 
 # %%
 from litspike import LIF
@@ -42,11 +46,13 @@ print("the same spikes:", torch.equal(output[:, 0, 0], torch.stack(spikes)))
 # %% [markdown]
 # ## The gradient that is not there
 #
-# A network learns by gradients: how much would the loss change if this weight changed a little? But a spike is a step.
-# It is 0 below the threshold and 1 above. Its slope is 0 on both sides. So the answer is always: not at all.
+# A network learns by gradients. A gradient says how much the loss would change if a weight changed a little. But a
+# spike is a step: 0 below the threshold, 1 above it. A little more potential changes nothing, so the slope is 0 on both
+# sides. Then every gradient behind a spike is 0, and the weights there never change.
 #
-# The way out is to lie a little, on the way back alone. Forward, a spike stays a spike. Backward, we use the slope of a
-# smooth curve in its place. That slope is called a *surrogate gradient*.
+# The solution: the forward pass, which computes the output, keeps the spikes as they are. The backward pass, which
+# computes the gradients, takes the slope of a smooth curve in place of the true one. That slope is called a *surrogate
+# gradient*:
 
 # %%
 from litspike.surrogates import ArcTan, Triangle
@@ -64,8 +70,10 @@ right.legend()
 # %% [markdown]
 # ## What it changes
 #
-# A widely copied article trains a network of ten spiking neurons without a surrogate. The loss falls, so it seems to
-# work. But look at the gradient of its first layer:
+# A [widely copied article](../article.md) trains a network of ten spiking neurons without a surrogate. The loss falls,
+# so it seems to work. We do the same, once without and once with a surrogate. The points have two classes: the two
+# sides of a line. The network's answer is its mean output: above 0 it says class 1. Look at the gradient of the first
+# layer:
 
 # %%
 from litspike import Perceptron
@@ -106,8 +114,7 @@ axes.legend()
 print({name: round(accuracies[-1], 3) for name, accuracies in curves.items()})
 
 # %% [markdown]
-# Without a surrogate the first layer stays as it was drawn. Only the last layer learns, from random features. With one,
-# both learn.
+# Without a surrogate, the gradient of the first layer is 0: it keeps the random weights that it began with. Only the
+# last layer learns. With a surrogate, both layers learn.
 #
-# Next: [your first network](2-first-network.md). The article itself, as printed and as meant:
-# [with five seeds each](../article.md).
+# Next: [your first network](2-first-network.md). More about the article: [as printed and as meant](../article.md).

@@ -5,8 +5,8 @@
 # %% [markdown]
 # # Your own data
 #
-# You have a table: a row for each sample, and a column that says what it is. Here we make one. Two measurements, and a
-# name as the label:
+# Often data are a table: each row is a sample, and one column is the *label*, the class that the sample belongs to.
+# Here we make such a table. It has two measurements, and the name of a class:
 
 # %%
 import csv
@@ -33,8 +33,9 @@ for name, rows in (("upper", upper), ("lower", ~upper)):
 axes.legend()
 
 # %% [markdown]
-# A configuration says where the table is, which column is the label, and how large the network is: 2 measurements come
-# in, 2 classes go out.
+# A configuration is a file in YAML. It says where the table is, which column is the label, and how large the network
+# is: 2 inputs, one for each measurement, 50 neurons, and 2 outputs, one for each class. All that it doesn't say is as
+# in the default configuration.
 
 # %%
 Path("moons.yaml").write_text("""
@@ -58,12 +59,12 @@ main(["fit", "-c", "moons.yaml"])
 main(["test", "-c", "moons.yaml"])
 
 # %% [markdown]
-# The rows were divided for you: most to learn from, some to choose the best epoch by (validation), some to test. Each
-# column was brought to mean 0 and spread 1, as measured on the training rows alone.
+# litspike has divided the rows: most to learn from, some for the validation, some for the test. It has also scaled each
+# column, so that the training rows have mean 0 and standard deviation 1.
 #
 # ## New rows
 #
-# Rows without a label get one:
+# `predict` answers for rows that have no label. It writes its answers to `predictions.csv` in the run's folder:
 
 # %%
 Path("new.csv").write_text("width,height\n0.0,1.0\n1.0,-0.5\n")
@@ -74,7 +75,8 @@ print(predictions.read_text())
 # %% [markdown]
 # ## When something is wrong
 #
-# A mistake is one line that names the setting, before any training:
+# A mistake in the settings gives one line, before any training. Here a column that isn't there, and a network with 3
+# inputs for 2 measurements:
 
 # %%
 main(["fit", "-c", "moons.yaml", "--data.label", "mon"])

@@ -5,10 +5,11 @@
 # %% [markdown]
 # # Read the check-up and the pictures
 #
-# A spiking network has a way to fail that others don't have: a layer that never fires. Nothing goes through it, and no
-# error is raised. So litspike looks at every layer in every epoch.
+# A spiking network can fail in a way of its own: a layer never fires. Then nothing goes through it, and there is no
+# error. So litspike measures every layer in each epoch. This is the *check-up*.
 #
-# Here the threshold is far too high, on purpose:
+# The configuration `arrays` learns three kinds of wine from a table of measurements. Here we set a threshold that is
+# far too high:
 
 # %%
 from litspike.cli import main
@@ -17,14 +18,15 @@ DATA = ["-c", "arrays", "--trainer.max_epochs", "4"]
 main(["fit", *DATA, "--model.network.neuron.threshold", "30"])
 
 # %% [markdown]
-# The line that begins with `check-up` says which layer, what is wrong, since when, and what usually helps. The accuracy
-# is that of a network that guesses. With the threshold as it was:
+# The line that begins with `check-up` names the layer, says what is wrong and since which epoch, and what usually
+# helps. The accuracy is low, because the network can only guess. Now with the usual threshold:
 
 # %%
 main(["fit", *DATA])
 
 # %% [markdown]
-# No line: nothing is wrong. Now the pictures. Each is a file, and TensorBoard has them too.
+# There is no such line: nothing is wrong. Now the pictures. Each is a file in the run's folder, and TensorBoard shows
+# them too.
 
 # %%
 main(["picture", "-c", "arrays"])
@@ -48,31 +50,39 @@ def show(name):
 show("one-sample")
 
 # %% [markdown]
-# One sample on its way through, from top to bottom. First the current into each input. Then the spikes: a mark where a
-# neuron fires, and on the right how often. Then the network's output at each step. At the bottom what the readout makes
-# of it: the mean so far, and the probabilities at the end. Read it upwards to see *why* the answer is what it is.
+# One sample goes through the network, from top to bottom; time goes from left to right:
+#
+# - the current into each input;
+# - the spikes of the layer: a mark where a neuron fires, and on the right how often it does;
+# - the network's output at each step;
+# - what the *readout* makes of it, the part that turns outputs over time into one answer: the mean so far, and on the
+#   right the probability of each class at the end.
+#
+# Read it from the bottom up to see *why* the answer is what it is.
 
 # %%
 show("membrane-potential")
 
 # %% [markdown]
-# Inside three neurons: the most active one, one in the middle, and one that nearly fires. The potential climbs to the
-# dashed threshold, the neuron fires, the potential falls back. A neuron that stays far below all the time learns
-# nothing; one that is above at every step says nothing.
+# The membrane potentials of three neurons: the most active one, one of medium activity, and one that nearly fires. The
+# potential climbs to the threshold (dashed), the neuron fires, and the potential falls back. A neuron that always stays
+# far below hardly learns, as the surrogate gradient is nearly 0 there. One that fires at every step carries no
+# information.
 
 # %%
 show("confusion-matrix")
 
 # %% [markdown]
-# Which class was taken for which. Numbers off the diagonal are mistakes.
+# Rows are the true classes, columns the network's answers. Numbers off the diagonal are mistakes.
 #
 # ## What to look for
 #
-# - **Rates.** 0.01 to 0.3 spikes per neuron and step is usual. A layer near 0 is silent, one near 1
-#   fires at every step: both say nothing.
-# - **Silent neurons.** A few are fine. Most of a layer is not: lower the threshold, or let `calibrate` scale the
-#   weights.
-# - **Gradients.** TensorBoard has the norm of each. Where one is thousands of times smaller than another, its layer
-#   hardly learns.
+# - **Firing rates.** 0.01 to 0.3 spikes per neuron and step is usual. A layer near 0 is silent. A layer near 1 fires at
+#   nearly every step.
+# - **Silent neurons.** A few are fine. If most of a layer is silent, lower the threshold, or scale the weights:
+#   [calibration](../glossary.md) does this before the first epoch.
+# - **Gradients.** TensorBoard has the size (norm) of each layer's gradient. If one is thousands of times smaller than
+#   another, its layer hardly learns.
 #
-# More about each: [pictures](../pictures.md), [the receipt](../receipt.md), [runs](../running.md).
+# More: [pictures](../pictures.md), [the receipt](../receipt.md), [runs](../running.md). From here on, the pages answer
+# one question each; [deploy](../deploy.md) takes a trained network to hardware.
