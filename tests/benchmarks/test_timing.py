@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
-from benchmarks.timing import accuracy, frequency, lag
+from benchmarks.timing import EulerAdaptiveLIF, accuracy, frequency, lag
+from litspike import SymplecticAdaptiveLIF
 
 
 def test_both_cycles_have_the_same_amplitudes_and_both_lags_the_same_spikes():
@@ -16,6 +19,16 @@ def test_both_cycles_have_the_same_amplitudes_and_both_lags_the_same_spikes():
     assert torch.equal(x.sum(0), torch.ones(4000, 16))
     time = x.argmax(0)
     assert torch.equal(time[:, 8:] - time[:, :8], torch.where(label == 0, 4, 10)[:, None].expand(4000, 8))
+
+
+def test_by_eulers_method_the_adaptation_sees_the_potential_of_the_step_before():
+    settings = {"tau": 10.0, "adaptation_tau": 50.0, "coupling": 30.0, "threshold": 100.0}
+    taken, follow = 1 - math.exp(-1 / 10), 1 - math.exp(-1 / 50)
+    current = torch.tensor([1.0]).view(1, 1, 1)
+    state = EulerAdaptiveLIF(**settings)(current)[1]
+    assert (state.u.item(), state.w.item()) == (pytest.approx(taken), 0.0)
+    assert SymplecticAdaptiveLIF(**settings)(current)[1].w.item() == pytest.approx(30 * follow * taken)
+    assert EulerAdaptiveLIF(**settings)(current, state)[1].w.item() == pytest.approx(30 * follow * taken)
 
 
 @pytest.mark.thorough
