@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -47,9 +48,9 @@ def _users_mistake(error: Exception, config: Namespace) -> Exception:
             inside = isinstance(value, list | tuple | dict) and cause.value in value
             if name in settings and (value == cause.value or inside):
                 return UserError(f"{setting_name(path)}.{cause}".lstrip("."))
-    if cause is not None:
-        return cause
     setting = _refusing(error, config)
+    if cause is not None:
+        return cause if setting is None or isinstance(cause, SettingError) else _named(cause, setting)
     if line := expected(error):
         named = setting is not None and any(memory.ran_out(cause) for cause in chain(error))
         return UserError(f"{setting_name(setting)}: {line}" if named and setting else line)
@@ -61,6 +62,13 @@ def _users_mistake(error: Exception, config: Namespace) -> Exception:
     name = type(deepest).__name__
     kind = "" if name in ("TypeError", "ValueError", "RuntimeError", "MisconfigurationException") else f"{name}: "
     return UserError(f"{setting_name(setting or 'trainer')}: {kind}{deepest}")
+
+
+def _named(mistake: UserError, setting: str) -> UserError:
+    """A mistake with the name of the setting whose class says so, where it names none."""
+    if re.match(r"[a-z_]+(\.\w+)+(\[\d+\])?:", str(mistake)):
+        return mistake
+    return UserError(f"{setting_name(setting)}: {mistake}")
 
 
 def _made_again(config: Namespace, text: str) -> UserError | None:

@@ -39,6 +39,7 @@ _ABSTRACT = "Expected an instantiatable class"
 _CLASS_PATH = re.compile(r"^\W*class_path\W+([\w.]+)")
 _MISSING = re.compile(r"(No module named '.*?'|module '.*?' has no attribute '.*?')")
 _NESTED = re.compile(r"NestedArg\(key='([^']+)', val='?(.*?)'?\)$")
+_ANY_KEY = re.compile(r"\bdict\[str, ")
 _DOTTED = re.compile(r"[^\W\d]\w*\.[^\W\d]")
 _EXPECTS = (
     "Not a valid",
@@ -92,7 +93,8 @@ def parser_message(message: str, given: Sequence[tuple[str, Any]], known: Iterab
     if nested:  # a setting inside another, whose class can't be had or has none of that name
         got = nested[2]
         keys[-1] = f"{keys[-1]}.{nested[1]}"
-    problem = _not_imported(cause, got) or ("there is no such setting" if nested else _mismatch(cause, got))
+    unknown = nested and not _ANY_KEY.search(cause)
+    problem = _not_imported(cause, got) or ("there is no such setting" if unknown else _mismatch(cause, got))
     return f"{_full_name(keys[-1], mentioned)}: {problem}" if keys else " ".join(problem.split())
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from litspike.engine.autograd import Kernel, Launch, check_unbatched, first_order, numbers_of, upstream_of, with_tensors
 from litspike.engine.cpu.memory import fresh
-from litspike.engine.events.choice import pays, sampled_feedback_pays
+from litspike.engine.events.choice import is_finite, pays, sampled_feedback_pays
 from litspike.engine.events.places import Places
 from litspike.engine.events.product import events, weight_gradient
 from litspike.engine.inputs import Feedback, Real
@@ -163,6 +163,6 @@ class _Recurrent(torch.autograd.Function):
 
 
 def _by_weight(before: Tensor, flat: Tensor) -> Tensor:
-    if before.device.type == "cpu" and pays(before, flat.shape[1]):
+    if before.device.type == "cpu" and pays(before, flat.shape[1]) and is_finite(flat):
         return weight_gradient(events(before), flat)
     return flat.T @ before

@@ -13,6 +13,7 @@ from litspike.engine.cpu.feedback import SLAB
 from litspike.engine.cpu.kernel import Functions, first_arguments, marks_of
 from litspike.engine.cpu.memory import address
 from litspike.engine.cpu.openmp import run_blocks
+from litspike.engine.events.choice import is_finite
 from litspike.engine.events.product import packed, padded
 from litspike.engine.feedback import RecurrentKernel
 from litspike.engine.inputs import Feedback
@@ -76,6 +77,11 @@ class CpuRecurrentKernel(RecurrentKernel):
             *([] if self.cutoff is None else marks_of(launch)),
         )  # fmt: skip
         run_blocks(function, arguments, tiles, launch.current.numel() * _WORK)
+        total = result[0]
+        if (
+            launch.places is not None and total is not None and not is_finite(total)
+        ):  # elsewhere it is NaN: 0 times such a number
+            return self.adjoint(launch._replace(places=None), weight, grads)
         return self.summed(result)
 
     def _tiles(self, launch: Launch, size: int, nest: Nest) -> tuple[int, int, Tensor]:

@@ -65,9 +65,9 @@ def convolution_pays(spikes: Tensor, work: int) -> bool:
     return work >= LEAST_WORK and _fewer(spikes.flatten(2).flatten(0, 1), CONVOLUTION_CROSSOVER)
 
 
-def is_finite(weight: Tensor) -> bool:
+def is_finite(factor: Tensor) -> bool:
     """Whether a product may leave out what is multiplied by 0: a NaN or an infinity would make a NaN of it."""
-    return isfinite(weight.detach().sum().item())
+    return isfinite(factor.detach().sum().item())
 
 
 def _fewer(spikes: Tensor, crossover: float) -> bool:

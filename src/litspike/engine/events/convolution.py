@@ -11,7 +11,7 @@ from torch import Tensor
 from litspike.engine.cpu.memory import address, fresh
 from litspike.engine.events.form import Form
 from litspike.engine.events.kernels import run
-from litspike.engine.events.product import joined, packed, padded, room_for_parts, unpacked
+from litspike.engine.events.product import Events, dense, joined, packed, padded, room_for_parts, unpacked
 
 
 class PixelEvents(NamedTuple):
@@ -35,6 +35,14 @@ class PixelEvents(NamedTuple):
     def places(self) -> tuple[int, ...]:
         """Addresses of values, indices, and of where each sample's and each pixel's begin."""
         return address(self.values), *(each.data_ptr() for each in (self.indices, self.firsts, self.starts))
+
+    def dense(self, dtype: torch.dtype) -> Tensor:
+        """The spikes of which the events are."""
+        if self.values is not None:
+            return self.values
+        samples, channels, high, wide = self.shape
+        rows = Events((samples, high * wide * channels), self.indices, self.firsts, None)
+        return dense(rows, dtype).view(samples, high, wide, channels).permute(0, 3, 1, 2)
 
 
 class Convolution(NamedTuple):

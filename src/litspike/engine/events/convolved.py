@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.grad import conv2d_input
+from torch.nn.grad import conv2d_input, conv2d_weight
 
 from litspike.engine.events.choice import convolution_pays, is_finite, wide_enough
 from litspike.engine.events.convolution import (
@@ -91,5 +91,10 @@ class _EventConvolution(torch.autograd.Function):
             dense = conv2d_input(area, weight.view(kernel), grad, *how)  # type: ignore[no-untyped-call]  # torch's
             by_x = dense.view(shape)
         if wants_weight:
-            by_weight = convolved_weight_gradient(PixelEvents(area, *lists), grad, kernel, how).view(weight.shape)
+            found = PixelEvents(area, *lists)
+            if is_finite(grad):
+                by_weight = convolved_weight_gradient(found, grad, kernel, how).view(weight.shape)
+            else:  # 0 times one of these numbers is NaN, which shows
+                whole = conv2d_weight(found.dense(grad.dtype), kernel, grad, *how)  # type: ignore[no-untyped-call]
+                by_weight = whole.view(weight.shape)
         return by_x, by_weight, grad.sum((0, 2, 3)) if wants_bias else None, None, None

@@ -64,6 +64,17 @@ def events(spikes: Tensor) -> Events:
     return Events((rows, inputs), indices, starts, spikes if bool(other.any()) else None)
 
 
+def dense(spikes: Events, dtype: torch.dtype) -> Tensor:
+    """The spikes [rows, inputs] of which the events are."""
+    if spikes.values is not None:
+        return spikes.values
+    rows, _ = spikes.shape
+    indices = spikes.indices.to(torch.int64) & ((1 << 8 * spikes.indices.element_size()) - 1)
+    result = torch.zeros(spikes.shape, dtype=dtype)
+    result[torch.arange(rows).repeat_interleave(spikes.starts.diff()), indices] = 1
+    return result
+
+
 def joined(room: Tensor, begins: Tensor, ends: Tensor, per_unit: int, form: Form) -> tuple[Tensor, Tensor]:
     """Where the indices of each row begin, and where the last row's end, and these one after another.
 

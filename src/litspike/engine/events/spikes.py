@@ -16,7 +16,7 @@ from litspike.engine.events.choice import is_finite, large_enough, pays, samplin
 from litspike.engine.events.convolved import NO_SECOND_ORDER, convolved
 from litspike.engine.events.gradient import PendingGradient
 from litspike.engine.events.kernels import available
-from litspike.engine.events.product import Events, events, weight_gradient
+from litspike.engine.events.product import Events, dense, events, weight_gradient
 from litspike.engine.events.recipe import Recipe, current_of
 from litspike.engine.modes import is_batch, ordinary
 from litspike.settings import UserError
@@ -147,15 +147,18 @@ class _EventLinear(torch.autograd.Function):
         found = Events(ctx.size, *rest)
         wants_x, wants_weight, wants_bias, _ = ctx.needs_input_grad
         flat = grad.reshape(-1, grad.shape[-1])
-        if torch.is_grad_enabled() or is_batch(flat):  # these gradients are differentiated in turn, or in a batch
-            if wants_x and torch.is_grad_enabled():
-                raise UserError(f"products of spikes {NO_SECOND_ORDER}")
-            by_weight = flat.T @ _dense(found, flat) if wants_weight else None
-        else:
-            flat = flat.contiguous()
-            by_weight = weight_gradient(found, flat) if wants_weight else None
+        if wants_x and torch.is_grad_enabled():
+            raise UserError(f"products of spikes {NO_SECOND_ORDER}")
+        by_x = by_weight = None
+        # Whole where these gradients are differentiated in turn, or are a batch, and where 0 times one is NaN.
+        whole = torch.is_grad_enabled() or is_batch(flat) or not is_finite(flat)
+        flat = flat if whole else flat.contiguous()
+        if wants_weight:
+            by_weight = flat.T @ dense(found, weight.dtype) if whole else weight_gradient(found, flat)
+        if wants_x:
+            by_x = (flat @ weight).view(ctx.shape) if whole else _input_gradient(ctx, flat, weight)
         return (
-            _input_gradient(ctx, flat, weight) if wants_x else None,
+            by_x,
             by_weight,
             flat.sum(0) if wants_bias else None,
             None,
@@ -164,7 +167,7 @@ class _EventLinear(torch.autograd.Function):
 
 def _input_gradient(ctx: Any, grad: Tensor, weight: Tensor) -> Tensor:
     """The gradient of the spikes; where their neurons need few of its places, one that waits until it is read."""
-    if is_batch(grad) or not ordinary([grad, weight]):
+    if not ordinary([grad, weight]):
         return (grad @ weight).view(ctx.shape)
     neurons = ctx.next_functions[0][0]
     if neurons is not None and neurons.name() == "AliasBackward0":  # that of Tensor.as_subclass
@@ -176,14 +179,3 @@ def _input_gradient(ctx: Any, grad: Tensor, weight: Tensor) -> Tensor:
 
 _PRODUCTS: dict[Any, Callable[..., Tensor | None]] = {linear: _product, conv1d: convolved, conv2d: convolved}
 """What runs a function on events."""
-
-
-def _dense(found: Events, like: Tensor) -> Tensor:
-    """The spikes [rows, inputs] of which the events are."""
-    if found.values is not None:
-        return found.values
-    rows, inputs = found.shape
-    indices = found.indices.to(torch.int64) & ((1 << 8 * found.indices.element_size()) - 1)
-    result = like.new_zeros(rows, inputs)
-    result[torch.arange(rows).repeat_interleave(found.starts.diff()), indices] = 1
-    return result
