@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from litspike.cli.class_changes import staying
 from tests.conftest import Cli
@@ -61,6 +62,19 @@ def test_a_name_of_another_class_is_not_suggested_for_itself(cli: Cli):
     line = cli(f"fit {triangle}").error_line
     assert line.startswith("model.network.neuron.surrogate.alpha: there is no such setting")
     assert "did you mean model.network.neuron.surrogate.alpha?" not in line
+
+
+@pytest.mark.parametrize("after", ["litspike.neurons.LIF", "litspike.neurons.RefractoryLIF"])
+def test_null_inside_a_typed_class_stays_null(cli: Cli, after: str):
+    neuron = "{class_path: litspike.neurons.LIF, init_args: {decay: null, tau: 20.0, learn: {tau: layer}}}"
+    result = cli("fit --print_config", "--model.network.neuron", neuron, "--model.network.neuron", after)
+    settings = yaml.safe_load(result.out)["model"]["init_args"]["network"]["init_args"]["neuron"]
+    assert settings["class_path"] == after
+    assert {name: settings["init_args"][name] for name in ("decay", "tau", "learn")} == {
+        "decay": None,
+        "tau": 20.0,
+        "learn": {"tau": "layer"},
+    }
 
 
 def test_a_setting_that_is_named_again_stays_no_more():

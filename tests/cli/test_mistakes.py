@@ -39,6 +39,17 @@ QUICK = "--trainer.max_epochs 1 --data.train_points 50 --pictures.every 0"
         ("--model.network.neuron.decay 1.3", "model.network.neuron.decay: 1.3 is outside [0, 1]"),
         ("--model.network.neuron.decay abc", "model.network.neuron.decay: 'abc' is not a number or null"),
         ("--model.network.neuron.decay null --model.network.neuron.tau 0", "model.network.neuron.tau: 0.0 is outside"),
+        ("--model.network.neuron litspike.Neuron", "model.network.neuron: Neuron declares no step"),
+        (
+            "--model.network.neuron.surrogate Surrogate",
+            "model.network.neuron.surrogate: Surrogate has no method derivative",
+        ),
+        (
+            "--model.network.neuron {'class_path':'LIF','init_args':{'decay':.inf}}",
+            "model.network.neuron.decay: 'inf' is not a",
+        ),
+        ("--model.metrics.acc X", "model.metrics.acc: 'X' is no class that is known here"),
+        ("--model.metrics.acc litspike.neurons.LIF", "model.metrics.acc: litspike.neurons.LIF is no Metric"),
         ("--model.network.neuron.dt -1", "model.network.neuron.dt: -1.0 is outside (0, inf)"),
         ("--model.network.neuron.tau 10", "model.network.neuron.tau: 10.0 is given beside decay 0.9"),
         ("--model.network.neuron litspike.neurons.LIFF", "model.network.neuron: module 'litspike.neurons' has no"),

@@ -92,7 +92,7 @@ def ragged() -> np.ndarray:
         ({**GOOD, "y": np.arange(20) % 2 * 20}, "bad.npz: 20 samples are fewer than the 21 classes 0..20"),
         (
             {**GOOD, "y": np.arange(20) / 2},
-            "bad.npz, key x, sample 1: the label 0.5 is not an integer: set data.task to "
+            "bad.npz, key y, sample 1: the label 0.5 is not an integer: set data.task to "
             "regression for targets that are numbers",
         ),
         ({"x": np.zeros((2, 2)), "y": np.arange(2)}, "test_fraction: 0.15 of 2 samples leaves the test part empty"),

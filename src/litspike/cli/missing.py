@@ -26,7 +26,7 @@ def full_name(argument: str, given: Iterable[tuple[str, Any]]) -> str:
     """
     settings: dict[str, Any] = {}
     for name, value in given:
-        for part, inner in _parts(name, value):
+        for part, inner in parts(name, value):
             settings.setdefault(part, inner)
     for place, value in settings.items():
         if f"{place}.{argument}" not in settings and any(_needs(kind, argument) for kind in _classes(value)):
@@ -60,16 +60,16 @@ def plain(text: str | None) -> Any:
         return text
 
 
-def _parts(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+def parts(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     """A setting and those inside it; of a class the setting's value is its path."""
     if isinstance(value, dict):
         yield name, value.get("class_path")
         for key, inner in value.items():
             if key != "class_path":
-                yield from _parts(name if key == "init_args" else f"{name}.{key}", inner)
+                yield from parts(name if key == "init_args" else f"{name}.{key}", inner)
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            yield from _parts(f"{name}[{index}]", inner)
+            yield from parts(f"{name}[{index}]", inner)
     else:
         yield name.removesuffix(".class_path"), value
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import json
 from typing import Any, NoReturn
 
 from lightning.pytorch.cli import LightningArgumentParser
@@ -21,7 +23,18 @@ class Parser(LightningArgumentParser):
         raise ParserExit(message) from ex
 
     def parse_args(self, args: Any = None, *more: Any, **kwargs: Any) -> Any:
-        """Parse; a ``null`` two classes deep arrives here as the text None, for jsonargparse has formatted it again."""
+        """Parse; what is two classes deep arrives here as Python prints it, for jsonargparse has formatted it again."""
         if isinstance(args, list):
-            args = [arg.removesuffix("None") + "null" if arg.endswith("=None") else arg for arg in args]
+            args = [_as_yaml(arg) for arg in args]
         return super().parse_args(args, *more, **kwargs)
+
+
+def _as_yaml(argument: str) -> str:
+    """An argument whose value is None, a dictionary or a list of Python's, with a value that YAML reads as the same."""
+    name, equals, value = argument.partition("=")
+    if not equals or not (value == "None" or value.startswith(("{'", "["))):
+        return argument
+    try:
+        return f"{name}={json.dumps(ast.literal_eval(value))}"
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):  # typed, and no Python
+        return argument

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from litspike.cli.missing import full_name, lacking, remedy
+from litspike.cli.missing import full_name, lacking, parts, remedy
 from litspike.runs.trust import not_trusted
 
 _KEY = re.compile(r'(?:Parser key|Key) "([^"]+)"')
@@ -35,7 +35,7 @@ _OF_ANOTHER_KIND = re.compile(
     r"subclass of (?:<class ')?(?P<kind>\w+)"
 )
 _NO_CLASS = re.compile(r"Type .+? expects a function or a callable class")
-_ABSTRACT = "Expected an instantiatable class"
+_ABSTRACT = re.compile(r"Expected an instantiatable class(?:, but ([\w.]+) is)?")
 _CLASS_PATH = re.compile(r"^\W*class_path\W+([\w.]+)")
 _MISSING = re.compile(r"(No module named '.*?'|module '.*?' has no attribute '.*?')")
 _NESTED = re.compile(r"NestedArg\(key='([^']+)', val='?(.*?)'?\)$")
@@ -71,7 +71,7 @@ def parser_message(message: str, given: Sequence[tuple[str, Any]], known: Iterab
         given: full names and values of the settings that the user or a checkpoint gave, those that hold first.
         known: full names of the settings there are, to suggest one for a misspelling.
     """
-    mentioned = [name for name, _ in given]
+    mentioned = [part for name, value in given for part, _ in parts(name, value)]
     if found := _DENIED.search(message):
         return not_trusted(found[1])
     if "Unexpected config" in message or "Problems parsing config" in message:
@@ -103,8 +103,11 @@ def _mismatch(cause: str, given: str) -> str:
     allowed = list(dict.fromkeys(_plain(name) for name in _TYPE.findall(cause)))
     path = _CLASS_PATH.search(given)
     value = path[1] if path else given or "what is given"
-    if _ABSTRACT in cause and (methods := lacking(value)):
-        return f"{value} has no method {', '.join(methods)}: give it what it lacks, or take a class that has all"
+    if found := _ABSTRACT.search(cause):
+        kind = found[1] or value
+        if methods := ", ".join(lacking(kind)):
+            return f"{kind} has no method {methods}: give it what it lacks, or take a class that has all"
+        return f"{kind} is abstract{remedy(kind.rpartition('.')[2])}"
     about_a_class = _about_a_class(cause, value)
     if about_a_class and (_given_another(cause) or not any(name in _BASIC for name in allowed)):
         return about_a_class

@@ -27,6 +27,7 @@ class FilePart:
         features: names of the features, where the file has names.
         lengths: number of steps of each sequence, [N]; None where all have T.
         columns: what the file says of each sample, as it stands there, by name.
+        label_place: like ``place``, of a sample's label where that is elsewhere.
     """
 
     x: NDArray[Any]
@@ -36,6 +37,7 @@ class FilePart:
     features: tuple[str, ...] = ()
     lengths: NDArray[np.int64] | None = None
     columns: dict[str, NDArray[Any]] = field(default_factory=dict)
+    label_place: Callable[[int], str] | None = None
 
     @property
     def axis(self) -> int:
@@ -77,9 +79,13 @@ class FilePart:
     def __len__(self) -> int:
         return len(self.x)
 
+    def label_at(self, index: int) -> str:
+        """Where the label of a sample is."""
+        return (self.label_place or self.place)(index)
+
     def take(self, indices: NDArray[Any]) -> FilePart:
         """Some of the samples, which keep their places."""
-        origin = self.place
+        origin, of_label = self.place, self.label_at
         return replace(
             self,
             x=self.x[indices],
@@ -87,6 +93,7 @@ class FilePart:
             place=lambda index: origin(int(indices[index])),
             lengths=None if self.lengths is None else self.lengths[indices],
             columns={name: cells[indices] for name, cells in self.columns.items()},
+            label_place=lambda index: of_label(int(indices[index])),
         )
 
     def check_complete(self) -> None:
@@ -184,7 +191,7 @@ def check_whole(samples: FilePart, classes: int | None = None) -> None:
     if wrong.any():
         index = int(np.flatnonzero(wrong)[0])
         remedy = "" if classes is not None else ": set data.task to regression for targets that are numbers"
-        raise UserError(f"{samples.place(index)}: the label {label[index]:g} is not {allowed}{remedy}")
+        raise UserError(f"{samples.label_at(index)}: the label {label[index]:g} is not {allowed}{remedy}")
 
 
 def class_name(label: Any) -> str:

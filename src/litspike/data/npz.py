@@ -81,7 +81,10 @@ def _file_part(path: Path, file: Any, x_key: str, y_key: str, missing: bool) -> 
     if 0 in x.shape:
         raise UserError(f"{path}, key {x_key}: the shape {list(x.shape)} holds no number")
     samples = FilePart(x, None, str(path), lambda index: f"{path}, key {x_key}, sample {index}", lengths=lengths)
-    return replace(samples, y=_labels(path, file, x_key, y_key, len(x))) if y_key in file.files else samples
+    if y_key not in file.files:
+        return samples
+    y = _labels(path, file, x_key, y_key, len(x))
+    return replace(samples, y=y, label_place=lambda index: f"{path}, key {y_key}, sample {index}")
 
 
 def _labels(path: Path, file: Any, x_key: str, y_key: str, samples: int) -> NDArray[Any]:

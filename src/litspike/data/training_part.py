@@ -20,7 +20,7 @@ def numbered(samples: FilePart, learned: dict[str, Any]) -> Any:
     for index, label in enumerate(samples.labels[:, 0]):
         if label not in number:
             known = ", ".join(map(repr, names[:10])) or f"0 to {learned['classes'] - 1}"
-            raise UserError(f"{samples.place(index)}: the label {label!s:.40} is none of training's, {known}")
+            raise UserError(f"{samples.label_at(index)}: the label {label!s:.40} is none of training's, {known}")
     return np.array([[number[label]] for label in samples.labels[:, 0]], float)
 
 
