@@ -110,5 +110,5 @@ def _gpu() -> str:
 
 def _triton() -> str:
     if importlib.util.find_spec("triton") is None:
-        return "missing, needed for kernels on a GPU alone: pip install triton"
+        return "missing, needed only for kernels on a GPU: pip install triton"
     return version("triton")
