@@ -165,6 +165,13 @@ def test_overfitting_takes_the_same_batches_in_every_epoch(cli: Cli, home: Path)
     assert all(later < earlier for earlier, later in pairwise(losses))
 
 
+def test_one_batch_is_one_and_not_all_of_them(cli: Cli, home: Path):
+    cli(f"fit {QUICK} --trainer.limit_train_batches 1")
+    assert last(runs(home)[0])["global_step"] == 2
+    cli(f"fit {QUICK} --trainer.limit_train_batches 1.0")
+    assert last(runs(home)[1])["global_step"] == 8
+
+
 def test_the_loss_is_logged_inside_epochs_where_that_is_asked_for(cli: Cli, home: Path):
     cli(f"fit {QUICK} --trainer.log_every_n_steps 3")
     (run,) = runs(home)

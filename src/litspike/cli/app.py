@@ -17,6 +17,7 @@ from litspike.cli.schedules import take_chains
 from litspike.cli.trainer.convert import add_convert_arguments
 from litspike.cli.trainer.export import add_export_arguments
 from litspike.internals.jsonargparse import setting_names
+from litspike.internals.lightning import read_integers_first
 from litspike.seeding import seed_in_range
 from litspike.settings import ParseError, named_settings
 
@@ -42,6 +43,7 @@ class LitspikeCLI(LightningCLI):
         self, call: Call, default: str, files: list[dict[str, Any]], base: tuple[dict[str, Any], Path] | None
     ) -> None:
         take_chains()
+        read_integers_first()
         self.call, self.files, self.base = call, files, base
         super().__init__(
             LightningModule,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+import operator
 import subprocess
 from collections.abc import Callable
-from functools import wraps
-from typing import Any
+from functools import reduce, wraps
+from typing import Any, get_args
 
 from lightning import LightningDataModule, Trainer
 from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher, _SubprocessScriptLauncher
@@ -75,6 +77,19 @@ def validation_metrics(trainer: Trainer) -> list[str]:
     results = trainer.fit_loop.epoch_loop.val_loop._results
     entries = [entry for entry in results.values() if entry.meta.on_epoch]
     return list(dict.fromkeys(name for entry in entries for name in results._forked_name(entry, on_step=False)))
+
+
+def read_integers_first() -> None:
+    """Let 1 be one batch where a setting of the Trainer takes a number of batches or a share of them, not 1.0, all.
+
+    Lightning has the integer first. ``Optional[Union[int, float]]`` can be ``Union[float, int, None]`` all the same:
+    Python hands out whichever of the two it was asked for first.
+    """
+    hints = inspect.unwrap(Trainer.__init__).__annotations__
+    for name, hint in hints.items():
+        kinds = get_args(hint)
+        if int in kinds and float in kinds:
+            hints[name] = reduce(operator.or_, sorted(kinds, key=lambda kind: kind is float))
 
 
 def name_loader_arguments(data: LightningDataModule) -> None:
