@@ -47,6 +47,19 @@ STRANGE: dict[str, Any] = {
     "torch's function": "torch.hub.load",
     "torch's processes": {"class_path": "torch.nn.parallel.DistributedDataParallel"},
     "a file of settings": "theirs.yaml",
+    "a schedule's function": {
+        "class_path": "torch.optim.lr_scheduler.LambdaLR",
+        "init_args": {"lr_lambda": "theirs.make"},
+    },
+    "a class in a class's list": {
+        "class_path": "torch.nn.ModuleList",
+        "dict_kwargs": {"modules": [{"class_path": "theirs.Neuron"}]},
+    },
+    "a metric's function": {
+        "class_path": "torchmetrics.classification.BinaryAccuracy",
+        "dict_kwargs": {"dist_sync_fn": "theirs.make"},
+    },
+    "a partial call": {"class_path": "functools.partial", "init_args": {"func": "theirs.make"}},
     "a pipe": "pipe",
     "standard input": "-",
     "dots in a name": {"network.class_path": "theirs.Neuron"},
@@ -106,4 +119,4 @@ def _try(folder: Path, tried: str, outcomes: Outcomes) -> None:
         outcomes.note("one line" if result.status else "not taken over")
 
 
-SECTIONS = [Section("untrusted", "an untrusted checkpoint runs, imports and writes nothing", untrusted, 805)]
+SECTIONS = [Section("untrusted", "an untrusted checkpoint runs, imports and writes nothing", untrusted, 945)]

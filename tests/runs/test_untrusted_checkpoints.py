@@ -203,6 +203,15 @@ def test_a_file_that_data_are_read_from_is_named(cli: Cli, here: Path, trained: 
     assert "some.ckpt was not made by you: its data are read from: points.csv" in result.err
 
 
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/x.yaml", "memory://x.yaml", '"memory:\\x2f/x.yaml"'])
+@pytest.mark.parametrize("place", ["model.scheduler", "data"])
+def test_nothing_is_fetched_from_an_address(cli: Cli, here: Path, trained: Path, monkeypatch, address, place):
+    monkeypatch.setattr("fsspec.open", lambda *given, **settings: pytest.fail("fetched"))
+    path = untrusted(trained, here / "some.ckpt", lambda config: set_at(config, place, address))
+    line = cli(f"validate --ckpt_path {path}").error_line
+    assert line.startswith(f"some.ckpt: {place}: an untrusted configuration may not name the address ")
+
+
 def test_a_folder_that_event_data_write_to_is_not_taken_over(cli: Cli, here: Path, trained: Path):
     (here / "theirs").mkdir()
     events = {

@@ -123,6 +123,8 @@ def _check_text(text: str, name: str, trust: Trust) -> None:
     """Refuse a text that stands for a class that is not allowed, or that hides settings."""
     if name not in _FILES and _names_a_file(text):
         raise UserError(f"{setting_name(name)}: an untrusted configuration may not name the file {text}")
+    if "://" in text or "::" in text:  # jsonargparse would fetch it where it expects a class
+        raise UserError(f"{setting_name(name)}: an untrusted configuration may not name the address {text}")
     parts = text.split(".")
     if len(parts) > 1 and all(part.isidentifier() for part in parts) and parts[0] in trust.roots:
         _check_class(text, name, trust)
@@ -135,6 +137,8 @@ def _check_text(text: str, name: str, trust: Trust) -> None:
         return
     if isinstance(hidden, dict) or (isinstance(hidden, list) and not all(isinstance(part, int) for part in hidden)):
         raise UserError(f"{setting_name(name)}: an untrusted configuration may not hide settings in a text")
+    if isinstance(hidden, str) and hidden != text:
+        _check_text(hidden, name, trust)
 
 
 def _names_a_file(text: str) -> bool:
