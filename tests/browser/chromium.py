@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.conftest import LIMIT
+
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
     "--window-size=1400,1000", "--remote-debugging-pipe",
@@ -45,7 +47,7 @@ class Page:
         seconds: how long an answer, or what is waited for, may take.
     """
 
-    def __init__(self, profile: Path, seconds: float = 300.0) -> None:
+    def __init__(self, profile: Path, seconds: float = LIMIT) -> None:
         self.seconds = seconds
         self._number, self._read = 0, b""
         theirs_in, self._out = os.pipe()

@@ -16,6 +16,7 @@ from litspike.networks import SpikingSequential
 from litspike.neurons import LIF
 from litspike.settings import SettingError, UserError
 from litspike.surrogates import ArcTan
+from tests.conftest import LIMIT
 
 from .steps import leaky
 
@@ -200,7 +201,7 @@ if child == 0:
     os._exit(0 if LIF()(x)[0].numpy().tobytes() == spikes else 3)  # torch.equal would wait for its threads for ever
 raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
-    assert subprocess.run([sys.executable, "-c", program], timeout=300).returncode == 0
+    assert subprocess.run([sys.executable, "-c", program], timeout=LIMIT).returncode == 0
 
 
 @pytest.mark.integration
@@ -219,7 +220,7 @@ torch.set_num_threads(3)
 torch.ones(1 << 22).mul_(2)
 assert threads() == before + 2, threads() - before
 """
-    assert subprocess.run([sys.executable, "-c", program], timeout=300).returncode == 0
+    assert subprocess.run([sys.executable, "-c", program], timeout=LIMIT).returncode == 0
 
 
 class Hiding(LIF):
@@ -272,7 +273,7 @@ raise SystemExit(len(call._kernels) - before)
     neuron(X)
     hash(neuron.key())
     command = [sys.executable, "-c", program, pickle.dumps(neuron).hex()]
-    assert subprocess.run(command, timeout=300).returncode == 0
+    assert subprocess.run(command, timeout=LIMIT).returncode == 0
 
 
 def test_the_state_dict_holds_parameters_alone_and_a_layer_moves_to_another_dtype():

@@ -10,6 +10,7 @@ from litspike.engine import feedback
 from litspike.networks import ConvNet, Perceptron, SpikingSequential
 from litspike.networks.sequence import neuron_layers
 from litspike.neurons import LIF, AdaptiveLIF, Recurrent
+from tests.conftest import LIMIT
 from tests.grids import grid
 
 pytestmark = pytest.mark.integration
@@ -179,4 +180,4 @@ x, expected = torch.load(r"{tmp_path}/expected.pt")
 output = torch.export.load(r"{tmp_path}/network.pt2").module()(x)[0]
 raise SystemExit(0 if torch.allclose(output, expected) else 3)
 """
-    assert subprocess.run([sys.executable, "-c", program], timeout=300).returncode == 0
+    assert subprocess.run([sys.executable, "-c", program], timeout=LIMIT).returncode == 0

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from tests.conftest import LIMIT
+
 pytestmark = pytest.mark.integration
 
 PROGRAM = """
@@ -48,5 +50,5 @@ if __name__ == "__main__":
 def test_two_processes_get_the_gradients_of_one_with_both_batches(tmp_path):
     (tmp_path / "train.py").write_text(PROGRAM)
     command = [sys.executable, str(tmp_path / "train.py"), str(tmp_path)]
-    done = subprocess.run(command, timeout=300, capture_output=True, text=True)
+    done = subprocess.run(command, timeout=LIMIT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -24,7 +24,7 @@ from litspike.neurons import LeakyIntegrator, Recurrent
 from litspike.reports.checkup.collect import SAMPLES, WatchedLayer
 from litspike.surrogates import ArcTan, Rectangle, Surrogate, Triangle, ZeroGradient
 from litspike.tasks import CarriedClassification, Classification
-from tests.conftest import PROJECT, Cli, runs
+from tests.conftest import LIMIT, PROJECT, Cli, runs
 
 
 class Notes(CSVLogger):
@@ -256,7 +256,7 @@ notes = fit(Path(sys.argv[2]), network, data={"train_dataloaders": loader, "val_
 def test_several_processes_add_up_their_counts_and_one_speaks(tmp_path: Path):
     def lines(devices: int) -> list[str]:
         command = [sys.executable, "-c", DISTRIBUTED, str(devices), str(tmp_path)]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT, timeout=300, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT, timeout=LIMIT, check=True)
         starts = (
             "check-up",
             "logged validation firing rate",
