@@ -46,7 +46,7 @@ RELU = ["--model.network.neuron", "litspike.networks.ReLU", "--model.encoder.ste
 LAST_STEP = ["--model.readout", "litspike.coding.LastStep"]
 GRU = ["--model.network", "benchmarks.baselines.GRU", *LAST_STEP]
 LSTM = ["--model.network", "benchmarks.baselines.LSTM", *LAST_STEP]
-SEARCHED = {SPIKING: [], "GRU": GRU, "LSTM": LSTM}
+SEARCHED = {SPIKING: [], "LSTM": LSTM, "GRU": GRU}
 """The networks of a search."""
 
 CURRENTS = ["--model.encoder", "litspike.coding.ConstantCurrent", "--model.encoder.steps", "16"]
@@ -162,7 +162,7 @@ def row(task: Comparison, network: str, figures: dict[str, Any], seeds: int) -> 
     return f"| {task.title} | {network} | {parameters} | {said} | {rate} | {seconds} | here |"
 
 
-def report(names: list[str], seeds: int, trials: int, logs: Path) -> None:
+def report(names: list[str], seeds: int, trials: int, searched: list[str], logs: Path) -> None:
     """Print the table, once all is there."""
     rows = []
     sys.path.append(str(PROJECT))  # where benchmarks.baselines lies
@@ -170,7 +170,8 @@ def report(names: list[str], seeds: int, trials: int, logs: Path) -> None:
         task = TASKS[name]
         rows += [f"| {task.title} | {one.network} | | {one.result} | | | {one.source} |" for one in task.published]
         config = PROJECT / "configs" / f"{name}.yaml"
-        for network, changes in (SEARCHED if trials else task.networks).items():
+        networks = {one: SEARCHED[one] for one in searched} if trials else task.networks
+        for network, changes in networks.items():
             place = logs / network.replace(", ", "-")
             best = [chosen(config, changes, trials, place), []] if trials else [config, changes]
             rows.append(row(task, network, summary(*best, seeds, place), seeds))
@@ -184,6 +185,7 @@ if __name__ == "__main__":
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--seeds", type=int, default=5, help="2 or more")
     parser.add_argument("--search", type=int, default=0, metavar="N", help="first try N settings of each network")
+    parser.add_argument("--networks", nargs="+", choices=SEARCHED, default=list(SEARCHED), help="of a search")
     parser.add_argument("--logs", type=Path, default=PROJECT / "logs" / "accuracy", help="where results are kept")
     options = parser.parse_args()
-    report(options.tasks, options.seeds, options.search, options.logs)
+    report(options.tasks, options.seeds, options.search, options.networks, options.logs)
