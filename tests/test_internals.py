@@ -5,16 +5,20 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+from collections import namedtuple
 from typing import Any
 
 import jsonargparse
 import pytest
+import torch
 import yaml
 from lightning import LightningDataModule, LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.demos.boring_classes import BoringModel, RandomDataset
 from lightning.pytorch.trainer.states import TrainerFn
-from torch import distributed
+from torch import distributed, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils import _pytree as pytree
 from torch.utils.data import DataLoader
 
 from litspike.internals import jsonargparse as of_jsonargparse
@@ -177,3 +181,55 @@ def test_lightning_makes_a_loader_anew_whose_arguments_came_by_position(method: 
     getattr(trainer, method)(model, datamodule=data)
     seen = trainer.predict_dataloaders[0] if method == "predict" else trainer.train_dataloader
     assert seen.batch_sampler.batch_size == 2 if method == "predict" else seen.batch_size == 2
+
+
+def test_hooks_of_a_layer_and_of_all_modules_are_seen():
+    layer, called = nn.Linear(2, 2), []
+    assert of_torch.calls_forward_alone(layer, nn.Linear)
+    assert not of_torch.calls_forward_alone(layer, nn.Bilinear)
+    for register in (
+        layer.register_forward_hook, layer.register_forward_pre_hook, layer.register_full_backward_hook,
+        layer.register_full_backward_pre_hook, nn.modules.module.register_module_forward_hook,
+        nn.modules.module.register_module_forward_pre_hook, nn.modules.module.register_module_full_backward_hook,
+        nn.modules.module.register_module_full_backward_pre_hook,
+    ):  # fmt: skip
+        handle = register(lambda *_: called.append("hook"))
+        assert not of_torch.calls_forward_alone(layer, nn.Linear), register.__name__
+        assert of_torch.has_forward_hooks(layer) is (handle.id in {*layer._forward_hooks, *layer._forward_pre_hooks})
+        handle.remove()
+    assert of_torch.calls_forward_alone(layer, nn.Linear)
+    assert not called
+
+
+def test_norms_and_convolutions_are_known_by_their_bases():
+    norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.LazyBatchNorm2d)
+    assert all(issubclass(norm, of_torch.BatchNorm) for norm in norms)
+    assert not issubclass(nn.InstanceNorm2d, of_torch.BatchNorm)
+    assert all(issubclass(norm, of_torch.BatchOrInstanceNorm) for norm in (*norms, nn.InstanceNorm2d))
+    assert all(issubclass(layer, of_torch.Convolution) for layer in (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d))
+    assert nn.BatchNorm1d.forward is nn.BatchNorm2d.forward is of_torch.BatchNorm.forward
+
+
+@pytest.mark.parametrize("mode", ["zeros", "reflect", "circular"])
+def test_a_convolution_takes_another_weight_with_its_own_padding(mode: Any):
+    layer = nn.Conv2d(2, 3, 3, padding=1, stride=2, padding_mode=mode)
+    other = nn.Conv2d(2, 3, 3, padding=1, stride=2, padding_mode=mode, bias=False)
+    x = torch.rand(1, 2, 5, 5)
+    assert torch.equal(of_torch.convolve(layer, x, other.weight), other(x))
+
+
+def test_a_named_tuple_that_is_registered_has_a_place_in_a_saved_program():
+    Pair = namedtuple("Pair", ["a", "b"])
+    form = pytree.tree_structure(Pair(1, 2))
+    with pytest.raises(NotImplementedError, match="register"):
+        pytree.treespec_dumps(form)
+    of_torch.register_namedtuple(Pair, "tests.test_internals.Pair")
+    assert pytree.treespec_loads(pytree.treespec_dumps(form)) == form
+
+
+def test_no_mode_of_torch_is_active_where_none_is_to_be():
+    with FakeTensorMode():
+        assert type(torch.ones(2)) is not torch.Tensor
+        with of_torch.without_modes():
+            assert type(torch.ones(2)) is torch.Tensor
+        assert type(torch.ones(2)) is not torch.Tensor

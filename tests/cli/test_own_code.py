@@ -121,7 +121,7 @@ def test_a_fit_ends_where_its_weights_become_nan_though_its_loss_stays_finite(
 
 def test_weights_that_are_no_numbers_are_not_used(cli: Cli, code: Path, unchecked: pytest.MonkeyPatch):
     with unchecked.context() as patch:
-        patch.setattr("litspike.tasks.nonfinite.FiniteWeights.on_train_epoch_end", lambda *_: None)
+        patch.setattr("litspike.tasks.nonfinite.FiniteWeights._check", lambda *_: None)
         assert cli(FIT, "train").status == 0
     unchecked.undo()
     for command in ("test", "validate", "picture", "fit --ckpt_path last --trainer.max_epochs 3"):

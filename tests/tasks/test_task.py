@@ -14,7 +14,7 @@ from lightning.pytorch.cli import ReduceLROnPlateau
 from torch.utils.data import DataLoader, TensorDataset
 
 from litspike import LIF, ConstantCurrent, MeanOverTime, Perceptron, UserError
-from litspike.tasks import Classification, CrossEntropy, RateBand, Regression, Task
+from litspike.tasks import Classification, CrossEntropy, RateBand, Regression, Task, nonfinite
 
 
 def trained(task: Task, x: torch.Tensor, y: torch.Tensor, epochs: int = 30) -> dict[str, float]:
@@ -40,6 +40,21 @@ def parts(outputs: int) -> dict[str, Any]:
 
 def plane() -> torch.Tensor:
     return torch.randn(256, 2, generator=torch.Generator().manual_seed(2)) * 2
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_weights_are_checked_once_in_an_epoch_with_a_validation_and_without(
+    monkeypatch: pytest.MonkeyPatch, validated: bool
+):
+    checked: list[int] = []
+    monkeypatch.setattr(nonfinite, "nonfinite_weight", lambda module: checked.append(module.trainer.global_step))
+    loader = DataLoader(TensorDataset(plane(), torch.zeros(256)), batch_size=128)
+    trainer = Trainer(
+        max_epochs=2, logger=False, enable_progress_bar=False, enable_checkpointing=False, accelerator="cpu",
+        enable_model_summary=False, callbacks=[nonfinite.FiniteWeights()], num_sanity_val_steps=0,
+    )  # fmt: skip
+    trainer.fit(Classification(**parts(1)), loader, loader if validated else None)
+    assert checked == [2, 4]
 
 
 def test_several_classes_are_learned():

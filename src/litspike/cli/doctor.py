@@ -6,12 +6,12 @@ import importlib.util
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from litspike import LIF, installation
 from litspike.cli.alone import OneLineParser
+from litspike.engine import Engine
 from litspike.engine.cpu import disk, jit, openmp
 from litspike.reports.receipt.provenance import machine, versions
 from litspike.settings import UserError
@@ -63,11 +63,11 @@ def difference(device: str) -> str | None:
     randomness = torch.Generator().manual_seed(0)
     current = (0.5 * torch.rand(40, 3, 37, generator=randomness)).to(device)
     results = []
-    for engine in ("fused", "reference"):
+    engines: tuple[Engine, Engine] = ("fused", "reference")
+    for engine in engines:
         x = current.clone().requires_grad_()
-        neuron: Any = LIF  # its parameters have defaults that a type checker can't see
         try:
-            spikes, state = neuron(engine=engine)(x)
+            spikes, state = LIF(engine=engine)(x)
         except UserError as error:
             return str(error)
         results.append((spikes.detach(), torch.autograd.grad(spikes.sum() + state.u.sum(), x)[0]))

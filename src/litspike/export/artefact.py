@@ -157,8 +157,3 @@ class Artefact(ABC):
 def forward_of(module: nn.Module) -> Any:
     """The method that a module of this class runs: one that inherits it is as good as its base."""
     return type(module).forward
-
-
-def has_hooks(module: nn.Module) -> bool:
-    """Whether somebody else's code runs when a module is called."""
-    return bool(module._forward_hooks or module._forward_pre_hooks)

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, NoReturn, cast
 import torch
 from torch import Tensor, nn
 
-from litspike.export.artefact import Refused, forward_of, has_hooks
+from litspike.export.artefact import Refused, forward_of
+from litspike.internals.torch import has_forward_hooks
 from litspike.networks.sequence import Pass, SpikingNetwork
 
 
@@ -75,7 +76,7 @@ class _Recording(Pass):
         if isinstance(layer, SpikingNetwork):
             return layer.through(cast(Tensor, x), self)
         name = self._names.get(layer, "a layer made in the pass")
-        if has_hooks(layer):
+        if has_forward_hooks(layer):
             raise Refused(self.format, f"{name} ({type(layer).__name__})", "a hook runs when it is called")
         return self.note(layer, (x,), super().__call__(layer, x.value), name)
 

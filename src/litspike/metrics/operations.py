@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from litspike.arguments import typed
+from litspike.internals.torch import convolve
 from litspike.metrics.exact import exact, exact_device
 from litspike.settings import integer
 
@@ -138,10 +139,9 @@ def reach(layer: nn.Module, shape: torch.Size, weights: Tensor) -> Tensor:
     weights = weights.to(exact_device(weights.device))
     if isinstance(layer, nn.Linear):
         return weights.sum(0, dtype=torch.float64)
-    convolution: Any = layer
     with torch.inference_mode(False), torch.enable_grad():
         x = torch.ones((1, *shape), dtype=torch.float64, device=weights.device, requires_grad=True)
-        y = convolution._conv_forward(x, weights.clone().double(), None)  # the padding is the layer's own
+        y = convolve(layer, x, weights.clone().double())  # the padding is the layer's own
         return torch.autograd.grad(y.sum(), x)[0][0]
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from litspike.internals.torch import BatchNorm
 from litspike.networks.sequence import neuron_layers
 from litspike.networks.watch import LayerCall, watched
 from litspike.neurons import NeuronLayer
@@ -147,7 +148,7 @@ def _feeding(network: nn.Module, batch: Tensor) -> dict[str, list[nn.Parameter]]
         for name, layer in layers.items():
             hooks.enter_context(_hooked(layer.register_forward_hook, lambda *call, name=name: reached(name)))
         for module in network.modules():
-            if module not in inside and (_own(module) or isinstance(module, nn.modules.batchnorm._BatchNorm)):
+            if module not in inside and (_own(module) or isinstance(module, BatchNorm)):
                 hooks.enter_context(_hooked(module.register_forward_hook, weighted))
         network(batch)
     return feeding
@@ -228,7 +229,7 @@ def _hooked(register: Callable[[Any], Any], hook: Callable[..., None]) -> Iterat
 def _as_in_training(network: nn.Module) -> Iterator[None]:
     """Batch norm in training, all else in evaluation; afterwards every mode and statistic is what it was."""
     modes = {module: module.training for module in network.modules()}
-    norms = [module for module in modes if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    norms = [module for module in modes if isinstance(module, BatchNorm)]
     statistics = [(buffer, buffer.clone()) for norm in norms for buffer in norm.buffers()]
     try:
         network.eval()

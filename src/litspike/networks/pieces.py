@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from litspike.engine.modes import ordinary
+from litspike.internals.torch import BatchOrInstanceNorm, has_forward_hooks
 from litspike.networks.dropout import TimeDropout, one_sequence
 from litspike.networks.sequence import SequenceLayer, SpikingNetwork
 from litspike.settings import SettingError
@@ -22,7 +23,6 @@ from litspike.settings import SettingError
 Gradient = Literal["whole", "truncated"]
 LONG, PIECE = 2048, 1024
 """Steps above which a sequence is taken in pieces where no setting says otherwise, and the steps of such a piece."""
-_OVER_SAMPLES = (nn.modules.batchnorm._NormBase,)
 
 
 def run_network(
@@ -71,7 +71,7 @@ def run_network(
         run = _Run(network, steps, gradient, state, len(leaves), current.device.type)
         output, *after = _InPieces.apply(run, current, *leaves, *parameters)  # type: ignore[no-untyped-call]
         return output, _rebuilt(run.after, iter(after))
-    if any(module._forward_hooks or module._forward_pre_hooks for module in network.modules()):
+    if any(map(has_forward_hooks, network.modules())):
         return network(current, state)  # type: ignore[no-any-return]
     outputs = _Room(length, steps)
     with one_sequence({}):
@@ -103,7 +103,7 @@ def _whole_only(network: nn.Module) -> str | None:
     """Why a network can't be run in pieces."""
     for name, module in network.named_modules():
         kind = f"network.{name} ({type(module).__name__})"
-        if isinstance(module, _OVER_SAMPLES) and module.training:
+        if isinstance(module, BatchOrInstanceNorm) and module.training:
             return f"{kind} takes its statistics over all of them"
         if isinstance(module, SequenceLayer) and not isinstance(module, TimeDropout):
             return f"{kind} is called on all of them"

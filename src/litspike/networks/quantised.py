@@ -7,6 +7,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from litspike.internals.torch import BatchNorm
+
 ScaleRule = Literal["free", "power_of_two"]
 """What a scale may be: any number, or a power of two, which needs no multiplication on the way back."""
 
@@ -77,7 +79,7 @@ def faked(network: nn.Module, bits: int, rule: ScaleRule) -> list[tuple[nn.Param
 def _factor(after: nn.Module | None, weight: Tensor) -> Tensor:
     """What the batch norm after a layer multiplies each of its output channels by, in double precision, [O]."""
     ones = torch.ones(len(weight), dtype=torch.float64, device=weight.device)
-    if not isinstance(after, nn.modules.batchnorm._BatchNorm) or after.num_features != len(weight):
+    if not isinstance(after, BatchNorm) or after.num_features != len(weight):
         return ones
     if after.running_var is None or after.weight is None:
         return ones

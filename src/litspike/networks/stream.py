@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from litspike.arguments import InputError, found, typed
 from litspike.engine.events.row import RowProduct
 from litspike.engine.stepper import Stepper
+from litspike.internals.torch import calls_forward_alone
 from litspike.networks.dropout import TimeDropout
 from litspike.networks.sequence import Pass, SpikingNetwork, SpikingSequential
 from litspike.neurons import Neuron, Recurrent, RecurrentState
-from litspike.neurons.recurrent import called_plainly
 from litspike.settings import integer
 
 _IDLE = (TimeDropout, nn.Dropout, nn.Identity)
@@ -60,7 +60,7 @@ class Stream:
         self._products: dict[nn.Module, RowProduct] = {
             layer: RowProduct(layer.weight)
             for layer in linear
-            if called_plainly(layer, nn.Linear) and RowProduct.takes(layer.weight)
+            if calls_forward_alone(layer, nn.Linear) and RowProduct.takes(layer.weight)
         }
         if shape is None:
             first = next(iter(linear), None)
@@ -94,13 +94,13 @@ class Stream:
             stepper.add_product(product, layer.bias)  # type: ignore[arg-type]  # its tensor
             return True
         if isinstance(layer, _IDLE):
-            return called_plainly(layer, type(layer))
+            return calls_forward_alone(layer, type(layer))
         neuron, fed = layer, None
-        if isinstance(layer, Recurrent) and called_plainly(layer, Recurrent) and not layer.bias:
+        if isinstance(layer, Recurrent) and calls_forward_alone(layer, Recurrent) and not layer.bias:
             neuron, fed = layer.neuron, self._products.get(layer.connections)  # type: ignore[arg-type]  # absent if None
             if fed is None or fed.inputs != stepper.size:
                 return False
-        if not isinstance(neuron, Neuron) or not called_plainly(neuron, Neuron) or neuron.engine == "reference":
+        if not isinstance(neuron, Neuron) or not calls_forward_alone(neuron, Neuron) or neuron.engine == "reference":
             return False
         self._neurons.append(layer)  # type: ignore[arg-type]  # one of the two
         given = type(neuron).__name__, neuron._rule, neuron.values("at_rest"), neuron.values("constants")
@@ -183,7 +183,11 @@ class _Step(Pass):
     def __call__(self, layer: nn.Module, x: Tensor) -> Tensor:
         if layer in self._products and x.dim() == 3:
             return self._product(layer, x)
-        if isinstance(layer, Recurrent) and layer.connections in self._products and called_plainly(layer, Recurrent):
+        if (
+            isinstance(layer, Recurrent)
+            and layer.connections in self._products
+            and calls_forward_alone(layer, Recurrent)
+        ):
             assert layer.connections is not None
             start = self._start()
             before, last = (layer.neuron.start(x), torch.zeros_like(x[0])) if start is None else start

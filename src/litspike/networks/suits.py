@@ -8,11 +8,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
-from torch.nn.modules.conv import _ConvNd as Convolution
 
 from litspike import memory
 from litspike.arguments import InputError
+from litspike.internals.torch import BatchNorm, Convolution
 from litspike.settings import UserError
 
 _MAPS = {1: "[channels, length]", 2: "[channels, height, width]", 3: "[channels, depth, height, width]"}

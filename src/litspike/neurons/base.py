@@ -12,9 +12,9 @@ from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import _register_namedtuple
 
 from litspike.engine import Engine, Rule, run, spikes
+from litspike.internals.torch import register_namedtuple
 from litspike.neurons.constants import Compute, Computed, check_effects, check_names, tensor
 from litspike.neurons.declaration import Option, option
 from litspike.neurons.declared import OF_PARAMETERS, Declared, params_of
@@ -261,5 +261,5 @@ def _state_type(model: type[Neuron]) -> Any:
     state.__qualname__ = f"{model.__qualname__}.State"  # where pickle finds it again
     state.detach = lambda self: type(self)(*(value.detach() for value in self))
     with suppress(ValueError):  # a class of this name was there before; its states are the ones to be exported
-        _register_namedtuple(state, serialized_type_name=f"{model.__module__}.{state.__qualname__}")
+        register_namedtuple(state, f"{model.__module__}.{state.__qualname__}")
     return state

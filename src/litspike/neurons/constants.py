@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import _disable_current_modes
 
+from litspike.internals.torch import without_modes
 from litspike.settings import SettingError, UserError
 
 Value = Tensor | float
@@ -126,6 +126,6 @@ def _origins(result: Value, inputs: Mapping[str, Tensor]) -> set[str]:
 @contextmanager
 def _ordinary_tensors() -> Iterator[None]:
     """Ordinary tensors with gradients, whatever modes of torch are active outside."""
-    with warnings.catch_warnings(), _disable_current_modes(), torch.inference_mode(False), torch.enable_grad():
+    with warnings.catch_warnings(), without_modes(), torch.inference_mode(False), torch.enable_grad():
         warnings.simplefilter("ignore")
         yield

@@ -8,13 +8,12 @@ from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules import module
-from torch.utils._pytree import _register_namedtuple
 
 from litspike.arguments import InputError, found, typed
 from litspike.engine import run, spikes
 from litspike.engine.inputs import Feedback
 from litspike.engine.recurrent import run_recurrent
+from litspike.internals.torch import calls_forward_alone, register_namedtuple
 from litspike.neurons.base import Neuron
 from litspike.neurons.layer import NeuronLayer, check_call
 from litspike.settings import UserError, integer
@@ -31,7 +30,7 @@ class RecurrentState(NamedTuple):
         return RecurrentState(self.neuron.detach(), self.output.detach())
 
 
-_register_namedtuple(RecurrentState, serialized_type_name=f"{__name__}.RecurrentState")  # to be exported and saved
+register_namedtuple(RecurrentState, f"{__name__}.RecurrentState")
 
 
 class Recurrent(NeuronLayer):
@@ -110,7 +109,7 @@ class Recurrent(NeuronLayer):
         engine, weights = self.neuron.engine, self.connections
         assert weights is not None
         results = None
-        if engine != "reference" and called_plainly(weights, nn.Linear):
+        if engine != "reference" and calls_forward_alone(weights, nn.Linear):
             first = last if isinstance(last, Tensor) else current.new_full(current.shape[1:], last)
             rule = self.neuron._rule
             feedback = Feedback(first, weights.weight, weights.bias)
@@ -137,11 +136,3 @@ class Recurrent(NeuronLayer):
     def _step(self, x: Tensor, last: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
         output, *states = self.neuron.step(x + self._fed_back(last), *rest)
         return output, output, *states
-
-
-def called_plainly(layer: nn.Module, kind: type[nn.Module]) -> bool:
-    """Whether a call of a layer does what its class does and no more: no hook sees or changes it."""
-    waiting = (layer._forward_hooks, layer._forward_pre_hooks, layer._backward_hooks, layer._backward_pre_hooks)
-    of_all = (module._global_forward_hooks, module._global_forward_pre_hooks,
-              module._global_backward_hooks, module._global_backward_pre_hooks)  # fmt: skip
-    return type(layer).forward is kind.forward and not any(waiting) and not any(of_all)

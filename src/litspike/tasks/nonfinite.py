@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from lightning import Callback, LightningModule, Trainer
 from torch import nn
-from torch.nn.modules.batchnorm import _NormBase
 
+from litspike.internals.torch import BatchOrInstanceNorm
 from litspike.settings import UserError
 
 
@@ -30,7 +30,7 @@ def nonfinite_weight(module: nn.Module) -> str | None:
     """The name of a weight, or a mean or variance of a batch norm, that holds NaN or infinity; None without one."""
     for path, part in module.named_modules():
         values = dict(part.named_parameters(recurse=False))
-        if isinstance(part, _NormBase):
+        if isinstance(part, BatchOrInstanceNorm):
             values |= {name: value for name, value in part.named_buffers() if value.is_floating_point()}
         for name, value in values.items():
             if not bool(value.isfinite().all()):
@@ -41,12 +41,19 @@ def nonfinite_weight(module: nn.Module) -> str | None:
 class FiniteWeights(Callback):
     """Ends a fit before weights that are no numbers are validated or kept: of spikes alone the loss stays finite."""
 
+    _checked_at = -1
+
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn == "fit":
-            self.on_train_epoch_end(trainer, pl_module)
+            self._check(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look at them; raises :class:`UserError` for the first one."""
-        if (name := nonfinite_weight(pl_module)) is not None:
+        """Check them, where no validation of the same weights has done so."""
+        if self._checked_at != trainer.global_step:
+            self._check(trainer, pl_module)
+
+    def _check(self, trainer: Trainer, module: LightningModule) -> None:
+        self._checked_at = trainer.global_step
+        if (name := nonfinite_weight(module)) is not None:
             when, advice = f"in epoch {trainer.current_epoch + 1}", "lower the learning rate or look at the data"
             raise UserError(f"{name} became NaN or infinite {when}: {advice}")

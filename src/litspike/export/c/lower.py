@@ -26,6 +26,7 @@ from litspike.export.c.operations import (
 )
 from litspike.export.graph import Graph, Node
 from litspike.export.traced import traced_layer
+from litspike.internals.torch import BatchNorm
 from litspike.networks import TimeDropout
 from litspike.networks.nir.layers import Scale as Scaled
 from litspike.networks.quantised import scale_and_offset
@@ -225,7 +226,7 @@ _SAME = {
 _LAYERS: dict[Any, Callable[[Node, torch.Size, dict[str, Any]], Operation]] = {
     nn.Linear.forward: _product,
     **dict.fromkeys((nn.Conv1d.forward, nn.Conv2d.forward), _convolution),
-    nn.modules.batchnorm._BatchNorm.forward: _batch_norm,
+    BatchNorm.forward: _batch_norm,
     Scaled.forward: _scale,
     **dict.fromkeys((nn.MaxPool1d.forward, nn.MaxPool2d.forward), _pooling(True)),
     **dict.fromkeys((nn.AvgPool1d.forward, nn.AvgPool2d.forward), _pooling(False)),

@@ -97,8 +97,8 @@ class NIRFile(Artefact):
     def reader(self, folder: Path) -> Iterator[Run]:
         """The file, read as a configuration would, between the task's encoder and readout."""
         network = FromNIR(str(folder / f"{self.name}.nir")).eval()
-        task = copy.copy(self.subject.task)
-        task._modules = {**task._modules, "network": network}
+        task = copy.deepcopy(self.subject.task)
+        task.network = network
         names = [network.layer_names[name] for name in self.lowered.neurons]
 
         @torch.no_grad()

@@ -15,6 +15,7 @@ from litspike.export.graph import Node as Layer
 from litspike.export.nir.layers import LAYERS, Fields, affine, array, average, per_channel, total, window
 from litspike.export.nir.nodes import Target, node_of
 from litspike.export.nir.updates import ONE, Notes, Unsayable, update_of
+from litspike.internals.torch import BatchNorm
 from litspike.networks import TimeDropout
 from litspike.networks.nir.dialects import Update
 from litspike.networks.quantised import scale_and_offset
@@ -95,7 +96,7 @@ class _Lowering:
             return self.sources[number]
         if isinstance(layer.layer, NeuronLayer):
             return [self._neurons(layer, number)]
-        if forward is nn.modules.batchnorm._BatchNorm.forward:
+        if forward is BatchNorm.forward:
             return [self._batch_norm(layer, number)]
         if forward in _MAXIMA:
             return [self._maximum(layer, number)]

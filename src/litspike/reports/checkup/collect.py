@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
+from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map_only
 from torchmetrics import MeanMetric
 
 from litspike.coding.valid import valid_steps
@@ -82,7 +82,7 @@ class WatchedLayer:
 def _first_samples(current: Tensor, state: Any = None, steps: int | None = None) -> tuple[Tensor, Any, int | None]:
     """The arguments of a layer's call for its first samples alone."""
     few = current[:, :SAMPLES] if steps is None else current[:SAMPLES]
-    return few, tree_map_only(Tensor, lambda value: value[:SAMPLES], state), steps
+    return few, apply_to_collection(state, Tensor, lambda value: value[:SAMPLES]), steps
 
 
 class Gradient(NamedTuple):
