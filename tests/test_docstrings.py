@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import litspike
-from litspike import coding, engine, networks, neurons, surrogates
+from litspike import coding, engine, networks, neurons, surrogates, tasks
 from litspike.settings import SettingError, UserError
 from tests.models import KINDS
 
@@ -31,11 +31,15 @@ def test_the_examples_of_a_module_run(name):
 
 BASES = {
     "Calibrated",
+    "CarriedClassification",
+    "ClassificationLoss",
+    "Loss",
     "NeuronLayer",
     "Pass",
     "RecurrentState",
     "SequenceLayer",
     "Spikes",
+    "Task",
     "Untraceable",
     "Engine",
     "Rule",
@@ -45,7 +49,7 @@ PUBLIC = [
     surrogates.spike,
     *(
         getattr(package, name)
-        for package in (coding, engine, networks, neurons)
+        for package in (coding, engine, networks, neurons, tasks)
         for name in package.__all__
         if name not in BASES
     ),

@@ -43,6 +43,14 @@ class DelayedXOR(DrawnDataModule):
 
     Source: D. Huh and T. J. Sejnowski 2018, "Gradient descent for spiking neural networks", NeurIPS: the
     delayed-memory XOR task, here with both cues in every sample.
+
+    Example:
+        >>> from litspike.data import DelayedXOR
+        >>> data = DelayedXOR(train_samples=64, val_samples=8)
+        >>> data.setup("fit")
+        >>> x, y = next(iter(data.train_dataloader()))
+        >>> x.shape, y.shape
+        (torch.Size([64, 50, 15]), torch.Size([64]))
     """
 
     def __init__(

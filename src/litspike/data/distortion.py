@@ -33,6 +33,12 @@ class Distortion:
 
     Source: Simard, Steinkraus and Platt 2003, "Best practices for convolutional neural networks applied to visual
     document analysis", for its affine distortions.
+
+    Example:
+        >>> import torch
+        >>> from litspike.data import Distortion
+        >>> Distortion(turn=10, shift=1)(torch.rand(2, 1, 8, 8), torch.Generator().manual_seed(0)).shape
+        torch.Size([2, 1, 8, 8])
     """
 
     def __init__(self, turn: float = 0.0, stretch: float = 0.0, shift: float = 0.0) -> None:

@@ -25,6 +25,14 @@ class HalfPlane(DrawnDataModule):
 
     Raises:
         SettingError: if a number of points or a batch size is below 1, or the seed out of range.
+
+    Example:
+        >>> from litspike.data import HalfPlane
+        >>> data = HalfPlane(train_points=20)
+        >>> data.setup("fit")
+        >>> x, y = next(iter(data.train_dataloader()))
+        >>> x.shape, y.shape
+        (torch.Size([10, 2]), torch.Size([10]))
     """
 
     def __init__(

@@ -53,6 +53,14 @@ class MackeyGlass(DrawnDataModule):
 
     Source: M. C. Mackey and L. Glass 1977, "Oscillation and chaos in physiological control systems", Science 197;
     the horizon of A. R. Voelker et al. 2019, "Legendre memory units", NeurIPS.
+
+    Example:
+        >>> from litspike.data import MackeyGlass
+        >>> data = MackeyGlass(train_samples=4, val_samples=4, batch_size=2)
+        >>> data.setup("fit")
+        >>> x, y = next(iter(data.train_dataloader()))
+        >>> x.shape, y.shape
+        (torch.Size([2, 100, 1]), torch.Size([2, 1]))
     """
 
     labels = Values()

@@ -93,6 +93,14 @@ class Manifolds(DrawnDataModule):
         SettingError: if a setting is outside what is said above.
 
     Source: F. Zenke and T. P. Vogels 2021, as :class:`Manifold`.
+
+    Example:
+        >>> from litspike.data import Manifolds
+        >>> data = Manifolds(train_samples=128, val_samples=8)
+        >>> data.setup("fit")
+        >>> x, y = next(iter(data.train_dataloader()))
+        >>> x.shape, y.shape
+        (torch.Size([128, 100, 50]), torch.Size([128]))
     """
 
     @typed

@@ -43,6 +43,14 @@ class StoreRecall(DrawnDataModule):
 
     Source: G. Bellec et al. 2018, "Long short-term memory and learning-to-learn in networks of spiking neurons",
     NeurIPS: the store–recall task, here with one recall a sample.
+
+    Example:
+        >>> from litspike.data import StoreRecall
+        >>> data = StoreRecall(train_samples=64, val_samples=8)
+        >>> data.setup("fit")
+        >>> x, y = next(iter(data.train_dataloader()))
+        >>> x.shape, y.shape
+        (torch.Size([64, 110, 20]), torch.Size([64]))
     """
 
     def __init__(

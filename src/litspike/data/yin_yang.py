@@ -47,6 +47,14 @@ class YinYang(TensorDataModule):
         SettingError: if a number of samples or a batch size is below 1, or the seed out of range.
 
     Source: L. Kriener, J. Göltz and M. A. Petrovici 2021, "The Yin-Yang dataset", arXiv 2102.08211.
+
+    Example:
+        >>> from litspike.data import YinYang
+        >>> data = YinYang(train_samples=50, val_samples=8)
+        >>> data.setup("fit")
+        >>> x, y = next(iter(data.train_dataloader()))
+        >>> x.shape, y.shape
+        (torch.Size([50, 4]), torch.Size([50]))
     """
 
     labels = Classes(3)

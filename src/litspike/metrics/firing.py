@@ -25,6 +25,14 @@ class Firing(Metric):
     Raises:
         SettingError: if neurons is below 1.
         UserError: at an update, if the spikes are of another number of neurons.
+
+    Example:
+        >>> import torch
+        >>> from litspike.metrics import Firing
+        >>> firing = Firing(3)
+        >>> firing.update(torch.tensor([[[1.0, 0.0, 0.0]], [[1.0, 1.0, 0.0]]]))  # [T, B, N]
+        >>> firing.compute()
+        {'rate': tensor(0.5000), 'silent': tensor(0.3333), 'saturated': tensor(0.3333)}
     """
 
     full_state_update = False

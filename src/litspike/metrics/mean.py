@@ -43,6 +43,11 @@ def mean_interval(values: Sequence[float], level: float = 0.95, most: float | No
 
     Source: Student 1908, "The probable error of a mean"; Franco, Little, Louis and Slud 2019, "Comparative study of
     confidence intervals for proportions in complex sample surveys", for the score interval of an effective number.
+
+    Example:
+        >>> from litspike.metrics import mean_interval
+        >>> [round(end, 3) for end in mean_interval([0.91, 0.93, 0.95], most=1.0)]
+        [0.863, 0.966]
     """
     inside = most is not None and all(0 <= value <= most for value in values)
     return interval_of(statistics.fmean(values), statistics.stdev(values), len(values), level, most if inside else None)

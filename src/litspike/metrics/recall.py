@@ -23,6 +23,14 @@ class ClassRecall(Metric):
 
     Raises:
         SettingError: if it is below 1.
+
+    Example:
+        >>> import torch
+        >>> from litspike.metrics import ClassRecall
+        >>> recall = ClassRecall(2)
+        >>> recall.update(torch.tensor([0, 1, 1]), torch.tensor([0, 1, 0]))  # predictions and labels
+        >>> recall.compute()
+        {'samples': tensor([2, 1]), 'found': tensor([1, 1])}
     """
 
     full_state_update = False

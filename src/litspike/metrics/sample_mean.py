@@ -26,6 +26,14 @@ class SampleMean(Metric):
 
     Raises:
         SettingError: if it is below 1.
+
+    Example:
+        >>> import torch
+        >>> from litspike.metrics import SampleMean
+        >>> mean = SampleMean()
+        >>> mean.update(torch.tensor([1.0, 2.0, 3.0]))
+        >>> float(mean.compute()["mean"])
+        2.0
     """
 
     full_state_update = False

@@ -10,7 +10,7 @@ from torchmetrics import Metric
 
 
 class Spread(Metric):
-    r"""How much the outputs differ between samples: 0 where a network says the same whatever it is shown.
+    r"""How much the outputs differ between samples: 0 where the output is independent of the input.
 
     Equation, for the value y of output c and sample b::
 
@@ -18,6 +18,14 @@ class Spread(Metric):
 
     Update: ``spread.update(values)`` with a batch's values, [B, \*]. Compute: a float32 scalar without unit, between 0
     and 2; 0 where every value is 0, NaN where one is NaN or infinite, and before anything was taken in.
+
+    Example:
+        >>> import torch
+        >>> from litspike.metrics import Spread
+        >>> spread = Spread()
+        >>> spread.update(torch.tensor([[0.0, 1.0], [2.0, 1.0]]))
+        >>> spread.compute()
+        tensor(1.)
     """
 
     full_state_update = False

@@ -24,6 +24,11 @@ def wilson_interval(successes: int, trials: int, z: float = 1.959963984540054) -
         SettingError: if the numbers are out of range.
 
     Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
+
+    Example:
+        >>> from litspike.metrics import wilson_interval
+        >>> [round(end, 3) for end in wilson_interval(9, 10)]
+        [0.596, 0.982]
     """
     integer("trials", trials)
     if integer("successes", successes, 0) > trials:

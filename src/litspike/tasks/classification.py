@@ -58,6 +58,14 @@ class Classification(Task):
         SettingError: if a metric has a name that is taken, or that no metric can have.
         UserError: at the first batch, if the network's outputs or the labels don't suit the loss; in training, if
             the loss becomes NaN or infinite.
+
+    Example:
+        >>> import torch
+        >>> from litspike import LIF, ConstantCurrent, MeanOverTime, Perceptron
+        >>> from litspike.tasks import Classification
+        >>> task = Classification(Perceptron([2, 8, 1], LIF()), ConstantCurrent(10), MeanOverTime())
+        >>> task(torch.rand(4, 2)).shape  # logits
+        torch.Size([4, 1])
     """
 
     loss: ClassificationLoss

@@ -83,6 +83,13 @@ class BinaryCrossEntropy(ClassificationLoss):
         L = −(1/B) Σ_b [y ln σ(z) + (1 − y) ln(1 − σ(z))]
 
     The readout's value is [B, 1]; class 1 is predicted where z > 0.
+
+    Example:
+        >>> import torch
+        >>> from litspike.tasks import BinaryCrossEntropy
+        >>> outputs = torch.zeros(5, 2, 1)  # [T, B, 1], which this loss doesn't need
+        >>> BinaryCrossEntropy()(torch.tensor([[2.0], [-1.0]]), outputs, torch.tensor([1, 0]))
+        tensor(0.2201)
     """
 
     def __call__(self, value: Tensor, outputs: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -117,6 +124,14 @@ class CrossEntropy(ClassificationLoss):
         L = −(1/B) Σ_b ln softmax(z)_y
 
     The readout's value is [B, C].
+
+    Example:
+        >>> import torch
+        >>> from litspike.tasks import CrossEntropy
+        >>> logits = torch.tensor([[2.0, 0.0, -1.0]])
+        >>> loss = CrossEntropy()
+        >>> loss(logits, logits.expand(5, 1, 3), torch.tensor([0])), loss.probabilities(logits)
+        (tensor(0.1698), tensor([[0.8438, 0.1142, 0.0420]]))
     """
 
     def __call__(self, value: Tensor, outputs: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -161,6 +176,13 @@ class TemporalCrossEntropy(CrossEntropy):
 
     Source: Deng, Li, Zhang and Gu 2022, "Temporal efficient training of spiking neural network via gradient
     re-weighting".
+
+    Example:
+        >>> import torch
+        >>> from litspike.tasks import TemporalCrossEntropy
+        >>> logits = torch.tensor([[2.0, 0.0, -1.0]])
+        >>> TemporalCrossEntropy(share=0.0)(logits, logits.expand(5, 1, 3), torch.tensor([0]))
+        tensor(0.1698)
     """
 
     @typed
@@ -190,6 +212,13 @@ class MultiLabelCrossEntropy(ClassificationLoss):
         L = −(1/BL) Σ_b Σ_l [y ln σ(z) + (1 − y) ln(1 − σ(z))]
 
     The readout's value is [B, L], and so are the targets; a label is predicted where z > 0.
+
+    Example:
+        >>> import torch
+        >>> from litspike.tasks import MultiLabelCrossEntropy
+        >>> logits = torch.tensor([[2.0, 0.0, -1.0]])
+        >>> MultiLabelCrossEntropy()(logits, logits.expand(5, 1, 3), torch.tensor([[1, 0, 0]]))
+        tensor(0.3778)
     """
 
     def __init__(self) -> None:

@@ -51,6 +51,13 @@ class MeanSquaredError(Loss):
 
     The targets have the shape of the readout's value, [B, D], or [B, T, D] for targets at every step; for one value a
     sample, [B, 1], they may be [B].
+
+    Example:
+        >>> import torch
+        >>> from litspike.tasks import MeanSquaredError
+        >>> outputs = torch.zeros(5, 2, 1)  # [T, B, 1], which this loss doesn't need
+        >>> MeanSquaredError()(torch.tensor([[1.0], [2.0]]), outputs, torch.tensor([0.0, 2.0]))
+        tensor(0.5000)
     """
 
     def __call__(self, value: Tensor, outputs: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:

@@ -68,6 +68,14 @@ class Regression(Task):
         SettingError: if a metric has a name that is taken, or that no metric can have.
         UserError: if a target of the training data is NaN or infinite; at the first batch, if there is not a target
             for each value; in training, if the loss becomes NaN or infinite.
+
+    Example:
+        >>> import torch
+        >>> from litspike import LIF, ConstantCurrent, MeanOverTime, Perceptron
+        >>> from litspike.tasks import Regression
+        >>> task = Regression(Perceptron([2, 8, 1], LIF()), ConstantCurrent(10), MeanOverTime())
+        >>> task(torch.rand(4, 2)).shape
+        torch.Size([4, 1])
     """
 
     @typed

@@ -32,6 +32,12 @@ class RateBand:
 
     Source: after Zenke and Vogels 2021, "The remarkable robustness of surrogate gradient learning", whose bounds are
     on the spikes of each trial; here they are on rates over the whole batch.
+
+    Example:
+        >>> import torch
+        >>> from litspike.tasks import RateBand
+        >>> RateBand(low=0.1, high=0.5)([torch.ones(4, 2, 3)])  # one layer that fires at every step
+        tensor(0.2500)
     """
 
     def __init__(self, low: float = 0.01, high: float = 0.3, strength: float = 1.0) -> None:
