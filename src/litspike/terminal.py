@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import unicodedata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 if TYPE_CHECKING:
     from lightning import Trainer
+    from rich.progress import Progress
 
 MOST_CHARACTERS = 1000
 """Length of the longest line that is printed of an error."""
@@ -33,6 +34,25 @@ def say(trainer: Trainer, line: str) -> None:
             sys.stdout.flush()
         else:
             bar.print(line)
+
+
+def progress_bar(description: str, things: str, **settings: Any) -> Progress:
+    """Rich's bar that counts things, with the time until now and the time that remains; it is gone at the end.
+
+    Args:
+        description: at its head; ``{task.description}`` is what the task is called at the moment.
+        things: what is counted.
+        settings: further arguments of :class:`rich.progress.Progress`.
+    """
+    from rich import progress  # slow to import
+
+    return progress.Progress(
+        progress.TextColumn(description),
+        *(progress.BarColumn(), progress.MofNCompleteColumn(), progress.TextColumn(things)),
+        *(progress.TimeElapsedColumn(), progress.TextColumn("remaining"), progress.TimeRemainingColumn()),
+        transient=True,
+        **settings,
+    )
 
 
 def from_here(path: Path) -> Path:

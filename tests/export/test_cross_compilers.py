@@ -14,7 +14,7 @@ from litspike.export.artefact import Subject
 from litspike.export.c import CFile
 from litspike.export.c.compile import Toolchain
 from litspike.export.integer.file import IntegerFile
-from litspike.export.integer.settings import Settings
+from litspike.export.integer.fixed import Settings
 from litspike.networks import ConvNet, Perceptron
 from litspike.neurons import LIF, AdaptiveExponential, AdaptiveLIF, Recurrent
 from tests.export.subjects import c_file, normalising, same, task_of

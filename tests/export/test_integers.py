@@ -25,8 +25,8 @@ from litspike.coding import (
 )
 from litspike.export.artefact import Answer, Refused, Subject
 from litspike.export.integer.file import IntegerFile
+from litspike.export.integer.fixed import Settings
 from litspike.export.integer.precision import findings
-from litspike.export.integer.settings import Settings
 from litspike.networks import Perceptron, SpikingSequential
 from litspike.networks.quantised import weight_integers, weight_scales
 from litspike.neurons import IF, LIF, AdaptiveLIF, LeakyIntegrator, Neuron, Recurrent

@@ -16,7 +16,8 @@ from litspike import LIF, ConstantCurrent, MeanOverTime, Perceptron, Population,
 from litspike.networks import ConvNet
 from litspike.reports.pictures import style
 from litspike.reports.pictures.collect import evaluation_mode
-from litspike.reports.pictures.sample import FRAMES, NEURONS, OneSample, animated, one_sample
+from litspike.reports.pictures.draw import FRAMES, animated
+from litspike.reports.pictures.sample import NEURONS, OneSample, one_sample
 from litspike.reports.pictures.summarise import LayerTrace, as_image, as_sequence, trace_sample
 from litspike.tasks import Classification, CrossEntropy
 

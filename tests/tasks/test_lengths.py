@@ -22,7 +22,7 @@ from litspike.tasks import (
     Task,
     TemporalCrossEntropy,
 )
-from litspike.tasks.batches import pair, unpack
+from litspike.tasks.batches import pair, unpack, without_padding
 
 LENGTHS = torch.tensor([5, 12, 1, 9])
 READOUTS: dict[str, Any] = {
@@ -53,7 +53,7 @@ def result(made: Task, x: Tensor, y: Tensor, lengths: Tensor) -> dict[str, Tenso
     values, outputs = made.answer(x, lengths)
     loss = made.loss_of(values, outputs, y, lengths)
     loss.backward()
-    made.val_metrics.add(loss, *made.measured(values, y, lengths), last=True)
+    made.val_metrics.add(loss, *without_padding(values, y, lengths), last=True)
     metrics = made.val_metrics.close()[0]
     gradient = torch.cat([parameter.grad.flatten() for parameter in made.parameters() if parameter.grad is not None])
     return {"values": values, "loss": loss, "gradient": gradient, **metrics}
@@ -100,7 +100,7 @@ def test_metrics_take_batches_of_different_numbers_of_steps():
     for samples in (slice(0, 1), slice(1, 4)):
         most = int(LENGTHS[samples].max())
         made.val_metrics.add(
-            torch.tensor(1.0), *made.measured(values[samples, :most], targets[samples, :most], LENGTHS[samples])
+            torch.tensor(1.0), *without_padding(values[samples, :most], targets[samples, :most], LENGTHS[samples])
         )
     expected = np.mean([value[:length].abs().mean() for value, length in zip(values, LENGTHS, strict=True)])
     assert float(made.val_metrics.close()[0]["mae"]) == pytest.approx(expected)

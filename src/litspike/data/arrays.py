@@ -13,21 +13,17 @@ from torch.utils.data import TensorDataset
 
 from litspike.arguments import typed
 from litspike.data import scaling as scales
-from litspike.data.file_part import FilePart, check_classes
+from litspike.data.file_part import FilePart, check_classes, data_file
 from litspike.data.image_folder import read_images
 from litspike.data.labels import Several, Values, of_classes
 from litspike.data.npz import read_npz
-from litspike.data.splits import carve
+from litspike.data.splits import TEST, VALIDATION, carve
 from litspike.data.tables import Decimal, Separator, TextForm, read_table
 from litspike.data.tensors import Batches, TensorDataModule
 from litspike.data.training_part import check_same_form, numbered
 from litspike.data.ts import read_ts
-from litspike.installation import file_of
 from litspike.seeding import generator
 from litspike.settings import SettingError, UserError, integer, number
-
-_TEST, _VALIDATION = 0, 1  # purposes of the draws that carve
-_READABLE = (".npz", ".csv", ".npy", ".parquet", ".ts")
 
 
 class Arrays(TensorDataModule):
@@ -120,15 +116,14 @@ class Arrays(TensorDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__(batch_size, eval_batch_size, seed)
-        self.path = _file("path", path)
+        self.path = data_file("path", path)
         given = {part: own for part, own in (("val", val_path), ("test", test_path)) if own is not None}
-        self.own = {part: _file(f"{part}_path", own) for part, own in given.items()}
+        self.own = {part: data_file(f"{part}_path", own) for part, own in given.items()}
         taken = {os.path.realpath(self.path): "path"}
         for part, own in self.own.items():
             if (other := taken.setdefault(os.path.realpath(own), f"{part}_path")) != f"{part}_path":
-                raise SettingError(
-                    f"{part}_path", given[part], f"is the file of {other} too: a part needs samples of its own"
-                )
+                problem = f"is the file of {other} too: a part needs samples of its own"
+                raise SettingError(f"{part}_path", given[part], problem)
         self.task = task
         self.label = [label] if isinstance(label, str) else list(label)
         if not self.label or (task == "classification" and len(self.label) > 1):
@@ -167,11 +162,8 @@ class Arrays(TensorDataModule):
         samples, learned = self._file_part(name), self._statistics()
         check_same_form(samples, learned)
         x = self._scaled(samples)
-        if self.task == "regression":
-            self.labels = Values()
-            return x, torch.from_numpy(samples.labels)
-        if self.task == "multilabel":
-            self.labels = Several()
+        if self.task != "classification":
+            self.labels = Values() if self.task == "regression" else Several()
             return x, torch.from_numpy(samples.labels)
         self.labels = of_classes(learned["classes"])
         return x, torch.from_numpy(numbered(samples, learned)[:, 0])
@@ -203,7 +195,6 @@ class Arrays(TensorDataModule):
         return x.transpose(1, 2).contiguous()
 
     def predict_dataloader(self) -> Batches:
-        """The test part, in order, with or without labels."""
         return self._in_order("predict")
 
     def given_columns(self) -> dict[str, list[Any]]:
@@ -216,11 +207,9 @@ class Arrays(TensorDataModule):
         return list(self._statistics().get("names", []))
 
     def state_dict(self) -> dict[str, Any]:
-        """What was learned from the training part: tensors and plain values, for the checkpoint."""
         return self._learned
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with what the checkpoint learned."""
         self._learned = dict(state_dict)
         self._parts.clear()
         self._file_parts.pop("predict", None)
@@ -229,15 +218,13 @@ class Arrays(TensorDataModule):
         """What the other parts are scaled by and must agree with, learned where not loaded."""
         if not self._learned:
             train = self._file_part("train")
-            names = sorted(set(train.labels[:, 0])) if train.named and self.task == "classification" else []
-            classes = 0
-            if self.task == "classification":
-                classes = len(names) or int(train.labels.max()) + 1
+            classified = self.task == "classification"
+            names = sorted(set(train.labels[:, 0])) if train.named and classified else []
             self._learned = {
                 **scales.learn(train, self.scaling, self.missing),
                 "features": list(train.features),
                 "targets": train.labels.shape[-1],
-                "classes": classes,
+                "classes": (len(names) or int(train.labels.max()) + 1) if classified else 0,
                 "names": [str(name) for name in names],
             }
         return self._learned
@@ -249,9 +236,8 @@ class Arrays(TensorDataModule):
             if source in self.own:
                 parts = self._read(self.own[source], None, labelled=name != "predict")
                 if len(parts) > 1:
-                    raise UserError(
-                        f"{source}_path: {self.own[source]} has parts of its own; it needs the keys x and y"
-                    )
+                    file = self.own[source]
+                    raise UserError(f"{source}_path: {file} has parts of its own; it needs the keys x and y")
                 (self._file_parts[name],) = parts.values()
             elif name == "predict":
                 self._file_parts[name] = self._file_part("test")
@@ -264,8 +250,8 @@ class Arrays(TensorDataModule):
         if self.task == "classification":
             check_classes(parts["train"])
         rules = {
-            "test": (self.test_fraction, generator(0, _TEST)),
-            "val": (self.val_fraction, generator(self.seed, _VALIDATION)),
+            "test": (self.test_fraction, generator(0, TEST)),
+            "val": (self.val_fraction, generator(self.seed, VALIDATION)),
         }
         for part, (fraction, randomness) in rules.items():
             if part in self.own and part in parts:
@@ -313,16 +299,3 @@ class Arrays(TensorDataModule):
         for samples in parts.values() if not missing else ():
             samples.check_complete()
         return parts
-
-
-def _file(setting: str, path: str) -> Path:
-    file = file_of(path)
-    if file is None:
-        raise SettingError(setting, path, "needs aeon, whose files alone are read: pip install --no-deps aeon")
-    if Path(path).suffix.lower() not in _READABLE:
-        if file.is_dir():
-            return file
-        raise SettingError(setting, path, f"is none of {', '.join(_READABLE)}, and no folder of images")
-    if file.exists() and not file.is_file():
-        raise SettingError(setting, path, "is no file")
-    return file

@@ -11,13 +11,12 @@ from litspike.arguments import typed
 from litspike.data.distortion import Distortion
 from litspike.data.extras import library
 from litspike.data.labels import Classes
-from litspike.data.splits import carve
+from litspike.data.splits import TEST, VALIDATION, carve
 from litspike.data.tensors import TensorDataModule
 from litspike.seeding import generator
 from litspike.settings import number
 
 _TEST_FRACTION = 0.2
-_TEST, _VALIDATION = 0, 1  # purposes of the draws that carve
 _SHAPES = {"image": (1, 8, 8), "flat": (64,), "sequence": (64, 1)}
 
 
@@ -70,8 +69,8 @@ class Digits(TensorDataModule):
         loaded = library("sklearn.datasets", "scikit-learn", "data", "Digits").load_digits()
         x = torch.as_tensor(loaded.data / 16, dtype=torch.float32).view(-1, *_SHAPES[self.layout])
         y = torch.as_tensor(loaded.target, dtype=torch.int64)
-        rest, test = carve(y, _TEST_FRACTION, generator(0, _TEST))
-        train, val = carve(y[rest], self.val_fraction, generator(self.seed, _VALIDATION))
+        rest, test = carve(y, _TEST_FRACTION, generator(0, TEST))
+        train, val = carve(y[rest], self.val_fraction, generator(self.seed, VALIDATION))
         chosen = {"train": rest[train], "val": rest[val], "test": test}[name]
         return x[chosen], y[chosen]
 

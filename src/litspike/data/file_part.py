@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from litspike.settings import UserError
+from litspike.installation import file_of
+from litspike.settings import SettingError, UserError
 
+READABLE = (".csv", ".npz", ".npy", ".parquet", ".ts")
+"""What files of samples are called by at their ends."""
 _SEVERAL = ": save argmax of one-hot rows, or set data.task to multilabel for several at once"
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -208,3 +212,15 @@ def is_number(cell: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return True
+
+
+def data_file(setting: str, path: str) -> Path:
+    """The file that a setting names, or a folder of images; raises :class:`SettingError` where it names neither."""
+    file = file_of(path)
+    if file is None:
+        raise SettingError(setting, path, "needs aeon, whose files alone are read: pip install --no-deps aeon")
+    if Path(path).suffix.lower() not in READABLE and not file.is_dir():
+        raise SettingError(setting, path, f"is none of {', '.join(READABLE)}, and no folder of images")
+    if Path(path).suffix.lower() in READABLE and file.exists() and not file.is_file():
+        raise SettingError(setting, path, "is no file")
+    return file

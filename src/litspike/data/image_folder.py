@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,16 +47,11 @@ def images_differ(folder: Path) -> tuple[int, int] | None:
     Raises:
         UserError: if one can't be read, or there is none.
     """
-    from PIL import Image
-
     sizes = []
     for place in [folder / part for part in PARTS if (folder / part).is_dir()] or [folder]:
         for file, _ in _files(place):
-            try:
-                with Image.open(file) as image:
-                    sizes.append((image.height, image.width))
-            except Exception as error:  # Pillow's readers raise anything
-                raise UserError(f"{file} is damaged or no image ({str(error).splitlines()[0][:100]})") from error
+            with _opened(file) as image:
+                sizes.append((image.height, image.width))
     if len(set(sizes)) == 1:
         return None
     height, width = np.median(sizes, axis=0).astype(int).tolist()
@@ -76,11 +73,18 @@ def _images(folder: Path) -> list[Path]:
 
 
 def _is_grey(file: Path) -> bool:
+    with _opened(file) as image:
+        return image.mode in ("1", "L", "LA", *_DEEP)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
+    """An image of Pillow's; what goes wrong with it, there or inside the context, is one line."""
     from PIL import Image
 
     try:
         with Image.open(file) as image:
-            return image.mode in ("1", "L", "LA", *_DEEP)
+            yield image
     except Exception as error:  # Pillow's readers raise anything
         raise UserError(f"{file} is damaged or no image ({str(error).splitlines()[0][:100]})") from error
 
@@ -90,14 +94,11 @@ def _read(folder: Path, files: list[tuple[Path, str | None]], mode: str, size: S
 
     images = []
     for file, _ in files:
-        try:
-            with Image.open(file) as image:
-                made = image if mode == "L" and image.mode in _DEEP else image.convert(mode)
-                if size is not None:
-                    made = made.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-                images.append(np.atleast_3d(np.asarray(made, np.float64)).transpose(2, 0, 1))
-        except Exception as error:  # Pillow's readers raise anything
-            raise UserError(f"{file} is damaged or no image ({str(error).splitlines()[0][:100]})") from error
+        with _opened(file) as image:
+            made = image if mode == "L" and image.mode in _DEEP else image.convert(mode)
+            if size is not None:
+                made = made.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+            images.append(np.atleast_3d(np.asarray(made, np.float64)).transpose(2, 0, 1))
         if images[-1].shape != images[0].shape:
             here, first = (" × ".join(map(str, one.shape[1:])) for one in (images[-1], images[0]))
             raise UserError(f"{file} has {here} pixels, {files[0][0].name} {first}: set data.image_size to one size")

@@ -23,16 +23,18 @@ class Labels(Protocol):
         """The labels in the type that a task gets."""
 
 
-class Binary:
+class _Floats:
+    def form(self, y: Tensor) -> Tensor:
+        """Float32."""
+        return y.float()
+
+
+class Binary(_Floats):
     """Two classes with one logit: 0 or 1, float32 [N]."""
 
     def check(self, part: str, y: Tensor) -> None:
         """Refuse any label but 0 and 1."""
         _refuse_first(part, y, (y != 0) & (y != 1), "0 or 1")
-
-    def form(self, y: Tensor) -> Tensor:
-        """Float32."""
-        return y.float()
 
 
 class Classes:
@@ -50,7 +52,7 @@ class Classes:
         return y.long()
 
 
-class Several:
+class Several(_Floats):
     """Several labels of a sample, each 0 or 1: float32 [N, L]."""
 
     def check(self, part: str, y: Tensor) -> None:
@@ -60,12 +62,8 @@ class Several:
         wrong = (y != 0) & (y != 1)
         _refuse_first(part, y.where(wrong, torch.nan).nanmean(1), wrong.any(1), "0 or 1")
 
-    def form(self, y: Tensor) -> Tensor:
-        """Float32."""
-        return y.float()
 
-
-class Values:
+class Values(_Floats):
     """Numbers to be met by regression: float32 [N, D], or [N, T, D] where there is a target for each step."""
 
     def check(self, part: str, y: Tensor) -> None:
@@ -73,10 +71,6 @@ class Values:
         if y.dim() < 2:
             raise UserError(f"the {part} data have targets of shape {list(y.shape)}; they must be [N, D] or [N, T, D]")
         _refuse_first(part, y.flatten(1).sum(1), torch.isfinite(y).flatten(1).all(1).logical_not(), "finite")
-
-    def form(self, y: Tensor) -> Tensor:
-        """Float32."""
-        return y.float()
 
 
 def of_classes(count: int) -> Labels:

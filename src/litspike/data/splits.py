@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+TEST, VALIDATION = 0, 1
+"""Purposes of the draws that carve those parts."""
+
 
 def carve(labels: Tensor, fraction: float, randomness: torch.Generator, least: int = 0) -> tuple[Tensor, Tensor]:
     """Choose which samples stay and which are held out, at random within each class.

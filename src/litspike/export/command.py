@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from litspike.export.artefact import Artefact, Run, Subject
 from litspike.export.fidelity import Fidelity, check_exact
 from litspike.export.folder import REPORT, hashes, replacing_folder
 from litspike.figure_text import written
+from litspike.files import replace_json
 from litspike.settings import UserError
 from litspike.tasks.batches import check_finite, pair
 from litspike.tasks.task import Task
@@ -78,8 +78,7 @@ def export(
             "bytes": sum(path.stat().st_size for path in draft.iterdir()),
             "files": hashes(draft),
         }
-        text = json.dumps(report, indent=2, ensure_ascii=False)
-        (draft / REPORT).write_text(f"{text}\n", encoding="utf-8")
+        replace_json(draft / REPORT, report)
     return report
 
 

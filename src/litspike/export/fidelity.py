@@ -85,15 +85,11 @@ class Fidelity:
 
     def summary(self) -> dict[str, Any]:
         """All of it as plain numbers."""
-        layers = [
-            {"layer": layer.label, "equal": layer.difference.equal, **_numbers(layer.difference)}
-            for layer in self.layers
-        ]
         return {
             "samples": self.samples,
-            "layers": layers,
-            "outputs": {"equal": self.outputs.equal, **_numbers(self.outputs)},
-            "values": {"equal": self.values.equal, **_numbers(self.values)},
+            "layers": [{"layer": layer.label, **_numbers(layer.difference)} for layer in self.layers],
+            "outputs": _numbers(self.outputs),
+            "values": _numbers(self.values),
             "metrics": self.metrics(),
         }
 
@@ -104,6 +100,7 @@ def _like(tensor: Tensor, other: Tensor) -> Tensor:
 
 def _numbers(difference: Difference) -> dict[str, float]:
     return {
+        "equal": difference.equal,
         "numbers": difference.numbers,
         "unequal": difference.unequal,
         "largest_difference": difference.largest,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from litspike.files import read_text
+from litspike.files import read_json
 from litspike.settings import UserError
 
 REPORT = "fidelity.json"
@@ -70,11 +69,8 @@ def hashes(folder: Path) -> dict[str, str]:
 
 def report_of(folder: Path) -> dict[str, Any]:
     """The report in a folder; empty where there is none that can be read."""
-    try:
-        found = json.loads(read_text(folder / REPORT))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) and isinstance(found.get("files"), dict) else {}
+    found = read_json(folder / REPORT)
+    return found if isinstance(found.get("files"), dict) else {}
 
 
 def check_ours(folder: Path) -> None:

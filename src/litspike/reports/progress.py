@@ -10,7 +10,9 @@ from typing import Any
 from lightning import Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress
+
+from litspike.terminal import progress_bar
 
 REFRESH_SECONDS = 0.25
 
@@ -91,18 +93,8 @@ class FitProgress(ProgressBar):
         self._open("predict", sum(map(float, trainer.num_predict_batches)))
 
     def _open(self, description: str, batches: float, done: int = 0) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("batches"),
-            TimeElapsedColumn(),
-            TextColumn("remaining"),
-            TimeRemainingColumn(),
-            console=self._console,
-            auto_refresh=False,  # drawn between batches: a thread of its own would take time from training
-            transient=True,
-        )
+        # drawn between batches: a thread of its own would take time from training
+        self._progress = progress_bar("{task.description}", "batches", console=self._console, auto_refresh=False)
         self._task = self._progress.add_task(
             description, total=None if math.isinf(batches) else batches, completed=done
         )

@@ -38,3 +38,18 @@ def process_weight(trainer: Trainer, samples: int) -> Tensor:
     """This process's number of samples in a batch beside the mean over all processes."""
     own = torch.tensor(float(samples), device=trainer.strategy.root_device)
     return own / trainer.strategy.reduce(own.clone(), reduce_op="mean")
+
+
+def weighed(loss: Tensor, trainer: Trainer, index: int, samples: int, last: bool) -> Tensor:
+    """A batch's loss by the weight that it has among those of a step of the optimizer, of all processes.
+
+    Args:
+        loss: its mean over the samples.
+        trainer: in a fit.
+        index: the batch's number in the epoch, from 0.
+        samples: in the batch.
+        last: whether it is the last one of the epoch.
+    """
+    if trainer.accumulate_grad_batches > 1:
+        loss = loss * group_weight(trainer, index, samples)
+    return loss * process_weight(trainer, samples) if last and trainer.world_size > 1 else loss

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from lightning.pytorch.utilities import CombinedLoader
 from torch import Tensor
 
+from litspike.coding.valid import valid_steps
 from litspike.settings import UserError
 
 Batch = tuple[Any, ...]
@@ -68,6 +70,14 @@ def pair(batch: Any) -> tuple[Tensor, Tensor]:
     if lengths is not None:
         raise UserError("data: the sequences have different lengths; this needs sequences of one length")
     return x, y
+
+
+def without_padding(values: Tensor, targets: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Values and targets as metrics take them: where each step has one, NaN after a sequence's end."""
+    if lengths is None or values.dim() < 3 or targets.shape != values.shape:
+        return values, targets
+    outside = ~valid_steps(values.shape[1], lengths).T[..., None]
+    return values.masked_fill(outside, torch.nan), targets.masked_fill(outside, torch.nan)
 
 
 def check_finite(part: str, x: Tensor) -> None:

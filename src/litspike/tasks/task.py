@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn
 
 import torch
 from lightning import LightningModule
@@ -15,22 +15,19 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import Metric
 
 from litspike.arguments import typed
-from litspike.coding.valid import valid_steps
 from litspike.engine import spikes
 from litspike.loggers import counts_steps, log_at, position
 from litspike.networks.pieces import Gradient, run_network
 from litspike.networks.watch import watched
 from litspike.settings import SettingError, UserError, integer
-from litspike.tasks.accumulation import group_weight, process_weight
-from litspike.tasks.batches import Batch, check_finite, check_one_loader, given, unpack
+from litspike.tasks.accumulation import weighed
+from litspike.tasks.batches import Batch, check_finite, check_one_loader, given, unpack, without_padding
 from litspike.tasks.epoch_metrics import EpochMetrics
 from litspike.tasks.losses import Loss, checked
 from litspike.tasks.nonfinite import NonFiniteLoss
 from litspike.tasks.optimizers import drop_gradients, make_optimizer
 from litspike.tasks.regularisers import RateBand
 from litspike.tasks.scheduling import Scheduling
-
-Result = TypeVar("Result")
 
 
 class Task(LightningModule):
@@ -84,13 +81,12 @@ class Task(LightningModule):
     ) -> None:
         super().__init__()
         self.scheduling = Scheduling(scheduler_interval, scheduler_frequency, scheduler_monitor)
-        self.network, self.encoder, self.readout = network, encoder, readout
+        self.network, self.encoder, self.readout, self.gradient = network, encoder, readout, gradient
         self.loss, self.optimizer, self.scheduler, self.regulariser = loss, optimizer, scheduler, regulariser
         self.train_metrics, self.val_metrics, self.test_metrics = (self.make_metrics(metrics or {}) for _ in range(3))
         self.steps_together = None if steps_together is None else integer("steps_together", steps_together)
         if regulariser is not None and steps_together is not None:
             raise SettingError("steps_together", steps_together, "is set beside a regulariser, which sees all steps")
-        self.gradient = gradient
         self.checked: set[str] = set()
         """Stages whose targets are known to suit the loss, all of them; those of any other are checked for an epoch."""
         self._epochs_trained = self._steps_trained = 0
@@ -129,11 +125,7 @@ class Task(LightningModule):
             if error.setting != "steps":
                 raise
             raise SettingError("model.steps_together", error.value, error.problem) from error
-        return self._readout(outputs, lengths), outputs, state
-
-    def _readout(self, outputs: Tensor, lengths: Tensor | None) -> Tensor:
-        values: Tensor = self.readout(outputs, **given(lengths))
-        return values
+        return self.readout(outputs, **given(lengths)), outputs, state
 
     def in_unit(self, values: Tensor) -> Tensor:
         """Values of the readout, or outputs of the network, in the unit of the targets; here they are the same."""
@@ -145,14 +137,7 @@ class Task(LightningModule):
 
     def read(self, outputs: Tensor, lengths: Tensor | None = None) -> Tensor:
         """What the readout makes of the network's outputs [T, B, *], in the unit of the targets, [B, *]."""
-        return self.in_unit(self._readout(outputs, lengths))
-
-    def measured(self, values: Tensor, targets: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Values and targets as metrics take them: where each step has one, NaN after a sequence's end."""
-        if lengths is None or values.dim() < 3 or targets.shape != values.shape:
-            return values, targets
-        outside = ~valid_steps(values.shape[1], lengths).T[..., None]
-        return values.masked_fill(outside, torch.nan), targets.masked_fill(outside, torch.nan)
+        return self.in_unit(self.readout(outputs, **given(lengths)))
 
     def loss_of(self, values: Tensor, outputs: Tensor, targets: Tensor, lengths: Tensor | None) -> Tensor:
         """The loss; it gets lengths where there are some."""
@@ -164,8 +149,7 @@ class Task(LightningModule):
 
     def answer(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The readout's values and the network's outputs for one batch of training or evaluation."""
-        values, outputs, _ = self.respond(x, **given(lengths))
-        return values, outputs
+        return self.respond(x, **given(lengths))[:2]
 
     def of_one_pass(self, part: str, targets: Tensor) -> Tensor:
         """The targets of a part that one pass of the network answers to; here all are."""
@@ -196,7 +180,6 @@ class Task(LightningModule):
             scheduler.step()
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
-        """Drop the gradients, as the optimizer would at ten times the cost for a small network."""
         drop_gradients(optimizer)
 
     def on_validation_model_zero_grad(self) -> None:
@@ -229,9 +212,7 @@ class Task(LightningModule):
                 loss = self._shared_step("train", batch, last)
             lengths = unpack(batch)[2]
             loss = loss + checked("regulariser", self.regulariser, self.regulariser(spikes, **given(lengths)), loss)
-        if self.trainer.accumulate_grad_batches > 1:
-            loss = loss * group_weight(self.trainer, batch_idx, len(batch[1]))
-        return loss * process_weight(self.trainer, len(batch[1])) if last and self.trainer.world_size > 1 else loss
+        return weighed(loss, self.trainer, batch_idx, len(batch[1]), last)
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         self._shared_step("val", batch)
@@ -249,7 +230,7 @@ class Task(LightningModule):
         check_one_loader("predict", self.trainer.predict_dataloaders)
 
     def on_train_start(self) -> None:
-        """Note the learning rate: a fit that goes on inside an epoch doesn't start it again."""
+        # a fit that goes on inside an epoch doesn't start it again
         self._learning_rate = self.trainer.optimizers[0].param_groups[0]["lr"]
 
     def on_train_epoch_start(self) -> None:
@@ -261,11 +242,9 @@ class Task(LightningModule):
         self._log_metrics("train", learning_rate=self._learning_rate)
 
     def on_validation_epoch_start(self) -> None:
-        """Forget what a validation that was broken off has left."""
-        self.val_metrics.reset()
+        self.val_metrics.reset()  # one that was broken off may have left something
 
     def on_test_epoch_start(self) -> None:
-        """Forget what a test that was broken off has left."""
         self.test_metrics.reset()
 
     def on_validation_epoch_end(self) -> None:
@@ -286,7 +265,7 @@ class Task(LightningModule):
             with torch.no_grad():
                 shown = self.loss_in_unit(values, outputs, y, lengths)
         try:
-            self._metrics(stage).add(shown, *self.measured(self.in_unit(values.detach()), y, lengths), last)
+            self._metrics(stage).add(shown, *without_padding(self.in_unit(values.detach()), y, lengths), last)
         except NonFiniteLoss as error:
             self._stop(stage, error)
         return loss
@@ -308,15 +287,14 @@ class Task(LightningModule):
         if not self.trainer.sanity_checking:
             log_at(self.trainer, named, position(self.trainer))
 
-    def _closing(self, stage: str, close: Callable[[], Result]) -> Result:
+    def _closing(self, stage: str, close: Callable[[], Any]) -> Any:
         try:
             return close()
         except NonFiniteLoss as error:
             self._stop(stage, error)
 
     def _metrics(self, stage: str) -> EpochMetrics:
-        metrics: EpochMetrics = getattr(self, f"{stage}_metrics")
-        return metrics
+        return {"train": self.train_metrics, "val": self.val_metrics, "test": self.test_metrics}[stage]
 
     def _stop(self, stage: str, error: NonFiniteLoss) -> NoReturn:
         raise UserError(error.line(stage, self.trainer))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from litspike.cli.new.columns import MOST_CLASSES, Column, label_of
 from litspike.cli.new.text_form import form_of
-from litspike.data.file_part import FilePart, class_name
+from litspike.data.file_part import READABLE, FilePart, class_name
 from litspike.data.image_folder import images_differ, read_images
 from litspike.data.npz import read_npz
 from litspike.data.tables import Table, TextForm, read_table
@@ -21,7 +21,6 @@ from litspike.settings import UserError
 
 FEWEST = 10
 """Samples that can be dealt out to training, validation and test."""
-READABLE = (".csv", ".npz", ".npy", ".parquet", ".ts")
 
 Task = Literal["classification", "regression", "multilabel"]
 Kind = Literal["table", "sequences", "images"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from litspike.coding import ConstantCurrent, MeanOverTime
 from litspike.export.command import TestPart
 from litspike.export.folder import REPORT, hashes, replacing_folder
 from litspike.figure_text import written
+from litspike.files import replace_json
 from litspike.networks.converted import balanced
 from litspike.runs.checkpoints import AtomicCheckpointIO
 from litspike.runs.contents import KEY
@@ -85,8 +85,7 @@ def convert_checkpoint(
         before, after = _scores(task, spiking.eval(), test_part(trainer, task, data))
         name = task.test_metrics.scores[0].name
         report = {"scales": scales, "percentile": percentile, name: {"ReLU": before, "spikes": after}}
-        text = json.dumps({**report, "files": hashes(draft)}, indent=2, ensure_ascii=False)
-        (draft / REPORT).write_text(f"{text}\n", encoding="utf-8")
+        replace_json(draft / REPORT, {**report, "files": hashes(draft)})
     table = Table("network", name)
     table.add_row("ReLU", written(before))
     for step, value in enumerate(after, start=1):

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 from lightning import LightningDataModule, LightningModule, Trainer
 
@@ -14,7 +14,7 @@ from litspike.cli.trainer.data_parts import first_samples, test_part
 from litspike.export.artefact import Artefact, Subject
 from litspike.export.command import export, show
 from litspike.export.formats import FORMATS, format_named
-from litspike.export.integer.settings import Settings
+from litspike.export.integer.fixed import Settings
 from litspike.networks.quantised import ScaleRule
 from litspike.reports.receipt.exports import add_to_receipt
 from litspike.reports.receipt.provenance import file_hash, versions
@@ -29,15 +29,8 @@ _SAMPLES = 64
 
 def add_export_arguments(parser: Any) -> None:
     """What the subcommand has beside those of all."""
-    parser.add_argument("--to", type=str | None)
-    parser.add_argument("--name", type=str, default="network")
-    parser.add_argument("--integer", type=int | None)
-    parser.add_argument("--scale", type=ScaleRule | None)
-    parser.add_argument("--states", type=int | None)
-    parser.add_argument("--dialect", type=str | None)
-    parser.add_argument("--dt", type=float | None)
-    parser.add_argument("--discretisation", type=str | None)
-    parser.add_argument("--approximate", type=bool | None)
+    for name, kind in get_type_hints(ExportSettings).items():
+        parser.add_argument(f"--{name}", type=kind, default="network" if name == "name" else None)
 
 
 class ExportSettings(NamedTuple):

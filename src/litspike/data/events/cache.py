@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import re
 import struct
+import sys
 import time
 import zlib
 from collections.abc import Iterable
@@ -23,9 +24,9 @@ from lightning.pytorch.utilities import rank_zero_warn
 from numpy.typing import NDArray
 
 from litspike.data.events.binning import CELL, Cells
-from litspike.data.events.progress import shown
 from litspike.files import remove_abandoned, replacing
 from litspike.settings import LitspikeWarning
+from litspike.terminal import progress_bar
 
 FORMAT = 1
 """Raised whenever the file or the meaning of its cells changes: older files are then no longer found."""
@@ -137,8 +138,10 @@ def _build(path: Path, key: bytes, binned: Binned) -> None:
     remove_abandoned(path.parent, re.compile(re.escape(path.name)))
     _log.info("binning %d recordings into %s, once: later runs read that file", len(binned), path)
     began = time.monotonic()
-    with replacing(path) as draft, draft.open("wb") as file:
-        _write(file, key, shown((binned[index] for index in range(len(binned))), len(binned)))
+    # rich itself believes FORCE_COLOR, where a log file would get the bar
+    bar = progress_bar("binning", "recordings", disable=not sys.stdout.isatty())
+    with replacing(path) as draft, draft.open("wb") as file, bar:
+        _write(file, key, bar.track((binned[index] for index in range(len(binned))), len(binned)))
     took, size = time.monotonic() - began, path.stat().st_size / 1e6
     _log.info("binned %d recordings into %s: %.0f s, %.1f MB", len(binned), path, took, size)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -69,17 +68,14 @@ class DVSGesture(EventDataModule):
         folder = self.root / "DVSGesture" / f"ibmGesture{split.capitalize()}"
         files = list(folder.glob("user*_*/*.npy")) if provide(folder, f"{folder.name}.tar.gz") else []
         if not files:
-            raise UserError(_missing(folder))
+            raise UserError(
+                f"{folder} has no recordings: put {folder.name}.tar.gz (Tonic's edition of DVS128 Gesture, figshare "
+                f"files 38022171 and 38020584) into {folder.parent}, or unpack it there as "
+                f"{folder.name}/user01_fluorescent/0.npy"
+            )
         recordings = Recordings("DVSGesture", self.root, {"train": split == "train"}, files, starts_at_first_event=True)
         return recordings, recordings.each(recordings.tonic.targets)
 
     def held_out(self, recordings: Recordings, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
         """All recordings of some people."""
         return of_people("val_users", recordings.each(recordings.tonic.users), self.val_users)
-
-
-def _missing(folder: Path) -> str:
-    return (
-        f"{folder} has no recordings: put {folder.name}.tar.gz (Tonic's edition of DVS128 Gesture, figshare files "
-        f"38022171 and 38020584) into {folder.parent}, or unpack it there as {folder.name}/user01_fluorescent/0.npy"
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -63,17 +62,13 @@ class NMNIST(EventDataModule):
         folder = self.root / "NMNIST" / split.capitalize()
         files = list(folder.glob("[0-9]/*.bin")) if provide(folder, f"{split}.zip") else []
         if not files:
-            raise UserError(_missing(folder, split))
+            raise UserError(
+                f"{folder} has no recordings: put {split}.zip of N-MNIST (garrickorchard.com/datasets/n-mnist) into "
+                f"{folder.parent}, or unpack it there as {folder.name}/0/00002.bin and so on"
+            )
         recordings = Recordings("NMNIST", self.root, {"train": split == "train"}, files)
         return recordings, recordings.each(recordings.tonic.targets)
 
     def held_out(self, recordings: Recordings, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
         """A share of each class of the training split."""
         return stratified(labels, self.val_fraction, self.split_seed)
-
-
-def _missing(folder: Path, split: str) -> str:
-    return (
-        f"{folder} has no recordings: put {split}.zip of N-MNIST (garrickorchard.com/datasets/n-mnist) into "
-        f"{folder.parent}, or unpack it there as {folder.name}/0/00002.bin and so on"
-    )

@@ -33,11 +33,8 @@ _OUTSIDE = frozenset(  # builtins that read, or write, what no one can follow
     | {"memoryview", "open", "print", "setattr", "vars", "__import__"}
 )
 _DESCRIPTORS = (
-    types.GetSetDescriptorType,
-    types.MemberDescriptorType,
-    types.MethodDescriptorType,
-    types.WrapperDescriptorType,
-    types.ClassMethodDescriptorType,
+    *(types.GetSetDescriptorType, types.MemberDescriptorType, types.MethodDescriptorType),
+    *(types.WrapperDescriptorType, types.ClassMethodDescriptorType),
     type(dis.Instruction.opname),  # of a field of a named tuple
 )
 _NEVER = frozenset(  # methods that an expression does not call
@@ -84,7 +81,7 @@ class Surroundings:
         return (
             all(_read(space).get(name, _MISSING) is value for space, name, value in self._facts)
             and all(_content(cell) is value for cell, value in self._cells)
-            and all(_equal(_items(container), items) for container, items in self._containers)
+            and all(list(map(id, _items(container))) == list(map(id, items)) for container, items in self._containers)
         )
 
     def __enter__(self) -> Self:
@@ -193,12 +190,12 @@ class Surroundings:
         if isinstance(owner, types.ModuleType):
             name = owner.__name__
             known = name in _FUNCTIONS or (name == "builtins" and function.__name__ not in _OUTSIDE)
-            return None if known else "of which it can't be shown that it gives the same every time"
-        if owner is None or isinstance(owner, type):  # an operation of torch, or a method of a class
+        elif owner is None or isinstance(owner, type):  # an operation of torch, or a method of a class
             known = function.__module__ == "torch" or isinstance(owner, type)
-            return None if known else "of which it can't be shown that it gives the same every time"
-        self._queue.append((owner, function.__qualname__, ""))
-        return None
+        else:
+            known = True
+            self._queue.append((owner, function.__qualname__, ""))
+        return None if known else "of which it can't be shown that it gives the same every time"
 
     def _class(self, kind: type, making: bool) -> str | None:
         for base in kind.__mro__:
@@ -259,12 +256,10 @@ def _parts(value: Any) -> list[Any] | None:
     """What a value that does nothing by itself is made of."""
     if type(value) in (tuple, frozenset, list, dict, set):
         return _items(value)
-    if isinstance(value, types.MethodType):
-        return [value.__func__, value.__self__]
+    if isinstance(value, (types.MethodType, staticmethod, classmethod)):
+        return [value.__func__, getattr(value, "__self__", None)]
     if isinstance(value, types.MethodWrapperType):
         return [value.__self__]
-    if isinstance(value, (staticmethod, classmethod)):
-        return [value.__func__]
     if isinstance(value, property):
         return [value.fget, value.fset]
     return [value.func, value.args, value.keywords] if isinstance(value, functools.partial) else None
@@ -279,10 +274,6 @@ def _content(cell: types.CellType) -> Any:
 
 def _items(container: Any) -> list[Any]:
     return [part for item in container.items() for part in item] if isinstance(container, dict) else list(container)
-
-
-def _equal(now: list[Any], then: list[Any]) -> bool:
-    return len(now) == len(then) and all(a is b for a, b in zip(now, then, strict=True))
 
 
 def _ours(module: str) -> bool:

@@ -88,12 +88,8 @@ class CFile(Artefact):
 
     def process(self, folder: Path, flags: tuple[str, ...] = (), tools: Toolchain | None = None) -> Process:
         """The compiled file in a process of its own."""
-        sizes = [*(layer.size for layer in self.watched), self.readout.size]
-        encoder, every = self.encoder, self.readout.kind == "every"
-        moving = encoder.steps is None
-        return Process(
-            folder, self.name, sizes, encoder.sample, moving, self.readout.size, every, self.types, flags, tools
-        )
+        sizes = [layer.size for layer in self.watched]
+        return Process(folder, self.name, sizes, self.encoder, self.readout, self.types, flags, tools)
 
     def steps_of(self, x: Tensor) -> int:
         """T of samples [B, *]."""

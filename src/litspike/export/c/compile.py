@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from litspike.export.artefact import Answer, Refused
+from litspike.export.c.coding import Encoder, Readout
 from litspike.export.c.text import FLAGS, WARNINGS
 
 _DRIVER = """\
@@ -44,8 +45,8 @@ static {name} network_of_the_run;
 int main(void)
 {
     unsigned steps, repeats, i;
-    const unsigned long size = (unsigned long)sizeof({name});
-    printf("%lu\\n", size);
+    const double size = (double)sizeof({name});
+    fwrite(&size, sizeof size, 1, stdout);
     fflush(stdout);
     {name}_init(&network_of_the_run);
     while (fread(&steps, sizeof steps, 1, stdin) == 1 && fread(&repeats, sizeof repeats, 1, stdin) == 1) {
@@ -100,11 +101,9 @@ class Process:
     Args:
         folder: where the C file lies.
         name: of the network.
-        sizes: numbers that a layer puts out at one step, of each layer, then of the outputs.
-        sample: numbers in a sample, or in one step of it.
-        moving: whether a sample is a sequence.
-        values: numbers in an answer.
-        every: whether there is an answer for each step.
+        layers: numbers that each layer of neurons puts out at one step.
+        encoder: of the samples.
+        readout: of the answers.
         types: of the numbers of a sample, a layer and an output, and of those of an answer, in C.
         flags: of the compiler.
         command: the compiler, and what runs a program that it made.
@@ -114,24 +113,21 @@ class Process:
         self,
         folder: Path,
         name: str,
-        sizes: Sequence[int],
-        sample: int,
-        moving: bool,
-        values: int,
-        every: bool,
+        layers: Sequence[int],
+        encoder: Encoder,
+        readout: Readout,
         types: tuple[str, str] = ("float", "float"),
         flags: Sequence[str] = (),
         command: Toolchain | None = None,
     ) -> None:
-        self.types = types
-        self.sizes, self.values, self.every = sizes, values, every
-        self.moving = moving
+        self.types, self.values, self.every = types, readout.size, readout.kind == "every"
+        self.sizes, moving = [*layers, readout.size], encoder.steps is None
         self._folder = tempfile.TemporaryDirectory(prefix="litspike-c-")
         each = {
             "name": name,
             "upper": name.upper(),
-            "sample": f"(size_t){sample}" + (" * steps" if moving else ""),
-            "values": f"(size_t){values}" + (" * steps" if every else ""),
+            "sample": f"(size_t){encoder.sample}" + (" * steps" if moving else ""),
+            "values": f"(size_t){readout.size}" + (" * steps" if self.every else ""),
             "steps": "steps, " if moving else "",
             "number": types[0],
             "value": types[1],
@@ -154,7 +150,7 @@ class Process:
             reason = next((line for line in made.stderr.splitlines() if "error" in line), made.stderr[:200])
             raise Refused("c", "the C file doesn't compile here", f"{tools.compiler[0]} says {reason.strip()}")
         self._process = subprocess.Popen([*tools.runner, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.memory = int(self._read_line())
+        self.memory = int(struct.unpack("d", self._exactly(8))[0])
         """Bytes of the network's struct."""
 
     def close(self) -> None:
@@ -206,13 +202,6 @@ class Process:
         if len(found) < count:
             self._broken()
         return found
-
-    def _read_line(self) -> bytes:
-        stream: Any = self._process.stdout
-        line: bytes = stream.readline()
-        if not line:
-            self._broken()
-        return line
 
     def _broken(self) -> NoReturn:
         status = self._process.wait()

@@ -16,10 +16,10 @@ from litspike.export.c import CFile
 from litspike.export.c.compile import compiler
 from litspike.export.c.text import Source, makefile
 from litspike.export.c.twin import Twin
+from litspike.export.integer.fixed import Settings
 from litspike.export.integer.measure import measured
 from litspike.export.integer.plan import plan_of
 from litspike.export.integer.precision import findings
-from litspike.export.integer.settings import Settings
 from litspike.export.integer.source import IntegerSource
 from litspike.export.integer.twin import IntegerTwin
 

@@ -8,10 +8,22 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from litspike.networks.quantised import ScaleRule
+
 HEADROOM = 2.0
 """A format has room for so many times the largest number that was seen."""
 MOST_FRACTION = 40
 """No number has more binary places than these."""
+
+
+class Settings(NamedTuple):
+    """How a network is written in integers."""
+
+    bits: int
+    """Of a weight, with its sign: 2 to 8."""
+    scale: ScaleRule
+    states: int
+    """Bits of a state, a current and a constant: 16 or 32."""
 
 
 class Fixed(NamedTuple):
@@ -68,3 +80,15 @@ def format_for(largest: float, bits: int, most: int | None = None) -> Fixed:
             fraction -= 1
         limit = max(most, 1)
     return Fixed(fraction, -limit, limit)
+
+
+def as_shifts(ratio: Tensor) -> tuple[None, Tensor]:
+    """n with 2^−n for each ratio, which is a power of two."""
+    return None, (-torch.log2(ratio)).round().long().clamp(-31, 62)
+
+
+def as_multipliers(ratio: Tensor) -> tuple[Tensor, Tensor]:
+    """m and n with m / 2^n next to each ratio, m below 2³¹."""
+    shift = (31 - torch.frexp(ratio).exponent).clamp(0, 62)
+    multiplier = torch.floor(torch.ldexp(ratio, shift) + 0.5).clamp(max=(1 << 31) - 1).long()
+    return multiplier, shift.long()

@@ -16,10 +16,9 @@ from litspike.engine.ir.trace import trace
 from litspike.export.artefact import Answer, Refused
 from litspike.export.c.coding import Encoder, Readout
 from litspike.export.c.operations import Convolution, Neurons, Operation, Pooling, Product, Scale, Sum, watched_neurons
-from litspike.export.integer.fixed import SPIKES, Fixed, format_for
+from litspike.export.integer.fixed import SPIKES, Fixed, Settings, as_multipliers, as_shifts, format_for
 from litspike.export.integer.lower import Place, Room, Step, lowered
 from litspike.export.integer.measure import Ranges
-from litspike.export.integer.settings import Settings
 from litspike.networks.quantised import weight_integers, weight_scales
 
 _WORD = (1 << 31) - 1
@@ -266,24 +265,13 @@ class _Planner:
                 integers = weight_integers(weight, scales, self.settings.bits)
             added = torch.floor(unscaled / scales + 0.5).long()
         ratio = scales * 2.0 ** (result.fraction - given.fraction)
-        multiplier, shift = _as_shifts(ratio) if self.settings.scale == "power_of_two" else _as_multipliers(ratio)
+        multiplier, shift = as_shifts(ratio) if self.settings.scale == "power_of_two" else as_multipliers(ratio)
         return Weights(integers.long(), added, multiplier, shift, result)
 
 
 def _room_of_mean(steps: int | None) -> Room:
     """With which the sum over all steps can't overflow; over as many as a sequence has it is limited."""
     return Room(_SAMPLE, _WORD if steps is None else _WORD // steps)
-
-
-def _as_shifts(ratio: Tensor) -> tuple[None, Tensor]:
-    return None, (-torch.log2(ratio)).round().long().clamp(-31, 62)
-
-
-def _as_multipliers(ratio: Tensor) -> tuple[Tensor, Tensor]:
-    """m and n with m / 2^n next to each ratio, m below 2³¹."""
-    shift = (31 - torch.frexp(ratio).exponent).clamp(0, 62)
-    multiplier = torch.floor(torch.ldexp(ratio, shift) + 0.5).clamp(max=_WORD).long()
-    return multiplier, shift.long()
 
 
 def _averaged(operation: Pooling, given: Fixed, room: Room) -> Fixed:

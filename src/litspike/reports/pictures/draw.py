@@ -21,7 +21,8 @@ from litspike.reports.pictures.results import (
     decision_regions,
     learned_parameters,
 )
-from litspike.reports.pictures.sample import OneSample, animated, one_sample
+from litspike.reports.pictures.sample import OneSample, one_sample
+from litspike.reports.pictures.style import spread
 from litspike.reports.pictures.summarise import (
     MOST_STEPS,
     Activity,
@@ -35,6 +36,8 @@ from litspike.reports.pictures.summarise import (
 GRID = 80
 """Points along each side of the plane that the decision boundary is computed on."""
 ONE_SAMPLE = "one sample"
+FRAMES = 40
+"""The most frames of an animation."""
 
 Named = tuple[str, Callable[[], Figure | Iterator[Figure] | None]]
 Chosen = tuple[list[Activity], list[int] | None, SampleTrace, Tensor]
@@ -68,6 +71,12 @@ def animation_of(module: Any, samples: ValidationSamples, about: str) -> Iterato
     """The pictures of one sample, time step by time step."""
     _, _, trace, y = _chosen(module, samples, None)
     yield from animated(_one_sample(module, samples, trace, y), f"{_which(module, samples, trace, y)}\n{about}")
+
+
+def animated(sample: OneSample, title: str) -> Iterator[Figure]:
+    """The picture of one sample after its first time step, after two, and so on: 40 figures at most."""
+    for step in spread(sample.steps, FRAMES) + 1:
+        yield one_sample(sample, title, int(step))
 
 
 def _chosen(module: Any, samples: ValidationSamples, most_layers: int | None) -> Chosen:

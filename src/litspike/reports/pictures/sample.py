@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -35,8 +35,6 @@ from litspike.reports.pictures.summarise import LayerTrace
 
 NEURONS, CHANNELS, OUTPUTS = 40, 9, 5
 """The most neurons, channels of maps and outputs in one panel."""
-FRAMES = 40
-"""The most frames of an animation."""
 WIDE, LEFT, BESIDE, RIGHT, GAP = 9.0, 0.75, 1.75, 0.25, 0.42
 """Width of the figure, its left margin, right column and right margin, and what lies between rows, in inches."""
 
@@ -129,12 +127,6 @@ def one_sample(sample: OneSample, title: str, until: int | None = None) -> Figur
     axes.set_xlabel("time step", fontsize=LABEL)
     whole_ticks(axes, y=False, most=8)
     return figure
-
-
-def animated(sample: OneSample, title: str) -> Iterator[Figure]:
-    """The picture of one sample after its first time step, after two, and so on: 40 figures at most."""
-    for step in spread(sample.steps, FRAMES) + 1:
-        yield one_sample(sample, title, int(step))
 
 
 def _flat(values: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightning import Callback, LightningModule, Trainer
 
-from litspike.files import read_text, replace_text, replacing
+from litspike.files import read_json, replace_json, replace_text, replacing
 from litspike.loggers import boards
 from litspike.metrics import EnergyModel
 from litspike.reports.anytime import Curve
@@ -142,9 +141,9 @@ class Receipt(Callback):
     def _write(self, trainer: Trainer, content: dict[str, Any]) -> None:
         folder = self._origin.folder
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ("anytime.csv", "anytime.png") if _has_curve(folder / "receipt.json") else ():
+        for name in ("anytime.csv", "anytime.png") if "anytime" in read_json(folder / "receipt.json") else ():
             (folder / name).unlink(missing_ok=True)  # of another test
-        replace_text(folder / "receipt.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        replace_json(folder / "receipt.json", content)
         replace_text(folder / "receipt.md", markdown(content))
         bar = trainer.progress_bar_callback
         (bar.print if bar is not None else print)(f"receipt: {from_here(folder / 'receipt.md')}")
@@ -171,15 +170,6 @@ def _show(writer: Any, curve: Curve, figure: Figure, epoch: int) -> None:
                 f"test/over time/{curve.score} by synaptic operations", value, round(curve.operations[index])
             )
     writer.add_image("anytime", pixels(figure), epoch, dataformats="HWC")
-
-
-def _has_curve(receipt: Path) -> bool:
-    """Whether a receipt was written with an anytime curve beside it."""
-    try:
-        content = json.loads(read_text(receipt))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(content, dict) and "anytime" in content
 
 
 def _of_origin(origin: Origin) -> dict[str, Any]:

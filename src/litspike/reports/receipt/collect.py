@@ -17,6 +17,7 @@ from litspike.networks.sequence import neuron_layers
 from litspike.networks.watch import LayerCall, layer_label, model, watched
 from litspike.reports.anytime import evaluated_steps
 from litspike.settings import UserError
+from litspike.tasks.batches import without_padding
 from litspike.tasks.classification_losses import ClassificationLoss
 from litspike.tasks.task import Task
 
@@ -163,7 +164,7 @@ class Measurements:
         return None if self.lengths is None else valid_steps(steps, self.lengths)
 
     def _score(self, outputs: Tensor, y: Tensor) -> None:
-        values, y = self.task.measured(self.task.read(outputs, self.lengths), y, self.lengths)
+        values, y = without_padding(self.task.read(outputs, self.lengths), y, self.lengths)
         self.scores.update(torch.stack([exact(score.of_samples(values, y)) for score in self.task.test_metrics.scores]))
 
     def _answer(self, outputs: Tensor, y: Tensor) -> None:
@@ -195,7 +196,7 @@ class Measurements:
         self.recall.update(loss.predictions(values), y)
 
     def _leave_out(self, jackknife: Jackknife, outputs: Tensor, y: Tensor) -> None:
-        values, targets = self.task.measured(self.task.read(outputs, self.lengths), y, self.lengths)
+        values, targets = without_padding(self.task.read(outputs, self.lengths), y, self.lengths)
         if values.dim() > 2 and self.lengths is not None:
             for value, target in zip(values, targets, strict=True):  # each has rows of its own number
                 jackknife.update(*self.task.test_metrics.inputs(jackknife.all, value[None], target[None]), samples=1)

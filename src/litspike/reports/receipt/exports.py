@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from litspike.files import read_text, replace_text
+from litspike.files import read_json, replace_json, replace_text
 from litspike.reports.receipt.render import markdown
 
 _FIELDS = ("written", "checkpoint", "samples", "all_of_the_test_part", "layers", "outputs", "values", "metrics")
@@ -30,23 +29,20 @@ def exports_in(folder: Path, checkpoint: str | None) -> dict[str, Any]:
 
 def _reports(folder: Path) -> Iterator[dict[str, Any]]:
     for path in sorted(folder.glob("export/*/fidelity.json")):
-        try:
-            report = json.loads(read_text(path))
-        except (OSError, ValueError, RecursionError):
-            continue
-        if isinstance(report, dict) and all(key in report for key in ("format", *_FIELDS)):
+        report = read_json(path)
+        if all(key in report for key in ("format", *_FIELDS)):
             yield report
 
 
 def add_to_receipt(folder: Path) -> None:
     """Write the exports into the receipt that a test has left in a folder; where there is none, the next test does."""
     path = folder / "receipt.json"
+    receipt = read_json(path)
     try:
-        receipt = json.loads(read_text(path))
         checkpoint = receipt["checkpoint"]["sha256"]
         receipt["exports"] = exports_in(folder, checkpoint)
         text = markdown(receipt)
-    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+    except (KeyError, TypeError, ValueError):
         return
-    replace_text(path, json.dumps(receipt, indent=2, ensure_ascii=False) + "\n")
+    replace_json(path, receipt)
     replace_text(folder / "receipt.md", text)
