@@ -1,4 +1,4 @@
-"""Files that are whole or not there, whatever happens while they are written, and reads that always end."""
+"""Files that are complete or absent, even where writing them fails, and reads that always end."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def _machine() -> tuple[int, int]:
         return sizes["MemTotal"] + sizes["SwapTotal"], sizes["MemAvailable"] + sizes["SwapFree"]
     try:
         whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # a system that doesn't tell
+    except (AttributeError, ValueError, OSError):  # a system without this call
         whole = sys.maxsize
     return whole, whole
 

@@ -209,8 +209,8 @@ class Call:
     def on_top_of(self, config: dict[str, Any], checkpoint: Path) -> list[str]:
         """The arguments to parse where a checkpoint is used: its run's configuration, then what was typed.
 
-        A configuration file on the command line counts where a checkpoint was named as well; without one it said
-        whose runs to look at, and the run's own configuration holds what it said.
+        A configuration file on the command line counts where a checkpoint was named as well; without one it chose the
+        experiment, and the run's own configuration has its settings.
         """
         named = self.option("--ckpt_path")
         others = self.without("--ckpt_path") if named else self.without("--ckpt_path", _CONFIG)

@@ -39,7 +39,7 @@ def explained(error: UserError, call: Call, files: list[dict[str, Any]]) -> User
 
 
 def staying(layers: Iterable[dict[str, Any]]) -> list[Staying]:
-    """The settings that were said of one class and hold for another.
+    """The settings that were set for one class and hold for another.
 
     Args:
         layers: settings by their full names, with dots, each layer over the one before.

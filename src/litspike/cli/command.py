@@ -1,4 +1,4 @@
-"""One command on its way: from its arguments to its configuration, and from this to what is made of it."""
+"""From a command line to its configuration, and from this to model, data and trainer settings."""
 
 from __future__ import annotations
 

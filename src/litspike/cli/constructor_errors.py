@@ -84,9 +84,9 @@ def _made_again(config: Namespace, text: str) -> UserError | None:
             continue
         try:
             _class(place)(**vars(given))
-        except Exception as reason:
-            said = expected(reason) or " ".join(str(reason).split()) or type(reason).__name__
-            return UserError(f"{setting_name(path)}: {str(place).rpartition('.')[2]} can't be made: {said}")
+        except Exception as error:
+            reason = expected(error) or " ".join(str(error).split()) or type(error).__name__
+            return UserError(f"{setting_name(path)}: {str(place).rpartition('.')[2]} can't be made: {reason}")
     return None
 
 

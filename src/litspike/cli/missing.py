@@ -18,7 +18,7 @@ _SOME = 6
 
 
 def full_name(argument: str, given: Iterable[tuple[str, Any]]) -> str:
-    """Where a class that needs an argument is named without it; the argument alone where that can't be said.
+    """Where a class that needs an argument is named without it; the argument alone where that isn't known.
 
     Args:
         argument: the argument's name.

@@ -82,7 +82,7 @@ class Arrays(TensorDataModule):
         seed: seed of the validation part and of the order of the training batches, from 0 to 2³² − 1.
 
     Raises:
-        SettingError: if a setting is outside what is said above.
+        SettingError: if a setting is outside its range.
         UserError: once the data are asked for, with the file and the line, row or key: if they can't be read, are not
             finite numbers in rows of one length, have labels that are neither names nor the integers 0..C−1 of at least
             two classes, or leave a part empty.
@@ -124,11 +124,10 @@ class Arrays(TensorDataModule):
             if (other := taken.setdefault(os.path.realpath(own), f"{part}_path")) != f"{part}_path":
                 problem = f"is the file of {other} too: a part needs samples of its own"
                 raise SettingError(f"{part}_path", given[part], problem)
-        self.task = task
         self.label = [label] if isinstance(label, str) else list(label)
         if not self.label or (task == "classification" and len(self.label) > 1):
             raise SettingError("label", label, "must be one column" if self.label else "names no column")
-        self.split, self.length, self.layout = split, length, layout
+        self.task, self.split, self.length, self.layout = task, split, length, layout
         self.ignore = [] if ignore is None else list(ignore)
         self.val_fraction = number("val_fraction", val_fraction, "(0, 1)")
         self.test_fraction = number("test_fraction", test_fraction, "(0, 1)")

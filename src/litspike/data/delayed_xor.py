@@ -39,7 +39,7 @@ class DelayedXOR(DrawnDataModule):
         seed: seed of the samples and of the order of the training batches, from 0 to 2³² − 1.
 
     Raises:
-        SettingError: if a setting is outside what is said above.
+        SettingError: if a setting is outside its range.
 
     Source: D. Huh and T. J. Sejnowski 2018, "Gradient descent for spiking neural networks", NeurIPS: the
     delayed-memory XOR task, here with both cues in every sample.

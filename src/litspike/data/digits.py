@@ -40,7 +40,7 @@ class Digits(TensorDataModule):
         distortion: what training images go through anew in every epoch; none where null.
 
     Raises:
-        SettingError: if a setting is outside what is said above.
+        SettingError: if a setting is outside its range.
         UserError: if scikit-learn is not installed, once the data are asked for.
 
     Source: E. Alpaydin and C. Kaynak 1998, "Optical Recognition of Handwritten Digits", UCI; its test set, as

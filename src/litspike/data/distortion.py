@@ -29,7 +29,7 @@ class Distortion:
         shift: largest shift, 0 or more.
 
     Raises:
-        SettingError: if a setting is outside what is said above.
+        SettingError: if a setting is outside its range.
 
     Source: Simard, Steinkraus and Platt 2003, "Best practices for convolutional neural networks applied to visual
     document analysis", for its affine distortions.

@@ -49,7 +49,7 @@ class MackeyGlass(DrawnDataModule):
         seed: seed of the samples and of the order of the training batches, from 0 to 2³² − 1.
 
     Raises:
-        SettingError: if a setting is outside what is said above.
+        SettingError: if a setting is outside its range.
 
     Source: M. C. Mackey and L. Glass 1977, "Oscillation and chaos in physiological control systems", Science 197;
     the horizon of A. R. Voelker et al. 2019, "Legendre memory units", NeurIPS.

@@ -90,7 +90,7 @@ class Manifolds(DrawnDataModule):
         seed: seed of the manifolds, the samples and the order of the training batches, from 0 to 2³² − 1.
 
     Raises:
-        SettingError: if a setting is outside what is said above.
+        SettingError: if a setting is outside its range.
 
     Source: F. Zenke and T. P. Vogels 2021, as :class:`Manifold`.
 

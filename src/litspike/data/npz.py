@@ -50,8 +50,8 @@ def read_npz(path: Path, missing: bool = False, labelled: bool = True) -> dict[s
     except OSError as error:
         raise UserError(f"{path} can't be read ({error.strerror or error})") from error
     except ValueError as error:
-        said = str(error).splitlines()[0]
-        reason = "it is no archive" if "allow_pickle" in said else said  # NumPy's advice would run what is in it
+        reason = str(error).splitlines()[0]
+        reason = "it is no archive" if "allow_pickle" in reason else reason  # NumPy's advice would run what is in it
         raise UserError(f"{path} is no .npz file: {reason}") from error
 
 

@@ -38,7 +38,7 @@ class StoreRecall(DrawnDataModule):
         seed: seed of the samples and of the order of the training batches, from 0 to 2³² − 1.
 
     Raises:
-        SettingError: if a setting is outside what is said above, or there are fewer symbols than ``stores`` and
+        SettingError: if a setting is outside its range, or there are fewer symbols than ``stores`` and
             ``min_delay`` need.
 
     Source: G. Bellec et al. 2018, "Long short-term memory and learning-to-learn in networks of spiking neurons",

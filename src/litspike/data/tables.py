@@ -72,8 +72,8 @@ class Table:
                 has = ", ".join(map(repr, list(self.columns)[:_SHOWN])) + ", …" * (len(self.columns) > _SHOWN)
                 plain = {other.casefold(): other for other in self.columns}
                 near = difflib.get_close_matches(name.casefold(), plain, n=1)
-                said = f"; did you mean {plain[near[0]]!r}?" if near else remedy
-                raise UserError(f"{self.path} has no column {name!r}; it has {has}{said}")
+                remedy = f"; did you mean {plain[near[0]]!r}?" if near else remedy
+                raise UserError(f"{self.path} has no column {name!r}; it has {has}{remedy}")
 
     def samples(
         self,

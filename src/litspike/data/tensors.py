@@ -54,7 +54,7 @@ class Batches:
 
     @property
     def sampler(self) -> Batches | SequentialSampler:
-        """Itself: where Lightning looks for ``set_epoch``; one of torch's that says so, where nothing is shuffled."""
+        """Itself, whose ``set_epoch`` Lightning calls; where nothing is shuffled, torch's sampler for that."""
         return self if self.seed is not None else SequentialSampler(self.dataset)
 
     def set_epoch(self, epoch: int) -> None:

@@ -80,11 +80,8 @@ class Kernel:
 
     def __init__(self, program: Program, leaves: Sequence[Leaf]) -> None:
         self.program, self.leaves = program, tuple(leaves)
-        self.dtype, self.states, self.learns = (
-            program.dtype,
-            program.states,
-            any(leaf.wants_gradient for leaf in leaves),
-        )
+        self.dtype, self.states = program.dtype, program.states
+        self.learns = any(leaf.wants_gradient for leaf in leaves)
         self.tensors = [index for index, leaf in enumerate(leaves[1:]) if leaf.kind is not Kind.NUMBER]  # of the values
         self.gradients_of = [(index, leaf.kind) for index, leaf in enumerate(leaves) if leaf.wants_gradient]
         self.returned = [index for index, leaf in enumerate(leaves) if leaf.wants_gradient or 1 <= index <= self.states]

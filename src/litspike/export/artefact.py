@@ -147,7 +147,7 @@ class Artefact(ABC):
         return {}
 
     def exact(self) -> tuple[str, Run] | None:
-        """The network in the format's own order of sums, and what that is; None where it isn't told.
+        """The network in the format's own order of sums, and what that is; None where that isn't known.
 
         What the files give must be the same to the last bit.
         """

@@ -27,7 +27,7 @@ class Node(NamedTuple):
 
     @property
     def place(self) -> str:
-        """What people are told of it by."""
+        """Its name in messages."""
         return "a sum" if self.layer is None else f"{self.name} ({type(self.layer).__name__})"
 
 
@@ -49,11 +49,11 @@ def graph_of(format: str, network: nn.Module, x: Tensor) -> Graph:
         x: some input, [T, B, \*].
 
     Raises:
-        Refused: if the network is none whose layers can be told, or does more with tensors than add them.
+        Refused: if the network's layers can't be found, or it does more with tensors than add them.
     """
     if not isinstance(network, SpikingNetwork) or forward_of(network) is not SpikingNetwork.forward:
         kind = type(network).__name__
-        raise Refused(format, "model.network", f"{kind} has a forward of its own, in which no layers can be told")
+        raise Refused(format, "model.network", f"{kind} has a forward of its own, in which no layers can be found")
     recording = _Recording(format, network)
     wire: Any = _Wire(x, 0, recording)  # it stands for a tensor
     result: Any = network.through(wire, recording)

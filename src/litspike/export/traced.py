@@ -38,7 +38,7 @@ def traced_layer(format: str, layer: nn.Module, shape: Sequence[int], place: str
         format: the format's name, for the error.
         layer: the layer.
         shape: of what it puts out for one sample at one step.
-        place: what people are told of it by.
+        place: its name in messages.
 
     Raises:
         Refused: if it isn't a declared model, or its step isn't made of operations that a fused engine knows.

@@ -200,7 +200,7 @@ def nearest_scale(rate: Callable[[float], float], target: float) -> float:
 
     Args:
         rate: scale → rate, which mostly grows with the scale.
-        target: the rate wanted.
+        target: the rate to reach.
     """
     tried: dict[float, float] = {}
     scale, low, high = 1.0, 0.0, math.inf

@@ -44,7 +44,7 @@ def run_network(
         gradient: ``truncated`` cuts the gradient between the pieces: truncated backpropagation through time.
 
     Raises:
-        SettingError: if a layer looks at all steps at once, and ``steps`` are fewer.
+        SettingError: if a layer needs all steps at once, and ``steps`` are fewer.
 
     Example:
         >>> import torch

@@ -1,1 +1,1 @@
-"""What a run tells its user: pictures, check-up, receipt, comparison and the console."""
+"""What a run reports to its user: pictures, check-up, receipt, comparison and the console."""

@@ -75,13 +75,13 @@ def _bytes(path: Path) -> bytes:
 
 
 def configuration(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """The configuration of the run that wrote the checkpoint; empty where it tells none."""
+    """The configuration of the run that wrote the checkpoint; empty where it holds none."""
     text = config_text(checkpoint)
     return yaml.safe_load(text) or {} if text else {}
 
 
 def config_text(checkpoint: dict[str, Any]) -> str | None:
-    """The same as it was written; None where the checkpoint tells none."""
+    """The same as it was written; None where the checkpoint holds none."""
     text: str | None = checkpoint.get(KEY, {}).get("config")
     return text
 
@@ -92,7 +92,7 @@ def is_complete(checkpoint: dict[str, Any]) -> bool:
 
 
 def figures(checkpoint: dict[str, Any]) -> dict[str, float]:
-    """The metrics of validation of the weights in the checkpoint; empty where it tells none."""
+    """The metrics of validation of the weights in the checkpoint; empty where it holds none."""
     recorded = checkpoint.get(KEY, {}).get("figures")
     entries = recorded.items() if isinstance(recorded, dict) else ()
     return {name: value for name, value in entries if isinstance(name, str) and isinstance(value, float)}

@@ -54,7 +54,7 @@ class LaunchedProcesses:
         lose(Lost(None if alone else f"process {rank}, which was to train with this one, {_ended(status)}", AT_ONCE))
 
     def end_together(self) -> None:
-        """Leave the others when all of them have said everything: gloo aborts one that is spoken to no more."""
+        """Leave the others when all of them have sent everything: gloo aborts one whose peer is gone."""
         if not (distributed.is_available() and distributed.is_initialized()):
             return
         self.trainer.strategy.barrier("end")

@@ -88,7 +88,7 @@ def check(trainer: Trainer) -> None:
 
 
 class SameEverywhere(Callback):
-    """Checks that all processes found the same checkpoint and have as many batches, since each looks by itself.
+    """Checks that all processes found the same checkpoint and have as many batches, since each finds them by itself.
 
     Raises:
         UserError: before anything runs, in each process that found something else than the first.
@@ -168,7 +168,7 @@ def line_to_print(line: str, lost: bool = False) -> str | None:
     if rank == 0:
         reason = store.get(_LEFT).decode() if lost and store.check([_LEFT]) else line
         store.set(_REASON, reason)
-        if place().starter:  # it holds the store on which they find that something was said
+        if place().starter:  # it holds the store in which they find the reason
             with suppress(RuntimeError):
                 store.wait([f"{_HEARD}{other}" for other in range(1, distributed.get_world_size())], wait)
         return reason

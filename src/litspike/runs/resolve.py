@@ -20,7 +20,7 @@ class CheckpointRequest:
         given: a file, a run's folder, an experiment's folder or name, ``best`` or ``last``, or ``zoo:NAME``; None for
             the newest run.
         preferred: which checkpoint of a run's folder is taken, in order of preference.
-        experiment: whose runs are looked at; None for all.
+        experiment: whose runs are searched; None for all.
         training: the command that trains what is asked for.
     """
 

@@ -54,7 +54,7 @@ class Lost(BaseException):
     """A process that this one trains with has ended.
 
     Args:
-        words: what is to be said of it; None where it said so itself.
+        words: the message; None where the process printed its own.
         seconds: how long this process may take to end.
     """
 

@@ -1,4 +1,4 @@
-"""YAML as configurations have it: plain values, each said once, of a size that a person writes."""
+"""YAML as configurations have it: plain values, each key once, of a size that a person writes."""
 
 from __future__ import annotations
 

@@ -81,6 +81,6 @@ def without_padding(values: Tensor, targets: Tensor, lengths: Tensor | None) -> 
 
 
 def check_finite(part: str, x: Tensor) -> None:
-    """Refuse samples that hold NaN or infinity: neurons turn them into no spikes, and all that follows looks sound."""
+    """Refuse samples that hold NaN or infinity: neurons turn them into no spikes, and the loss stays finite."""
     if not bool(x.isfinite().all()):
         raise UserError(f"data: the {part} samples hold NaN or infinity: look for them, or replace them, in the data")

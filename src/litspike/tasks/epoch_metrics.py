@@ -180,10 +180,10 @@ class EpochMetrics(nn.Module):
         for name, metric in self.named():
             states = state["metrics"].get(name)
             if states is not None and len(states) != processes:
-                said = (
-                    f"model.metrics.{name}: of this epoch it counts what comes from now on, as the checkpoint has the"
+                problem = (
+                    f"it counts the rest of this epoch alone, as the checkpoint has states of {len(states)} processes"
                 )
-                warnings.warn(f"{said} states of {len(states)} processes", LitspikeWarning, stacklevel=2)
+                warnings.warn(f"model.metrics.{name}: {problem}", LitspikeWarning, stacklevel=2)
             elif states is not None:
                 for key, value in states[rank].items():
                     setattr(metric, key, _moved(value, metric.device))

@@ -1,7 +1,7 @@
 """Losses: what a task makes as small as it can.
 
 A task calls ``loss(value, outputs, target)``: the readout's value [B, *], the network's outputs over time [T, B, *]
-for a loss that looks at every step, and the targets. Before the first batch of an epoch, or before each, it calls
+for a loss over every step, and the targets. Before the first batch of an epoch, or before each, it calls
 ``loss.check(value.shape, target)``.
 """
 

@@ -17,7 +17,7 @@ class NonFiniteLoss(Exception):
         self.value, self.batches_ago = value, batches_ago
 
     def line(self, stage: str, trainer: Trainer) -> str:
-        """What to tell the user."""
+        """The message for the user."""
         if trainer.state.fn != "fit":
             return f"the {stage} loss is {self.value}: look at the weights of the checkpoint and at the data"
         when = f"in epoch {trainer.current_epoch + 1}"

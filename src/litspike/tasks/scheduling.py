@@ -82,7 +82,7 @@ def _check_length(scheduler: OneCycleLR, trainer: Trainer, frequency: int, by_st
 
 
 def _steps(trainer: Trainer) -> int | None:
-    """The optimizer steps of a fit, as far as they can be told before it."""
+    """The optimizer steps of a fit, as far as they are known before it."""
     module: Any = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it from afar
     if trainer.max_steps >= 0:
         return trainer.max_steps

@@ -37,7 +37,7 @@ def check_network(config: Namespace, trains: bool) -> None:
         try:
             with torch.device("meta"):
                 parameters = list(_made(network).parameters())
-        except Exception:  # what is wrong with it is said where it is made
+        except Exception:  # its error is reported where it is made
             return
         weights = sum(parameter.numel() * parameter.element_size() for parameter in parameters)
         copies = 2 + _copies(optimizer) if trains else 1
@@ -57,8 +57,8 @@ def _on_gpu(config: Namespace) -> bool:
     """Whether the trainer will use a GPU that has memory of its own, and this process may ask how much: not where it is
     to be forked, for a GPU that is in use can't be used after that.
     """
-    wanted = config.get("trainer.accelerator", "auto") in ("auto", "gpu", "cuda")
-    return wanted and "fork" not in str(config.get("trainer.strategy")) and torch.cuda.is_available()
+    chosen = config.get("trainer.accelerator", "auto") in ("auto", "gpu", "cuda")
+    return chosen and "fork" not in str(config.get("trainer.strategy")) and torch.cuda.is_available()
 
 
 def _of_gpu(device: torch.device | None) -> int:
@@ -88,7 +88,7 @@ def _copies(optimizer: Any) -> int:
     try:
         made = _made(optimizer, [tiny])
         made.step()
-    except Exception:  # what is wrong with it is said where it is made
+    except Exception:  # its error is reported where it is made
         return 0
     return sum(isinstance(value, Tensor) and value.shape == tiny.shape for value in made.state[tiny].values())
 

@@ -111,7 +111,7 @@ def _check_loader(part: str, loader: Any) -> None:
 
 
 def _check_weights(path: Any, task: Task) -> None:
-    """Refuse weights that are no numbers: neurons turn them into no spikes, and all that follows looks sound."""
+    """Refuse weights that are no numbers: neurons turn them into no spikes, and the loss stays finite."""
     if (name := nonfinite_weight(task)) is not None:
         raise UserError(f"{path}: {name} holds NaN or infinity: its training went wrong, name another checkpoint")
 

@@ -70,7 +70,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "default_root_dir": (lambda value: False, "has no effect: --logs says where runs are filed"),
     "model_registry": (lambda value: False, "has no effect: a run is named by its folder"),
 }
-"""Argument of the Trainer → whether a value that isn't null will do, and what is said where it won't."""
+"""Argument of the Trainer → whether a value that isn't null is allowed, and the message where it isn't."""
 
 
 def check_switches(settings: dict[str, Any]) -> None:

@@ -185,7 +185,7 @@ def _data(found: Profile, size: dict[str, Any]) -> list[str]:
 
 
 def _text_form(found: Profile) -> dict[str, tuple[Any, str]]:
-    """What is said of a ``.csv`` file that isn't written as most are."""
+    """The settings of a ``.csv`` file that isn't written as most are."""
     if found.form is None:
         return {}
     plain, own = vars(TextForm()), vars(found.form)

@@ -13,7 +13,7 @@ from litspike.settings import UserError
 
 _SEPARATORS: dict[Separator, str] = {",": ",", ";": ";", "tab": "\t", "|": "|"}
 _LINES = 50
-"""Lines that are looked at."""
+"""Lines that are read."""
 _WITH_COMMA = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
 
 

@@ -112,7 +112,7 @@ class _Plan:
 
 
 def _plan(call: Call, space: Space, home: Path) -> _Plan:
-    """Parse and make the corners of the space, so that what is wrong with it is said before any training."""
+    """Parse and make the corners of the space, so that a mistake in it is reported before any training."""
     arguments = call.without(*OWN)
     judged = next((name for name in space.metrics or () if name != OPERATIONS), None)
     if judged is not None and _MONITOR not in call.options and "monitor" not in (call.in_files("checkpoint") or {}):

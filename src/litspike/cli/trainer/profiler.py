@@ -28,7 +28,7 @@ class NoProfiler(PassThroughProfiler):
 
 
 def into_file(profiler: Profiler | str, folder: Path) -> Profiler:
-    """A profiler that writes its report into a folder, where it was not told another place.
+    """A profiler that writes its report into a folder, where no other is set.
 
     Args:
         profiler: one, or ``simple``, ``advanced``, ``pytorch``.

@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 _HEADER = struct.Struct("<8s32sQQI4x")
 _MAGIC = b"LITSPIKE"
 _CHUNK = 1 << 24
-_PATIENCE = 1.0  # seconds of waiting for another process before it is said
+_PATIENCE = 1.0  # seconds of waiting for another process before that is logged
 
 
 class Binned(Protocol):
@@ -94,7 +94,7 @@ class CacheFile:
 def cached(path: Path, key: bytes, binned: Binned) -> Binned:
     """The same cells from the file ``path``, which is built first where it is missing, cut short or corrupt.
 
-    Processes that need the same file at once wait for the one that builds it. Log and terminal tell of the building,
+    Processes that need the same file at once wait for the one that builds it. Log and terminal report the building,
     which may take minutes. Where the file can't be written, one warning says so and the cells are made from the
     recordings each time they are asked for.
     """

@@ -24,7 +24,7 @@ class Operation:
 
     @property
     def about(self) -> str:
-        """What people are told of it by."""
+        """Its name in messages."""
         return self.name or "sum"
 
 
@@ -106,7 +106,7 @@ class Neurons(Operation):
 
     @property
     def about(self) -> str:
-        """What people are told of it by."""
+        """Its name in messages."""
         return self.label or self.name
 
     @property

@@ -27,7 +27,7 @@ from litspike.settings import SettingError, number
 _STEP = 1e-4
 """Seconds of a step that most readers take for granted."""
 _OPEN = ("spikingjelly", "norse")
-"""Libraries whose reader can be told the duration of a step."""
+"""Libraries whose reader takes the duration of a step."""
 
 
 class NIRFile(Artefact):

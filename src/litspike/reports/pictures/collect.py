@@ -1,4 +1,4 @@
-"""What is kept of a validation for its pictures: a few samples, and how many of each class were taken for which."""
+"""What the pictures of a validation need: a few samples, and how many of each class were taken for which."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class Measurements:
         self._outputs: Tensor | None = None
         self._pass = ExitStack()
         self._hooks = ExitStack()
-        # a pass is counted from the network's call to its return, when the encoder has told how many steps there are
+        # a pass is counted from the network's call to its return, when the number of steps is known
         self._hooks.callback(task.network.register_forward_pre_hook(self._begin).remove)
         self._hooks.callback(task.network.register_forward_hook(self._end).remove)
         for _, layer in layers:

@@ -68,5 +68,5 @@ def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):  # no Linux, or a processor that doesn't tell
+    except (OSError, StopIteration):  # no Linux, or a processor without a name
         return platform.processor() or platform.machine()

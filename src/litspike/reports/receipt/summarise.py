@@ -109,7 +109,7 @@ def _interval(
 
 
 def _available(trainer: Trainer) -> float:
-    """Number of test samples there are; infinity where the loader doesn't tell."""
+    """Number of test samples there are; infinity where that isn't known."""
     dataset = getattr(trainer.test_dataloaders, "dataset", None)
     return len(dataset) if isinstance(dataset, Sized) else math.inf
 
@@ -216,7 +216,7 @@ def _stands_still(task: Task) -> bool:
 
 
 def anytime(measurements: Measurements, of_test: dict[str, dict[str, Any]]) -> Curve | None:
-    """The score after each step looked at; None where there is one step, or the score is not known."""
+    """The score after each of the evaluated steps; None where there is one step, or the score is not known."""
     if "anytime" in measurements.left_out:
         return None
     assert measurements.answers is not None
