@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from litspike import LIF, Perceptron
-from litspike.cli.check.sample import Suitable, _as_evaluated
+from litspike.cli.check.sample import Suitable
+from litspike.networks.watch import evaluation_mode
 from litspike.tasks import BinaryCrossEntropy
 from tests.conftest import Cli, runs
 
@@ -291,7 +292,7 @@ def test_the_look_at_one_sample_leaves_every_module_in_its_mode(fails: bool):
     network = Perceptron([2, 4, 1], LIF())
     network.layers[1].eval()
     before = {name: module.training for name, module in network.named_modules()}
-    with suppress(ValueError), _as_evaluated(network):
+    with suppress(ValueError), evaluation_mode(network):
         assert not any(module.training for module in network.modules())
         if fails:
             raise ValueError

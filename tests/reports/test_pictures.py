@@ -20,9 +20,10 @@ from litspike.callbacks import AnimationFile, PictureFiles, Pictures
 from litspike.coding import EveryStep, PoissonRate, TimeFirst
 from litspike.data import Digits, HalfPlane, MackeyGlass
 from litspike.networks import ConvNet, RecurrentNetwork
+from litspike.networks.watch import evaluation_mode
 from litspike.reports.pictures import draw
 from litspike.reports.pictures import style as plots
-from litspike.reports.pictures.collect import ValidationSamples, evaluation_mode
+from litspike.reports.pictures.collect import ValidationSamples
 from litspike.reports.pictures.summarise import activities, trace_sample
 from litspike.tasks import BinaryCrossEntropy, Classification, CrossEntropy, MeanSquaredError, Regression
 from tests.conftest import Cli

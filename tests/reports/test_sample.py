@@ -14,8 +14,8 @@ from matplotlib.text import Text
 
 from litspike import LIF, ConstantCurrent, MeanOverTime, Perceptron, Population, TimeFirst
 from litspike.networks import ConvNet
+from litspike.networks.watch import evaluation_mode
 from litspike.reports.pictures import style
-from litspike.reports.pictures.collect import evaluation_mode
 from litspike.reports.pictures.draw import FRAMES, animated
 from litspike.reports.pictures.sample import NEURONS, OneSample, one_sample
 from litspike.reports.pictures.summarise import LayerTrace, as_image, as_sequence, trace_sample

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from litspike.installation import file_of
 from litspike.settings import SettingError, UserError
 
-READABLE = (".csv", ".npz", ".npy", ".parquet", ".ts")
+READABLE = (".npz", ".csv", ".npy", ".parquet", ".ts")
 """What files of samples are called by at their ends."""
 _SEVERAL = ": save argmax of one-hot rows, or set data.task to multilabel for several at once"
 _LARGEST = float(np.finfo(np.float32).max)

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
+import torch
 from torch import Size, Tensor, nn
 
 from litspike.networks.sequence import neuron_layers
 from litspike.neurons import Neuron, NeuronLayer
+from litspike.seeding import isolated
 
 
 class LayerCall(NamedTuple):
@@ -72,3 +74,17 @@ def watched(network: nn.Module, callback: Callable[[LayerCall], object]) -> Iter
         for number, (name, layer) in enumerate(neuron_layers(network), start=1):
             handles.callback(layer.register_forward_hook(hook(name, number)).remove)
         yield
+
+
+@contextmanager
+def evaluation_mode(module: nn.Module) -> Iterator[None]:
+    """Run a module as in evaluation and without gradients; afterwards its modes and all random states are as before."""
+    training = [part for part in module.modules() if part.training]
+    for part in training:
+        part.training = False
+    try:
+        with isolated(), torch.no_grad():
+            yield
+    finally:
+        for part in training:
+            part.training = True

@@ -163,7 +163,7 @@ class EpochMetrics(nn.Module):
         self.flush()
         if alone:
             return {"sums": self.sums.clone(), "metrics": {n: [_copy(m.metric_state)] for n, m in self.named()}}
-        states = {name: _of_all(_copy(metric.metric_state)) for name, metric in self.named()}
+        states = {name: of_all_processes(_copy(metric.metric_state)) for name, metric in self.named()}
         return {"sums": self._total(), "metrics": states}
 
     def restore(self, state: State | None) -> None:
@@ -270,13 +270,13 @@ def _place() -> tuple[int, int]:
     return 0, 1
 
 
-def _of_all(state: State) -> list[State]:
-    """The states of every process, by rank."""
+def of_all_processes(value: Any) -> list[Any]:
+    """The value in every process, by rank. All have to call it."""
     processes = _place()[1]
-    states: list[Any] = [state] * processes
+    values = [value] * processes
     if processes > 1:
-        distributed.all_gather_object(states, state)
-    return states
+        distributed.all_gather_object(values, value)
+    return values
 
 
 def _copy(value: Any) -> Any:

@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 from lightning import Trainer
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
 from litspike.internals.lightning import new_training_loader
 from litspike.settings import UserError
+from litspike.tasks.epoch_metrics import of_all_processes
 
 MOST_BATCHES = 1000
 """Batches that are read of a loader which doesn't say how many it has."""
@@ -43,11 +44,7 @@ class TargetScale(nn.Module):
         Raises:
             UserError: if a target is NaN or infinite, or there is none.
         """
-        parts = [_merged(map(_moments, targets))]
-        if distributed.is_available() and distributed.is_initialized():
-            gathered: list[Any] = [None] * distributed.get_world_size()
-            distributed.all_gather_object(gathered, parts[0])
-            parts = gathered
+        parts = of_all_processes(_merged(map(_moments, targets)))
         count, mean, squares = _merged(part for part in parts if part is not None) or (0, None, None)
         if mean is None or squares is None:
             raise UserError("the training data are empty")
@@ -112,12 +109,9 @@ def class_counts(labels: Iterable[Tensor]) -> Tensor:
     for batch in labels:
         found = torch.bincount(batch.detach().long().cpu().flatten(), minlength=len(here))
         here = torch.nn.functional.pad(here, (0, len(found) - len(here))) + found
-    if distributed.is_available() and distributed.is_initialized():
-        parts: list[Any] = [None] * distributed.get_world_size()
-        distributed.all_gather_object(parts, here)
-        most = max(map(len, parts))
-        here = torch.stack([torch.nn.functional.pad(part, (0, most - len(part))) for part in parts]).sum(0)
-    return here
+    parts = of_all_processes(here)
+    most = max(map(len, parts))
+    return torch.stack([torch.nn.functional.pad(part, (0, most - len(part))) for part in parts]).sum(0)
 
 
 Moments = tuple[int, Tensor, Tensor]

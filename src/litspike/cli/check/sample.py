@@ -18,7 +18,7 @@ from litspike.cli.check.memory import check_batch, largest_output
 from litspike.cli.check.remedies import outputs_remedy, remedy
 from litspike.cli.check.schedulers import check_schedulers
 from litspike.networks.suits import Unsuited, naming, normalises_one_value
-from litspike.seeding import isolated
+from litspike.networks.watch import evaluation_mode
 from litspike.settings import UserError
 from litspike.tasks.batches import check_finite, check_one_loader, unpack, unpack_new
 from litspike.tasks.nonfinite import nonfinite_weight
@@ -66,7 +66,7 @@ class Suitable(Callback):
         def moved(batch: Any) -> Any:
             return trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
 
-        with isolated(), torch.no_grad(), _as_evaluated(task):
+        with evaluation_mode(task):
             data: Any = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it from afar
             for part in _PARTS[stage]:
                 if not is_overridden(f"{part}_dataloader", data):
@@ -114,19 +114,6 @@ def _check_weights(path: Any, task: Task) -> None:
     """Refuse weights that are no numbers: neurons turn them into no spikes, and the loss stays finite."""
     if (name := nonfinite_weight(task)) is not None:
         raise UserError(f"{path}: {name} holds NaN or infinity: its training went wrong, name another checkpoint")
-
-
-@contextmanager
-def _as_evaluated(task: nn.Module) -> Iterator[None]:
-    """Every module as in evaluation, and afterwards as it was."""
-    training = [module for module in task.modules() if module.training]
-    for module in training:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
 
 
 def _one(loader: Any, part: str) -> Any:

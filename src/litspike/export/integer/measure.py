@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -62,20 +62,40 @@ def largest(tensor: Tensor) -> float:
 
 def largest_of(neurons: Neurons, x: Tensor) -> tuple[list[float], float]:
     """The largest absolute value of each value of a step, and of the feedback, for an input [T, B, N]."""
-    program = neurons.program
+    found, feedback = [0.0] * len(neurons.program.nodes), 0.0
+    for step in stepped(neurons, x):
+        feedback = max(feedback, 0.0 if step.feedback is None else largest(step.feedback))
+        found = [max(before, largest(value)) for before, value in zip(found, step.values, strict=True)]
+    return found, feedback
+
+
+class OneStep(NamedTuple):
+    """A step of neurons in double precision."""
+
+    given: Tensor
+    """The input, [B, N]."""
+    feedback: Tensor | None
+    """What a recurrent layer gives itself."""
+    before: Sequence[Tensor]
+    """The states."""
+    values: list[Tensor]
+    """Every value of the step."""
+    after: Sequence[Tensor]
+    """The new states."""
+
+
+def stepped(neurons: Neurons, x: Tensor) -> Iterator[OneStep]:
+    """The steps of neurons for an input [T, B, N], each from the states that the one before left."""
     constants = [torch.as_tensor(value, dtype=torch.float64) for value in neurons.constants]
     states = [torch.as_tensor(value, dtype=torch.float64).expand(x.shape[1:]) for value in neurons.rest]
-    found, feedback = [0.0] * len(program.nodes), 0.0
-    last = torch.zeros(x.shape[1:], dtype=torch.float64)
+    last, back = torch.zeros(x.shape[1:], dtype=torch.float64), None
     for given in x.double():
-        taken = given
         if neurons.weight is not None:
             back = last @ neurons.weight.double().T + (0 if neurons.bias is None else neurons.bias.double())
-            feedback, taken = max(feedback, largest(back)), given + back
-        values = evaluated(program, [taken, *states, *constants])
-        found = [max(before, largest(value)) for before, value in zip(found, values, strict=True)]
-        last, *states = (values[output].expand(x.shape[1:]) for output in program.outputs)
-    return found, feedback
+        values = evaluated(neurons.program, [given if back is None else given + back, *states, *constants])
+        last, *after = (values[output].expand(x.shape[1:]) for output in neurons.program.outputs)
+        yield OneStep(given, back, states, values, after)
+        states = after
 
 
 def evaluated(program: Program, leaves: Sequence[Tensor]) -> list[Tensor]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from litspike.export.c.operations import Neurons
 from litspike.export.c.twin import Twin
 from litspike.export.integer.fixed import Fixed
-from litspike.export.integer.measure import evaluated
+from litspike.export.integer.measure import stepped
 from litspike.export.integer.plan import Plan
 from litspike.export.integer.twin import IntegerTwin, run_step
 
@@ -32,23 +32,16 @@ def rounded(plan: Plan, neurons: Neurons, x: Tensor) -> list[float]:
         x: what comes into it, [T, B, N], in floating point.
     """
     forms, feedback = plan.states[neurons.output], plan.weights.get(neurons.output)
-    constants = [torch.as_tensor(value, dtype=torch.float64) for value in neurons.constants]
-    states = [torch.as_tensor(value, dtype=torch.float64).expand(x.shape[1:]) for value in neurons.rest]
-    last = torch.zeros(x.shape[1:], dtype=torch.float64)
     errors, changes = ([list[Tensor]() for _ in forms] for _ in range(2))
-    for given in x.double():
-        integers, taken = [plan.formats[neurons.inputs[0]].of(given)], given
-        if feedback is not None and neurons.weight is not None:
-            back = last @ neurons.weight.double().T + (0 if neurons.bias is None else neurons.bias.double())
-            integers, taken = [*integers, feedback.result.of(back)], given + back
-        values = evaluated(neurons.program, [taken, *states, *constants])
-        last, *after = (values[output].expand(x.shape[1:]) for output in neurons.program.outputs)
-        step = plan.steps[neurons.output]
-        _, *found = run_step(step, [*integers, *(form.of(state) for form, state in zip(forms, states, strict=True))])
+    for one in stepped(neurons, x):
+        leaves = [plan.formats[neurons.inputs[0]].of(one.given)]
+        if feedback is not None and one.feedback is not None:
+            leaves.append(feedback.result.of(one.feedback))
+        leaves += [form.of(state) for form, state in zip(forms, one.before, strict=True)]
+        _, *found = run_step(plan.steps[neurons.output], leaves)
         for index, form in enumerate(forms):
-            errors[index].append((form.numbers(found[index]) - after[index]).abs().flatten())
-            changes[index].append((after[index] - states[index]).abs().flatten())
-        states = after
+            errors[index].append((form.numbers(found[index]) - one.after[index]).abs().flatten())
+            changes[index].append((one.after[index] - one.before[index]).abs().flatten())
     pairs = [(torch.cat(error), torch.cat(change)) for error, change in zip(errors, changes, strict=True)]
     return [_quotient(float(error.median()), change[change > 0]) for error, change in pairs]
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from litspike.seeding import isolated
 from litspike.tasks.classification_losses import ClassificationLoss
 from litspike.tasks.losses import Loss
 
@@ -75,16 +72,3 @@ class ValidationSamples:
             return None
         x, y = (torch.cat(parts)[:POINTS] for parts in zip(*self._points, strict=True))
         return x, y
-
-
-@contextmanager
-def evaluation_mode(module: nn.Module) -> Iterator[None]:
-    """Run a module in evaluation mode; afterwards its modes and every random state are as they were before."""
-    modes = {part: part.training for part in module.modules()}
-    with isolated(), torch.no_grad():
-        module.eval()
-        try:
-            yield
-        finally:
-            for part, mode in modes.items():
-                part.training = mode

@@ -11,9 +11,10 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
+from litspike.networks.watch import evaluation_mode
 from litspike.neurons import Neuron, NeuronLayer
 from litspike.reports.pictures.activity import membrane_traces, spike_raster
-from litspike.reports.pictures.collect import ValidationSamples, evaluation_mode
+from litspike.reports.pictures.collect import ValidationSamples
 from litspike.reports.pictures.results import (
     Learned,
     confusion_matrix,
