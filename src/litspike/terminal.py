@@ -36,12 +36,13 @@ def say(trainer: Trainer, line: str) -> None:
             bar.print(line)
 
 
-def progress_bar(description: str, things: str, **settings: Any) -> Progress:
+def progress_bar(description: str, things: str, console: Console | None = None, **settings: Any) -> Progress:
     """Rich's bar that counts things, with the time until now and the time that remains; it is gone at the end.
 
     Args:
         description: at its head; ``{task.description}`` is what the task is called at the moment.
         things: what is counted.
+        console: where it is drawn; standard output where None.
         settings: further arguments of :class:`rich.progress.Progress`.
     """
     from rich import progress  # slow to import
@@ -50,6 +51,7 @@ def progress_bar(description: str, things: str, **settings: Any) -> Progress:
         progress.TextColumn(description),
         *(progress.BarColumn(), progress.MofNCompleteColumn(), progress.TextColumn(things)),
         *(progress.TimeElapsedColumn(), progress.TextColumn("remaining"), progress.TimeRemainingColumn()),
+        console=console or Console(),
         transient=True,
         **settings,
     )
