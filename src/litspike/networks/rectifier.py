@@ -15,7 +15,7 @@ class ReLU(NeuronLayer):
     Equation: ``y = max(0, x)`` at each step.
 
     It makes an ordinary perceptron of a ``Perceptron`` and an ordinary convolutional network of a ``ConvNet``; on an
-    input that stays the same over time, one step says all. ``convert`` makes a spiking network of it. It maps
+    input that stays the same over time, one step is enough. ``convert`` makes a spiking network of it. It maps
     [T, B, \*] to [T, B, \*].
 
     Example:

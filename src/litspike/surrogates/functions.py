@@ -194,7 +194,7 @@ class Gaussian(Surrogate):
 
 @dataclass(frozen=True)
 class StraightThrough(Surrogate):
-    """The spike taken for the identity: 1 everywhere.
+    """Derivative of the identity in place of the spike's: ``1`` everywhere.
 
     Source: Bengio, Léonard and Courville 2013, "Estimating or propagating gradients through stochastic neurons for
     conditional computation".
