@@ -87,14 +87,15 @@ class _EventConvolution(torch.autograd.Function):
         wants_x, wants_weight, wants_bias, *_ = ctx.needs_input_grad
         grad = (grad.unsqueeze(2) if len(shape) == 3 else grad).contiguous()
         by_x = by_weight = None
+        by_bias = grad.sum((0, 2, 3)) if wants_bias else None
         if wants_x:
             dense = conv2d_input(area, weight.view(kernel), grad, *how)  # type: ignore[no-untyped-call]  # torch's
             by_x = dense.view(shape)
         if wants_weight:
             found = PixelEvents(area, *lists)
-            if is_finite(grad):
+            if is_finite(grad if by_bias is None else by_bias):
                 by_weight = convolved_weight_gradient(found, grad, kernel, how).view(weight.shape)
             else:  # 0 times one of these numbers is NaN, which shows
                 whole = conv2d_weight(found.dense(grad.dtype), kernel, grad, *how)  # type: ignore[no-untyped-call]
                 by_weight = whole.view(weight.shape)
-        return by_x, by_weight, grad.sum((0, 2, 3)) if wants_bias else None, None, None
+        return by_x, by_weight, by_bias, None, None

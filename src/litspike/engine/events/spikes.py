@@ -151,18 +151,15 @@ class _EventLinear(torch.autograd.Function):
             raise UserError(f"products of spikes {NO_SECOND_ORDER}")
         by_x = by_weight = None
         # Whole where these gradients are differentiated in turn, or are a batch, and where 0 times one is NaN.
-        whole = torch.is_grad_enabled() or is_batch(flat) or not is_finite(flat)
+        whole = torch.is_grad_enabled() or is_batch(flat)
         flat = flat if whole else flat.contiguous()
+        by_bias = flat.sum(0) if wants_bias else None
+        whole = whole or not is_finite(flat if by_bias is None else by_bias)  # a sum shows what its terms hold
         if wants_weight:
             by_weight = flat.T @ dense(found, weight.dtype) if whole else weight_gradient(found, flat)
         if wants_x:
             by_x = (flat @ weight).view(ctx.shape) if whole else _input_gradient(ctx, flat, weight)
-        return (
-            by_x,
-            by_weight,
-            flat.sum(0) if wants_bias else None,
-            None,
-        )
+        return by_x, by_weight, by_bias, None
 
 
 def _input_gradient(ctx: Any, grad: Tensor, weight: Tensor) -> Tensor:
