@@ -18,6 +18,7 @@ from lightning import Callback, LightningModule, Trainer
 
 from litspike.data import HalfPlane
 from litspike.runs.signals import Stopped
+from litspike.settings import UserError
 from tests.conftest import Cli, runs
 
 pytest.importorskip("optuna", reason="sweeps need Optuna: pip install 'litspike[sweep]'")
@@ -284,6 +285,35 @@ def test_the_trial_of_a_process_that_was_killed_is_taken_up_with_its_values(home
     with again.turn(5) as turn:
         assert turn is not None
         assert (turn.number, turn.resumed) == (1, False)
+
+
+def test_a_line_of_the_journal_that_was_cut_short_is_left_out(home: Path):
+    with opened(home).turn(3) as turn:
+        assert turn is not None
+    journal = home / "sweep" / study.JOURNAL
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + whole.splitlines()[-1][:20])
+    again = opened(home)
+    assert journal.read_bytes().startswith(whole)
+    with again.turn(3) as turn:
+        assert turn is not None
+    assert [trial.number for trial in opened(home).trials()] == [0]  # which was taken up, and can be read again
+
+
+@pytest.mark.parametrize("line", [b"[1]", b"\xff\xfe", b"{}", b'{"op_code": 77}', b'{"op_code": 4}'])
+def test_a_damaged_journal_is_one_line(home: Path, line: bytes):
+    opened(home)
+    journal = home / "sweep" / study.JOURNAL
+    journal.write_bytes(line + b"\n" + journal.read_bytes())
+    with pytest.raises(UserError, match=r"journal\.log is damaged"):
+        opened(home)
+
+
+def test_a_journal_that_is_a_pipe_is_one_line(home: Path):
+    (home / "sweep").mkdir()
+    os.mkfifo(home / "sweep" / study.JOURNAL)
+    with pytest.raises(UserError, match=r"journal\.log is no file"):
+        opened(home)
 
 
 def test_several_processes_on_one_study_get_trials_of_their_own_and_stop_at_the_number(home: Path):

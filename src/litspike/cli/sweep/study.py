@@ -15,8 +15,10 @@ from filelock import FileLock, Timeout
 
 from litspike.cli.sweep.space import Direction, Space
 from litspike.data.extras import library
+from litspike.settings import UserError
 
 JOURNAL = "journal.log"
+_JOURNAL_LOCK = ".journal.lock"
 _NAME = "sweep"
 _WARMUP = 4
 """A trial is not pruned in the first of so many parts of its epochs."""
@@ -45,7 +47,7 @@ class Study:
         epochs: number of epochs of a fit, the first of which prune nothing.
 
     Raises:
-        UserError: if Optuna isn't installed.
+        UserError: if Optuna isn't installed, or the folder's journal can't be read.
     """
 
     def __init__(self, folder: Path, space: Space, directions: list[Direction], epochs: int) -> None:
@@ -55,9 +57,9 @@ class Study:
         journal = library("optuna.storages.journal", "Optuna", "sweep", "A sweep")
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(folder / ".lock")
-        with self._lock, _no_warnings():
+        with self._lock, _no_warnings(), _readable(folder / JOURNAL):
             # the system releases this lock of a process that was killed; those of Optuna's own stay for a while
-            backend = journal.JournalFileBackend(str(folder / JOURNAL), lock_obj=FileLock(folder / ".journal.lock"))
+            backend = journal.JournalFileBackend(str(folder / JOURNAL), lock_obj=FileLock(folder / _JOURNAL_LOCK))
             self.storage = self._optuna.storages.JournalStorage(backend)
             self._study = self._optuna.create_study(
                 storage=self.storage,
@@ -152,6 +154,24 @@ class Study:
     def trial_folder(self, number: int) -> Path:
         """The folder of a trial."""
         return self.folder / "trials" / f"{number:03}"
+
+
+@contextmanager
+def _readable(journal: Path) -> Iterator[None]:
+    """Refuse a journal that Optuna fails to read, and cut off a last line that was never finished."""
+    if journal.exists() and not journal.is_file():
+        raise UserError(f"{journal} is no file: move it away")
+    if journal.exists():
+        with FileLock(journal.with_name(_JOURNAL_LOCK)), journal.open("rb+") as file:
+            content = file.read()
+            file.truncate(content.rfind(b"\n") + 1)  # the next line would be added to it
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:  # whatever a line makes Optuna stumble over
+        text = f"{journal} is damaged ({type(error).__name__}): move its folder away, and sweep again"
+        raise UserError(text) from error
 
 
 @contextmanager
