@@ -23,7 +23,17 @@ from litspike.coding import (
     TimeFirst,
 )
 from litspike.export.artefact import Refused, Subject
-from litspike.networks import ConvNet, Pass, Perceptron, SEWResNet, SpikingNetwork, SpikingSequential, TimeDropout
+from litspike.networks import (
+    AxonalDelay,
+    ConvNet,
+    Pass,
+    Perceptron,
+    SEWResNet,
+    SpikingNetwork,
+    SpikingSequential,
+    TimeDropout,
+)
+from litspike.networks.nir.layers import Threshold
 from litspike.neurons import (
     IF,
     LIF,
@@ -159,6 +169,23 @@ def test_a_network_of_ones_own_whose_paths_meet_gives_in_c_what_it_gives_in_torc
     task = task_of(dyadic(TwoPaths()))
     own, other = Subject(task, POINTS).run(POINTS), written_and_run(c_file(task, POINTS), POINTS, tmp_path)
     assert len(own.layers) == 3
+    assert same(own, other)
+
+
+def late(longest: float = 5.0) -> SpikingSequential:
+    """Delays before neurons and after them, none among them, and thresholds of each one's own."""
+    delays = [min(float(neuron % 4), longest) for neuron in range(12)]
+    return SpikingSequential([
+        AxonalDelay([2], 5, [min(2.0, longest), longest], learn=False), nn.Linear(2, 12), LIF(),
+        AxonalDelay([12], 5, delays, learn=False), Threshold(torch.linspace(-0.5, 1.5, 12)), nn.Linear(12, 3), IF(),
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("longest", [5.0, 0.0])
+def test_delays_and_thresholds_give_in_c_what_they_give_in_torch(longest: float, tmp_path: Path):
+    task = task_of(dyadic(late(longest)), ConstantCurrent(12))
+    own, other = Subject(task, POINTS).run(POINTS), written_and_run(c_file(task, POINTS), POINTS, tmp_path)
+    assert all(0 < layer.mean() < 1 for layer in own.layers)
     assert same(own, other)
 
 

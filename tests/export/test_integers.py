@@ -32,7 +32,7 @@ from litspike.networks.quantised import weight_integers, weight_scales
 from litspike.neurons import IF, LIF, AdaptiveLIF, LeakyIntegrator, Neuron, Recurrent
 from litspike.tasks import Task
 from tests.export.subjects import c_file, dyadic, normalising, task_of
-from tests.export.test_c_layers import CODINGS, IMAGES, LAYERS, NEURONS, POINTS, SEQUENCES, STRONG, TwoPaths
+from tests.export.test_c_layers import CODINGS, IMAGES, LAYERS, NEURONS, POINTS, SEQUENCES, STRONG, TwoPaths, late
 
 FREE, POWERS = Settings(8, "free", 16), Settings(8, "power_of_two", 32)
 BOTH = pytest.mark.parametrize("settings", [FREE, POWERS], ids=["free, 16 bits", "powers of two, 32 bits"])
@@ -134,6 +134,13 @@ def test_a_recurrent_layer_gives_in_c_what_its_twin_gives(model: Neuron, setting
     own, found = checked(task, POINTS, settings, tmp_path)
     assert 0 < own.layers[0].mean() < 1
     assert equal(own, found) > 0.9
+
+
+@BOTH
+def test_delays_and_thresholds_give_in_integers_the_spikes_that_they_give_in_torch(settings: Settings, tmp_path: Path):
+    torch.manual_seed(1)
+    own, found = checked(task_of(dyadic(late()), ConstantCurrent(12)), POINTS, settings, tmp_path)
+    assert equal(own, found) > 0.99
 
 
 @pytest.mark.thorough

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from litspike.engine.ir.nest import Kind, Leaf
 from litspike.engine.ir.trace import trace
 from litspike.export.artefact import Refused, Subject, forward_of
+from litspike.export.c.delays import delaying, thresholding
 from litspike.export.c.operations import (
     Convolution,
     Neurons,
@@ -27,8 +28,9 @@ from litspike.export.c.operations import (
 from litspike.export.graph import Graph, Node
 from litspike.export.traced import traced_layer
 from litspike.internals.torch import BatchNorm
-from litspike.networks import TimeDropout
+from litspike.networks import AxonalDelay, TimeDropout
 from litspike.networks.nir.layers import Scale as Scaled
+from litspike.networks.nir.layers import Threshold
 from litspike.networks.quantised import scale_and_offset
 from litspike.neurons import Neuron, NeuronLayer
 
@@ -150,6 +152,17 @@ def _scale(node: Node, shape: torch.Size, about: dict[str, Any]) -> Operation:
     return Scale(**about, factor=factor, offset=torch.zeros_like(factor))
 
 
+def _threshold(node: Node, shape: torch.Size, about: dict[str, Any]) -> Operation:
+    layer: Any = node.layer
+    return Neurons(**about, **neurons_of(thresholding(layer.threshold.detach().expand(shape)), node.shape, node.place))
+
+
+def _delay(node: Node, shape: torch.Size, about: dict[str, Any]) -> Operation:
+    layer: Any = node.layer
+    delays = layer.delay.detach().round().view(shape)
+    return Neurons(**about, **neurons_of(delaying(delays), node.shape, node.place))
+
+
 def _pooling(maximum: bool) -> Callable[[Node, torch.Size, dict[str, Any]], Operation]:
     def lower(node: Node, shape: torch.Size, about: dict[str, Any]) -> Operation:
         layer: Any = node.layer
@@ -228,6 +241,8 @@ _LAYERS: dict[Any, Callable[[Node, torch.Size, dict[str, Any]], Operation]] = {
     **dict.fromkeys((nn.Conv1d.forward, nn.Conv2d.forward), _convolution),
     BatchNorm.forward: _batch_norm,
     Scaled.forward: _scale,
+    Threshold.forward: _threshold,
+    AxonalDelay.forward: _delay,
     **dict.fromkeys((nn.MaxPool1d.forward, nn.MaxPool2d.forward), _pooling(True)),
     **dict.fromkeys((nn.AvgPool1d.forward, nn.AvgPool2d.forward), _pooling(False)),
     **dict.fromkeys((nn.AdaptiveAvgPool1d.forward, nn.AdaptiveAvgPool2d.forward), _adaptive(False)),

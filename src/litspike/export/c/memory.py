@@ -83,8 +83,8 @@ class _Shelf:
 
 
 def still(operations: Sequence[Operation]) -> int:
-    """How many of the first operations stand before the first layer of neurons: of a still input they are still."""
+    """How many of the first operations stand before the first that keeps a state: of a still input they are still."""
     for index, operation in enumerate(operations):
-        if isinstance(operation, Neurons) and operation.number:
+        if isinstance(operation, Neurons) and (operation.number or operation.states):
             return index
     return len(operations)
