@@ -259,6 +259,11 @@ REFUSED: dict[str, tuple[nn.Module, str]] = {
         SpikingSequential([nn.Linear(4, 8), MultiSpikeLIF()]),
         "layer 1 (MultiSpikeLIF, 8): reset: subtract has no place in NIR; --approximate",
     ),
+    "rest": (
+        Perceptron([4, 8, 3], IF(initial=0.5)),
+        "layer 1 (IF, 8): a potential at rest other than where it settles has no place in NIR; --approximate writes it "
+        "as one that starts where it settles",
+    ),
     "model": (Perceptron([4, 8, 3], Izhikevich()), "layer 1 (Izhikevich, 8): Izhikevich is none of NIR's neurons"),
     "layer": (SpikingSequential([nn.LayerNorm(4)]), "layers.0 (LayerNorm): LayerNorm is none of NIR's nodes"),
     "activation": (SpikingSequential([nn.ReLU()]), "layers.0 (ReLU): ReLU is none of NIR's nodes"),
@@ -300,7 +305,7 @@ def test_what_nir_has_no_place_for_is_a_line_with_layer_setting_and_way_out(name
     assert str(refused.value).startswith(f"nir: {line}")
 
 
-@pytest.mark.parametrize("name", ["subtract", "adaptive", "refractory", "several"])
+@pytest.mark.parametrize("name", ["subtract", "adaptive", "refractory", "several", "rest"])
 def test_what_is_approximated_is_written_and_said(name: str, tmp_path: Path):
     network, line = REFUSED[name]
     task = task_of(network, TimeFirst())

@@ -58,7 +58,8 @@ def node_of(update: Update, shape: Sequence[int], target: Target, notes: Notes) 
     if update.offset.any():
         target.only("a resting potential", *(("norse",) if update.synapse is None else ()))
     if bool((np.abs(update.rest * share - update.offset) > 1e-6 * np.abs(update.offset)).any()):
-        raise Unsayable("a state at rest", "other than where the potential settles has no place in NIR")
+        unsettled = "a potential at rest other than where it settles"
+        notes.approximate(unsettled, "has no place in NIR", "one that starts where it settles")
     fields, kind = _fields(update, share, target)
     _check_limits(kind, fields, target)
     dtype = np.float32 if target.dialect == "sinabs" else np.float64

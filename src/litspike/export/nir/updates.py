@@ -77,7 +77,10 @@ def update_of(layer: NeuronLayer, notes: Notes) -> Update:
     constants = [_numbers(value) for value in layer.values("constants")]
     if not all(bool(np.isfinite(value).all()) for value in constants):
         raise Unsayable(type(layer).__name__, "has numbers that are not finite")
-    return make(layer, constants, notes)
+    potential, *others = (_numbers(value) for value in layer.values("at_rest"))
+    if any(value.any() for value in others):
+        raise Unsayable("a state at rest", "other than the potential's has no place in NIR")
+    return replace(make(layer, constants, notes), rest=potential)
 
 
 def _lif(layer: Any, constants: list[Array], notes: Notes) -> Update:
@@ -116,7 +119,7 @@ def _integrator(layer: Any, constants: list[Array], notes: Notes) -> Update:
 
 def _affine(layer: Any, constants: list[Array], notes: Notes) -> Update:
     decay, gain, offset, *firing = constants
-    made = Update(decay, gain, offset, _numbers(layer.values("at_rest")[0]))
+    made = Update(decay, gain, offset)
     if not firing:
         return made
     threshold, value = firing
