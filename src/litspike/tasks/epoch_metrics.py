@@ -272,10 +272,10 @@ def _place() -> tuple[int, int]:
 
 def of_all_processes(value: Any) -> list[Any]:
     """The value in every process, by rank. All have to call it."""
-    processes = _place()[1]
-    values = [value] * processes
-    if processes > 1:
-        distributed.all_gather_object(values, value)
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return [value]
+    values = [value] * distributed.get_world_size()
+    distributed.all_gather_object(values, value)
     return values
 
 
