@@ -17,7 +17,12 @@ from litspike.figure_text import written
         (0.000123456, "0.0001235"),
         (-0.000123456, "-0.0001235"),
         (1.23456e-7, "1.235e-07"),
+        (79601.375, "79601.3750"),
+        (108463.0078, "108463"),
+        (-8337792000.0, "-8.33779e+09"),
+        (float("inf"), "inf"),
+        (float("nan"), "nan"),
     ],
 )
-def test_a_figure_keeps_its_digits_however_small_it_is(value: float, text: str):
+def test_a_figure_has_the_digits_that_are_read_however_small_or_large_it_is(value: float, text: str):
     assert written(value) == text

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 
 def written(value: float) -> str:
-    """A figure with four decimals, or with four significant digits where these would leave less than three."""
+    """A figure with four decimals; a small or large one with as many significant digits as are read."""
+    if abs(value) >= 100_000:
+        return f"{value:.6g}"
     return f"{value:#.4g}" if 0 < abs(value) < 0.01 else f"{value:.4f}"
 
 

@@ -127,7 +127,10 @@ def test_arrays_sequences_and_images_get_networks_of_their_kind(empty: Path, cap
     assert data_of("own_train")["test_path"] == "own_TEST.ts"
     assert data_of("pictures")["image_size"] == [9, 9]
     assert written("steps")["model"]["init_args"]["readout"] == "litspike.coding.EveryStep"
-    assert capsys.readouterr().err == ""
+    out, err = capsys.readouterr()
+    for shape in ("9 steps × 2 features", "2 steps × 2 features", "1 channel × 9 rows × 9 columns"):
+        assert f" samples of {shape}\n" in out
+    assert err == ""
 
 
 def test_a_rare_class_is_weighed(empty: Path):

@@ -52,10 +52,12 @@ def arguments(text: str) -> dict[str, Any]:
 
 def summary(found: Profile) -> list[str]:
     """What was found, in a few lines."""
-    shape = " × ".join(map(str, found.shape))
-    what = {"table": "features", "sequences": "steps × features", "images": "channels × height × width"}[found.kind]
+    names = {"table": ["features"], "sequences": ["steps", "features"], "images": ["channels", "rows", "columns"]}
+    sizes = [
+        f"{size} {name if size != 1 else name[:-1]}" for size, name in zip(found.shape, names[found.kind], strict=True)
+    ]
     up_to = "up to " if found.lengths else ""
-    lines = [f"{found.samples} samples of {up_to}{shape} {what}", _task(found)]
+    lines = [f"{found.samples} samples of {up_to}{' × '.join(sizes)}", _task(found)]
     lines += [f"left out: {name!r} {why}" for name, why in list(found.left_out.items())[:_SHOWN]]
     if len(found.left_out) > _SHOWN:
         lines.append(f"left out: {len(found.left_out) - _SHOWN} other columns")
