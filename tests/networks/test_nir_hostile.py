@@ -58,6 +58,26 @@ FIELDS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "missing nodes": (lambda f: f["node"].__delitem__("nodes"), "the graph: a NIRGraph without nodes"),
     "missing type": (lambda f: f["node/nodes/n0"].__delitem__("type"), "n0: type is missing"),
     "missing field": (lambda f: f["node/nodes/n0"].__delitem__("tau"), "n0: a LIF without tau"),
+    "a field of nothing": (
+        lambda f: put(f["node/nodes/n0"], "tau", h5py.Empty("f4")),
+        "n0: a LIF whose tau is empty",
+    ),
+    "edges of nothing": (
+        lambda f: put(f["node"], "edges", h5py.Empty("S1")),
+        "it is no file in NIR, or a damaged one",
+    ),
+    "links in a circle": (
+        lambda f: (
+            f["node/nodes"].__delitem__("n0"),
+            f["node/nodes"].__setitem__("n0", h5py.SoftLink("/node/nodes/q")),
+            f["node/nodes"].__setitem__("q", h5py.SoftLink("/node/nodes/n0")),
+        ),
+        "the graph: n0 is a link to somewhere else, which is not followed",
+    ),
+    "an edge to itself": (
+        lambda f: put(f["node"], "edges", [["input", "n0"], ["n0", "n0"], ["n0", "n1"], ["n1", "output"]]),
+        "a loop that is more than one layer of neurons with one layer of weights back to it (n0)",
+    ),
     "unknown field": (lambda f: put(f["node/nodes/n0"], "beta", 1.0), "n0: a LIF has no beta"),
     "unknown kind": (lambda f: put(f["node/nodes/n0"], "type", "Evil"), "n0: 'Evil' is no kind of node that is read"),
     "a type that is a number": (lambda f: put(f["node/nodes/n0"], "type", 3.0), "n0 type: [] of float64, where a text"),

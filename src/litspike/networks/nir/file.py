@@ -150,7 +150,10 @@ class _Reader:
             return self.graph(group, where, depth)
         present = [name for name in names if name in needed | allowed]
         fields = {name: self.field(self.child(group, name, where), f"{where} {name}".strip()) for name in present}
-        return Stored(kind, {name: value for name, value in fields.items() if value is not None}, {}, [], {})
+        found = {name: value for name, value in fields.items() if value is not None}
+        for name in sorted(needed - found.keys()):
+            self.refuse(where, f"a {kind} whose {name} is empty")
+        return Stored(kind, found, {}, [], {})
 
     def graph(self, group: Any, where: str, depth: int) -> Stored:
         inside = self.child(group, "nodes", where)
