@@ -12,6 +12,8 @@ from llvmlite import ir
 from litspike.engine.cpu.memory import VECTOR
 
 INTEGER, POINTER = ir.IntType(64), ir.PointerType()
+_GROUP = 64
+"""Numbers of which an integer has a bit each."""
 
 
 def least(builder: Any, a: Any, b: Any) -> Any:
@@ -160,27 +162,43 @@ class Vectors:
 
     def each_nonzero(self, array: Any, base: Any, count: Any, write: Callable[[Any], None], other: Any = None) -> None:
         """What ``write`` writes happens for the index of each number of ``array[base : base + count]`` but zeros."""
-        b, bits = self.builder, ir.IntType(self.lanes)
-        whole = b.mul(b.udiv(count, INTEGER(self.lanes)), INTEGER(self.lanes))
-
-        def add(slot: Any, number: Any) -> None:
-            b.store(b.add(b.load(slot, typ=INTEGER), number), slot)
-
-        with loop(b, INTEGER(0), b.udiv(whole, INTEGER(self.lanes)), "group") as group:
-            j = b.mul(group, INTEGER(self.lanes))
-            values = self.load(array, b.add(base, j))
-            mask = b.bitcast(b.fcmp_unordered("!=", values, self.splat(0.0)), bits)
-            with b.if_then(b.icmp_unsigned("!=", mask, bits(0))):
-                if other is not None:
-                    strange = b.and_(mask, b.bitcast(b.fcmp_unordered("!=", values, self.splat(1.0)), bits))
-                    add(other, b.zext(b.ctpop(strange), INTEGER))
-                self.each_bit(mask, lambda bit: write(b.add(j, bit)))
-        with loop(b, whole, count, "j") as j:
+        begin = INTEGER(0)
+        for vectors in (_GROUP // self.lanes, 1):
+            begin = self._each_nonzero_of_groups(array, base, (begin, count), vectors, write, other)
+        b = self.builder
+        with loop(b, begin, count, "j") as j:
             value = self.one(array, b.add(base, j))
             with b.if_then(b.fcmp_unordered("!=", value, ir.Constant(self.real, 0.0))):
                 if other is not None:
-                    add(other, b.zext(b.fcmp_unordered("!=", value, ir.Constant(self.real, 1.0)), INTEGER))
+                    strange = b.fcmp_unordered("!=", value, ir.Constant(self.real, 1.0))
+                    b.store(b.add(b.load(other, typ=INTEGER), b.zext(strange, INTEGER)), other)
                 write(j)
+
+    def _each_nonzero_of_groups(
+        self, array: Any, base: Any, part: tuple[Any, Any], vectors: int, write: Callable[[Any], None], other: Any
+    ) -> Any:
+        """The same for the whole groups of so many vectors in a part; gives where they end."""
+        b, (begin, end) = self.builder, part
+        size = INTEGER(vectors * self.lanes)
+        groups = b.udiv(b.sub(end, begin), size)
+        with loop(b, INTEGER(0), groups, "group") as group:
+            j = b.add(begin, b.mul(group, size))
+            values = [self.load(array, b.add(b.add(base, j), offset)) for offset in self.offsets(vectors)]
+            mask = self._differ(values, 0.0)
+            with b.if_then(b.icmp_unsigned("!=", mask, INTEGER(0))):
+                if other is not None:
+                    strange = b.ctpop(b.and_(mask, self._differ(values, 1.0)))
+                    b.store(b.add(b.load(other, typ=INTEGER), strange), other)
+                self.each_bit(mask, lambda bit: write(b.add(j, bit)))
+        return b.add(begin, b.mul(groups, size))
+
+    def _differ(self, vectors: Sequence[Any], number: float) -> Any:
+        """A bit for each number of some vectors, 64 at most: whether it isn't this one."""
+        b, mask = self.builder, INTEGER(0)
+        for offset, vector in zip(self.offsets(len(vectors)), vectors, strict=True):
+            bits = b.bitcast(b.fcmp_unordered("!=", vector, self.splat(number)), ir.IntType(self.lanes))
+            mask = b.or_(mask, b.shl(b.zext(bits, INTEGER), offset))
+        return mask
 
     def store_bits(self, source: Any, many: Any, target: Any, first: Any) -> None:
         """Write a bit for each of ``many`` numbers, whether it is not 0, from the byte ``first`` on."""
