@@ -13,7 +13,7 @@ from litspike import LIF, ConvNet, Perceptron, RecurrentNetwork, SpikingSequenti
 from litspike.engine.events.row import RowProduct
 from litspike.engine.stepper import Stepper
 from litspike.networks import Stream
-from litspike.neurons import AdaptiveLIF, Recurrent
+from litspike.neurons import AdaptiveLIF, GradedLIF, Recurrent
 from litspike.settings import UserError
 
 
@@ -35,6 +35,8 @@ NETWORKS = {
     "bias": (lambda: SpikingSequential([nn.Linear(5, 9), Recurrent(LIF(), bias=True).shaped(9)]), (5,)),
     "own linear": (lambda: SpikingSequential([Doubled(5, 9), LIF().shaped(9)]), (5,)),
     "hooked": (lambda: SpikingSequential([doubling(nn.Linear(5, 9)), LIF().shaped(9)]), (5,)),
+    "graded": (lambda: Perceptron([5, 33, 9, 2], GradedLIF(threshold=0.2)), (5,)),
+    "graded recurrent": (lambda: RecurrentNetwork([5, 17, 9, 2], GradedLIF(threshold=0.2)), (5,)),
     "no bias": (lambda: SpikingSequential([nn.Linear(5, 4, bias=False), LIF().shaped(4)]), (5,)),
 }
 
@@ -113,10 +115,10 @@ def test_a_chain_of_linear_layers_and_neurons_is_one_call(name, monkeypatch):
     calls, real = [], Stepper.__call__
     monkeypatch.setattr(Stepper, "__call__", lambda self, x: calls.append(1) or real(self, x))
     stream(torch.ones(NETWORKS[name][1]))
-    assert bool(calls) == (name in ("perceptron", "recurrent", "no bias"))
+    assert bool(calls) == (name in ("perceptron", "recurrent", "no bias", "graded", "graded recurrent"))
 
 
-@pytest.mark.parametrize("name", ["recurrent", "bias", "perceptron"])
+@pytest.mark.parametrize("name", ["recurrent", "bias", "perceptron", "graded recurrent"])
 def test_the_state_is_that_of_the_network_and_a_copy_goes_on_from_it(name):
     torch.manual_seed(0)
     make, shape = NETWORKS[name]
