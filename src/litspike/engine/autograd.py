@@ -96,6 +96,20 @@ class Kernel:
             return launch
         return launch._replace(saved=launch.current.new_empty(segments, self.states, *launch.batch, dtype=self.dtype))
 
+    def numbers_of(self, values: Sequence[Real]) -> list[Any]:
+        """The values without their tensors, for the backward pass: autograd saves these."""
+        numbers: list[Any] = list(values)
+        for index in self.tensors:
+            numbers[index] = None
+        return numbers
+
+    def with_tensors(self, numbers: Sequence[Any], tensors: Sequence[Tensor]) -> list[Any]:
+        """The values, put together from :meth:`numbers_of` and their tensors."""
+        values = list(numbers)
+        for index, tensor in zip(self.tensors, tensors, strict=True):
+            values[index] = tensor
+        return values
+
     @staticmethod
     def segment(program: Program) -> int:
         """Steps of a segment, before each of which but the first the states are saved for the backward pass."""
@@ -214,7 +228,7 @@ class Fused(torch.autograd.Function):
         again = [launch.current] if recipe is None else recipe.tensors
         bits = None if launch.places is None else launch.places.bits
         ctx.save_for_backward(launch.saved, bits, *again, *tensors)
-        ctx.rest = kernel, launch.steps, launch.batch, numbers_of(values), launch.output
+        ctx.rest = kernel, launch.steps, launch.batch, kernel.numbers_of(values), launch.output
         ctx.recipe, ctx.many = None if recipe is None else recipe._replace(tensors=()), len(again)
         ctx.density = 1.0 if launch.places is None else launch.places.density  # read by the product of the output
         return results
@@ -227,7 +241,7 @@ class Fused(torch.autograd.Function):
         saved, bits, *rest = ctx.saved_tensors
         made, tensors = rest[: ctx.many], rest[ctx.many :]
         current = made[0] if ctx.recipe is None else ctx.recipe._replace(tensors=made).again()
-        values = with_tensors(kernel, numbers, tensors)
+        values = kernel.with_tensors(numbers, tensors)
         launch = Launch(current, steps, batch, prod(batch), values, saved, output=output)
         again = torch.is_grad_enabled()  # someone wants to differentiate these gradients in turn
         upstream = upstream_of(grads[0], bits, launch.neurons)
@@ -251,19 +265,6 @@ def upstream_of(grad: Tensor | None, bits: Tensor | None, neurons: int) -> Tenso
     if type(grad) is not PendingGradient:
         return grad
     return grad.whole() if bits is None else grad.at(Places(bits, neurons))
-
-
-def numbers_of(values: Sequence[Real]) -> list[float | None]:
-    """The numbers among the values, for the backward pass; autograd saves the tensors."""
-    return [None if isinstance(value, Tensor) else value for value in values]
-
-
-def with_tensors(kernel: Kernel, numbers: Sequence[float | None], tensors: Sequence[Tensor]) -> list[Any]:
-    """The values, put together from their numbers and tensors."""
-    values: list[Any] = list(numbers)
-    for index, tensor in zip(kernel.tensors, tensors, strict=True):
-        values[index] = tensor
-    return values
 
 
 def first_order(gradients: Sequence[Tensor | None], *inputs: Tensor) -> list[Tensor | None]:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from litspike.engine.autograd import Kernel, Launch, check_unbatched, first_order, numbers_of, upstream_of, with_tensors
+from litspike.engine.autograd import Kernel, Launch, check_unbatched, first_order, upstream_of
 from litspike.engine.cpu.memory import fresh
 from litspike.engine.events.choice import is_finite, pays, sampled_feedback_pays
 from litspike.engine.events.places import Places
@@ -137,7 +137,7 @@ class _Recurrent(torch.autograd.Function):
         if total is not None:
             bits = None if launch.places is None else launch.places.bits
             ctx.save_for_backward(total, launch.saved, bits, results[0], *feedback[:2], *tensors)
-            ctx.rest = kernel, numbers_of(values), dtype, current.dtype
+            ctx.rest = kernel, kernel.numbers_of(values), dtype, current.dtype
             ctx.density = 1.0 if launch.places is None else launch.places.density  # read by the product of the output
         return results
 
@@ -147,7 +147,7 @@ class _Recurrent(torch.autograd.Function):
         kernel, numbers, dtype, of_current = ctx.rest
         check_unbatched(grads)
         total, saved, bits, output, first, weight, *tensors = ctx.saved_tensors
-        launch = Launch.of(total, with_tensors(kernel, numbers, tensors), None, dtype)
+        launch = Launch.of(total, kernel.with_tensors(numbers, tensors), None, dtype)
         few = bits is not None and sampled_feedback_pays(ctx.density, len(weight))
         places = Places(bits, launch.neurons) if few else None
         again = torch.is_grad_enabled()

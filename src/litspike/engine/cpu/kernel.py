@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from struct import Struct
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from litspike.engine.autograd import Launch, LayerKernel
+from litspike.engine.autograd import Kernel, Launch, LayerKernel
 from litspike.engine.cpu.memory import address
 from litspike.engine.cpu.openmp import Function, run_blocks
-from litspike.engine.inputs import Real
 from litspike.engine.ir import schedule
 from litspike.engine.ir.cutoff import cutoff
 from litspike.engine.ir.nest import Leaf, Nest
@@ -87,8 +87,8 @@ class CpuKernel(LayerKernel):
         marks = [] if self.cutoff is None else marks_of(launch)
         function, pack = self._forward(launch.current.dtype, output.dtype)
         arguments = pack(
-            *first_arguments(launch), output.data_ptr(), *[last.data_ptr() for last in lasts], address(launch.saved),
-            *marks,
+            *first_arguments(self, launch), output.data_ptr(), *[last.data_ptr() for last in lasts],
+            address(launch.saved), *marks,
         )  # fmt: skip
         return function, arguments
 
@@ -100,15 +100,17 @@ class CpuKernel(LayerKernel):
     ) -> None:
         function, pack = self._backward(launch.current.dtype, upstream.dtype)
         arguments = pack(
-            *first_arguments(launch), address(launch.saved), upstream.data_ptr(), launch.stride(upstream),
+            *first_arguments(self, launch), address(launch.saved), upstream.data_ptr(), launch.stride(upstream),
             *[address(grad) for grad in lasts], *[address(grad) for grad in result],
         )  # fmt: skip
         run_blocks(function, arguments, self.blocks(launch), launch.steps * launch.neurons)
 
 
-def first_arguments(launch: Launch) -> tuple[Real, ...]:
+def first_arguments(kernel: Kernel, launch: Launch) -> tuple[Any, ...]:
     """What every kernel begins with: T, M, the input and its stride, states and constants."""
-    values = [value.data_ptr() if isinstance(value, Tensor) else value for value in launch.values]
+    values: list[Any] = list(launch.values)
+    for index in kernel.tensors:
+        values[index] = values[index].data_ptr()
     return launch.steps, launch.neurons, launch.current.data_ptr(), launch.stride(launch.current), *values
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import mmap
 import os
+import sys
 import threading
-import weakref
+from collections.abc import Callable
 from math import prod
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +25,8 @@ LEAST = 1 << 21
 MOST = 1 << 29
 """Bytes that are held for later results."""
 
+_NUMPY = {torch.float32: np.float32, torch.float64: np.float64, torch.int16: np.int16, torch.int32: np.int32}
+
 _blocks: list[mmap.mmap] = []
 _lock = threading.RLock()  # a result may go, and give its memory back, while another one asks for some
 
@@ -33,12 +37,23 @@ def fresh(like: Tensor, *shape: int) -> Tensor:
     if size < LEAST or like.device.type != "cpu" or os.name != "posix" or torch.compiler.is_compiling():
         return like.new_empty(*shape)
     block = _block(-(-size // LEAST) * LEAST)
-    view = np.frombuffer(block, np.uint8, size)
-    weakref.finalize(view, _keep, block).atexit = False  # the tensor holds the view, and it the block
-    tensor = torch.from_numpy(view).view(like.dtype).view(*shape)
+    kind = _NUMPY.get(like.dtype)
+    if kind is None:
+        tensor = torch.from_numpy(_Bytes(size, np.uint8, block)).view(like.dtype).view(*shape)
+        tensor = tensor.data  # which is no view: what a function returns as a view, nobody may change in place
+    else:
+        tensor = torch.from_numpy(_Bytes(shape, kind, block))
     if torch.are_deterministic_algorithms_enabled() and torch.utils.deterministic.fill_uninitialized_memory:  # type: ignore[attr-defined]  # set from afar
         tensor.fill_(torch.nan)
-    return tensor.data  # which is no view: what a function returns as a view, nobody may change in place
+    return tensor
+
+
+class _Bytes(np.ndarray):
+    """A block as an array, which a tensor holds; when it goes, the block is there for the next one."""
+
+    def __del__(self, ending: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not ending():
+            _keep(self.base)
 
 
 def address(tensor: Tensor | None) -> int:
@@ -58,7 +73,7 @@ def _block(size: int) -> mmap.mmap:
     return block
 
 
-def _keep(block: mmap.mmap) -> None:
+def _keep(block: Any) -> None:
     """Keep a block for reuse when its result is gone; the oldest go where there are too many."""
     with _lock:
         _blocks.append(block)

@@ -56,8 +56,9 @@ class CpuRecurrentKernel(RecurrentKernel):
         tile, tiles, room = self._tiles(launch, size, self._forward.nest)
         last, *after = lasts
         arguments = pack(
-            *first_arguments(launch), output.data_ptr(), *[each.data_ptr() for each in after], address(launch.saved),
-            *([] if self.cutoff is None else marks_of(launch)), last.data_ptr(), address(total), first.data_ptr(),
+            *first_arguments(self, launch), output.data_ptr(), *[each.data_ptr() for each in after],
+            address(launch.saved), *([] if self.cutoff is None else marks_of(launch)),
+            last.data_ptr(), address(total), first.data_ptr(),
             tile, size, room.data_ptr(), slabs.data_ptr(), start.data_ptr(),
         )  # fmt: skip
         run_blocks(function, arguments, tiles, output.numel() * _WORK)
@@ -71,7 +72,7 @@ class CpuRecurrentKernel(RecurrentKernel):
         tile, tiles, room = self._tiles(launch, len(weight), self._backward.nest)
         result = self.room_for_gradients(launch, tiles)
         arguments = pack(
-            *first_arguments(launch), address(launch.saved), upstream.data_ptr(), launch.stride(upstream),
+            *first_arguments(self, launch), address(launch.saved), upstream.data_ptr(), launch.stride(upstream),
             *[address(grad) for grad in after], *[address(result[index]) for index in self.returned],
             address(last), tile, len(weight), room.data_ptr(), back.data_ptr(),
             *([] if self.cutoff is None else marks_of(launch)),

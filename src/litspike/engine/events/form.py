@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Self
+from functools import cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,7 +29,7 @@ class Form(NamedTuple):
     @classmethod
     def fitting(
         cls, dtype: torch.dtype, outputs: int, slabs: int, indices: Tensor | None = None, values: Tensor | None = None
-    ) -> Self:
+    ) -> Form:
         """Slabs of four vectors, or of fewer where the outputs would not make so many ``slabs``.
 
         Args:
@@ -38,10 +39,8 @@ class Form(NamedTuple):
             indices: of the events, if any are read.
             values: of the events, if some are not 1.
         """
-        form = cls(dtype, valued=values is not None, bits=16 if indices is None else 8 * indices.element_size())
-        while form.vectors > 1 and form.width * slabs > outputs:
-            form = form._replace(vectors=form.vectors // 2)
-        return form
+        bits = 16 if indices is None else 8 * indices.itemsize
+        return _fitted(cls(dtype, valued=values is not None, bits=bits), outputs, slabs)
 
     @property
     def lanes(self) -> int:
@@ -52,6 +51,13 @@ class Form(NamedTuple):
     def width(self) -> int:
         """Outputs of a slab."""
         return self.vectors * self.lanes
+
+
+@cache
+def _fitted(form: Form, outputs: int, slabs: int) -> Form:
+    while form.vectors > 1 and form.width * slabs > outputs:
+        form = form._replace(vectors=form.vectors // 2)
+    return form
 
 
 SIZES = (
