@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from inspect import signature
 from typing import Any, Literal, NoReturn
 
 import torch
@@ -179,6 +180,16 @@ class Task(LightningModule):
         elif self.scheduling.due(self.trainer):
             scheduler.step()
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        # Where nothing is to be clipped, Lightning would look up how at every step.
+        if gradient_clip_val:
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
         drop_gradients(optimizer)
 
@@ -213,6 +224,8 @@ class Task(LightningModule):
             lengths = unpack(batch)[2]
             loss = loss + checked("regulariser", self.regulariser, self.regulariser(spikes, **given(lengths)), loss)
         return weighed(loss, self.trainer, batch_idx, len(batch[1]), last)
+
+    vars(training_step)["__signature__"] = signature(training_step)  # Lightning asks at every step how it is called
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         self._shared_step("val", batch)

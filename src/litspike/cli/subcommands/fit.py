@@ -129,7 +129,8 @@ def _trainer(
         *common_callbacks(command, parts),
         *more,
         *([] if command.config.get("weights") else [parts.sections.calibrate]),  # which those have behind them
-        *(parts.sections[name] for name in ("quantise", "checkup", "pictures")),
+        *([parts.sections.quantise] if parts.sections.quantise.bits else []),
+        *(parts.sections[name] for name in ("checkup", "pictures")),
         FiniteWeights(),
         MonitorCheck(monitors(command.config)),
         *(saving if settings["enable_checkpointing"] is not False else []),
