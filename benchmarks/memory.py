@@ -1,6 +1,6 @@
 """What each further layer of a chain adds to the peak memory of a training step.
 
-    python benchmarks/memory.py
+    python benchmarks/memory.py  # less than a minute
 
 Linear(N→N) and LIF, over and over, about 5% of the neuron-steps firing; forward and backward with the gradients of all
 weights. Each number of layers runs in a process of its own, whose greatest resident memory after its first step, taken
