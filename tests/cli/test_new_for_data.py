@@ -128,8 +128,8 @@ def test_arrays_sequences_and_images_get_networks_of_their_kind(empty: Path, cap
     assert data_of("pictures")["image_size"] == [9, 9]
     assert written("steps")["model"]["init_args"]["readout"] == "litspike.coding.EveryStep"
     out, err = capsys.readouterr()
-    for shape in ("9 steps × 2 features", "2 steps × 2 features", "1 channel × 9 rows × 9 columns"):
-        assert f" samples of {shape}\n" in out
+    for shape in ("samples of 9 steps × 2 features", "samples of 3 steps × 1 feature", " × 9 rows × 9 columns"):
+        assert f"{shape}\n" in out
     assert err == ""
 
 
