@@ -183,7 +183,7 @@ def test_what_a_sweep_cannot_have_is_refused(cli: Cli, home: Path, typed: str, s
 
 
 def test_a_configuration_without_a_space_says_which_there_are(cli: Cli):
-    assert cli("sweep -c delayed_xor").error_line.startswith("space: delayed_xor has none: name a YAML file by --space")
+    assert cli("sweep -c article").error_line.startswith("space: article has none: name a YAML file by --space")
 
 
 def test_what_is_typed_holds_in_each_trial(cli: Cli, home: Path):

@@ -91,7 +91,7 @@ def test_a_file_that_asks_for_a_setting_says_so_in_a_configuration(cli: Cli, hom
 
     path = write(tmp_path / "n.nir", neurons("LIF", 2))
     line = cli(f"fit {SHORT} {FROM} {path}").error_line
-    assert line == f"{path}: n0 (LIF): the file doesn't say how long a step is: set dt, in seconds"
+    assert line == f"model.network: {path}: n0 (LIF): the file doesn't say how long a step is: set dt, in seconds"
     assert "nothing.nir: it is not there" in cli(f"fit {SHORT} {FROM} nothing.nir").error_line
 
 

@@ -89,7 +89,8 @@ def read_integers_first() -> None:
     for name, hint in hints.items():
         kinds = get_args(hint)
         if int in kinds and float in kinds:
-            hints[name] = reduce(operator.or_, sorted(kinds, key=lambda kind: kind is float))
+            order = sorted([int, float], key=kinds.index)
+            hints[name] = reduce(operator.or_, [{order[0]: int, order[1]: float}.get(kind, kind) for kind in kinds])
 
 
 def name_loader_arguments(data: LightningDataModule) -> None:
