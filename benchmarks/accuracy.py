@@ -129,7 +129,8 @@ def measured(outcome: Outcome) -> dict[str, float]:
 def chosen(config: Path, changes: list[str], trials: int, logs: Path) -> Path:
     """Sweep over the space of a configuration, where that isn't done; the configuration of the best trial."""
     call = Call(["sweep", "-c", str(config), *changes, *QUIET, "--trials", str(trials), "--logs", str(logs)])
-    sweep(call, PROJECT, run_command)
+    with console_messages(True):
+        sweep(call, PROJECT, run_command)
     folder = sweep_folder(call, read(find(None, call.configs, PROJECT)), PROJECT)
     with (folder / "trials.csv").open(encoding="utf-8") as file:
         complete = [trial for trial in csv.DictReader(file) if trial["state"] == "complete"]
