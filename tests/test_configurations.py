@@ -8,15 +8,14 @@ import pytest
 
 from tests.conftest import PROJECT, Cli
 from tests.data.events.miniatures import CASES
-from tests.grids import thorough
 
 CONFIGURATIONS = sorted((PROJECT / "configs").glob("*.yaml"))
 LIBRARIES = {"digits": "sklearn", "digits_sequence": "sklearn", "time_series": "aeon"}
 EVENTS = {
     "nmnist": "NMNIST", "shd": "SHD", "ssc": "SSC", "dvs_gesture": "DVSGesture", "cifar10_dvs": "CIFAR10DVS"
 }  # fmt: skip
-LARGE = {"nmnist", "cifar10_dvs", "dvs_gesture"}
-"""Networks that take long, even at a reduced size."""
+SLOW = EVENTS.keys() | {"digits", "digits_sequence", "mackey_glass", "mackey_glass_forecast"}
+"""Those that take seconds, even at a reduced size."""
 FEWER = "--data.steps 2 --data.batch_size 4 --data.workers 0"
 SMALLER = {  # fewer weights, or steps of L-BFGS: checkpoints of hundreds of MB say nothing more
     "mackey_glass_forecast": "--model.optimizer.max_iter 5",
@@ -30,8 +29,7 @@ SMALLER = {  # fewer weights, or steps of L-BFGS: checkpoints of hundreds of MB 
 
 @pytest.mark.parametrize(
     "path",
-    [thorough(path) if path.stem in LARGE else path for path in CONFIGURATIONS],
-    ids=[path.stem for path in CONFIGURATIONS],
+    [pytest.param(path, marks=pytest.mark.slow if path.stem in SLOW else (), id=path.stem) for path in CONFIGURATIONS],
 )
 @pytest.mark.filterwarnings("ignore:.*published are")
 def test_a_configuration_trains_and_is_tested(cli: Cli, home: Path, path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -40,6 +40,7 @@ def without_spikes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], 
     return cache(lambda name: figures_of(home, name, *[*TASKS[name].networks.values()][-1]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["digits", "mackey_glass", "yin_yang"])  # the others change what one of these changes
 def test_the_network_without_spikes_takes_the_place_of_the_spiking_one(
     without_spikes: Callable[[str], dict[str, float]], name: str
@@ -79,6 +80,7 @@ def test_a_row_says_how_many_seeds_are_missing_or_that_all_failed():
     assert "no result" in row(task, "ReLU", {}, 2)
 
 
+@pytest.mark.slow
 def test_a_search_gives_the_configuration_of_a_trial_of_the_network_that_is_searched(tmp_path: Path):
     pytest.importorskip("optuna", reason="a search needs Optuna: pip install 'litspike[sweep]'")
     few = ["--data.train_samples", "64", "--data.val_samples", "50"]

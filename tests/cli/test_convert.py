@@ -32,6 +32,7 @@ def trained(fitted: Path, home: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_relu_network_becomes_a_spiking_one_that_is_tested_fine_tuned_and_exported(
     cli: Cli, home: Path, trained: Path
 ):

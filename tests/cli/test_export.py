@@ -54,6 +54,7 @@ def test_export_writes_into_the_runs_folder_and_says_how_much_is_the_same(cli: C
     assert "layer 1 (LIF, 10)" in result.out
 
 
+@pytest.mark.slow
 def test_the_metrics_of_the_report_are_those_of_a_test(cli: Cli, trained: Path):
     assert cli("test").status == 0
     receipt = json.loads((trained / "receipt.json").read_text(encoding="utf-8"))
@@ -62,6 +63,7 @@ def test_the_metrics_of_the_report_are_those_of_a_test(cli: Cli, trained: Path):
         assert values["litspike"] == pytest.approx(receipt["figures"][name]["value"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_receipt_has_the_exports_whichever_of_both_came_first(cli: Cli, trained: Path):
     assert cli("test").status == 0
     assert json.loads((trained / "receipt.json").read_text())["exports"] == {}
@@ -74,6 +76,7 @@ def test_the_receipt_has_the_exports_whichever_of_both_came_first(cli: Cli, trai
     assert cli("test --ckpt_path last --receipt.enabled true").status == 0  # the same weights, in another file
 
 
+@pytest.mark.slow
 def test_another_export_takes_the_place_of_the_one_before(cli: Cli, trained: Path):
     assert cli("export --to c").status == 0
     assert cli("export --to c --name other").status == 0
@@ -83,6 +86,7 @@ def test_another_export_takes_the_place_of_the_one_before(cli: Cli, trained: Pat
     assert not (folder / "c" / "network.c").exists()
 
 
+@pytest.mark.slow
 def test_nothing_that_somebody_put_or_changed_there_is_overwritten(cli: Cli, trained: Path):
     assert cli("export --to c").status == 0
     folder = trained / "export" / "c"
@@ -163,6 +167,7 @@ def test_without_a_run_export_says_what_to_do_first(cli: Cli):
     assert "train first" in cli("export --to c").error_line
 
 
+@pytest.mark.slow
 def test_an_export_in_integers_stands_beside_that_in_floating_point(cli: Cli, trained: Path):
     assert cli("export --to c").status == 0
     result = cli("export --to c --integer 8 --scale power_of_two --states 32")

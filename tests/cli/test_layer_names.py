@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ FIT = """fit --trainer.max_epochs 1 --data.train_points 60 --data.val_points 40 
     --checkup.max_silent 1e-9 --calibrate.min_layers 1 --calibrate.target_rate 0.01"""
 
 
+@pytest.mark.slow
 def test_console_tensorboard_pictures_and_receipt_name_layers_alike(cli: Cli, home: Path):
     (home / "mine.yaml").write_text("""
 model:

@@ -101,6 +101,7 @@ def test_an_odd_table_gets_what_suits_it_and_fits(
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_arrays_sequences_and_images_get_networks_of_their_kind(empty: Path, capsys: pytest.CaptureFixture[str]):
     np.save("flat.npy", np.column_stack([X, X[:, 0] > 0]))
     np.savez("sequences.npz", x=DRAW.normal(size=(40, 9, 2)), y=np.arange(40) % 3 + 1)

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from tests.conftest import Cli, runs
@@ -74,6 +75,7 @@ def test_a_column_that_is_called_as_an_answer_keeps_its_name(cli: Cli, home: Pat
     assert [*rows[0]] == ["probability", "b", "class", "predicted_probability", "predicted_class"]
 
 
+@pytest.mark.slow
 def test_several_labels_are_learned_tested_and_predicted(cli: Cli, home: Path):
     lines = [f"{a},{b},{int(a > 0)},{int(b > 0)}" for a, b in np.random.default_rng(0).normal(size=(120, 2)).round(3)]
     (home / "own.csv").write_text("\n".join(["a,b,u,v", *lines]))

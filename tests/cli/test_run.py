@@ -177,6 +177,7 @@ def test_a_neuron_is_given_by_its_time_constant_on_the_command_line(cli: Cli, ho
     assert (settings["init_args"]["decay"], settings["init_args"]["tau"]) == (None, 20.0)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_epochs(cli: Cli):
     def tensors_after(epochs: int) -> int:
         cli(f"fit --trainer.max_epochs {epochs} --data.train_points 50 --pictures.every 0")

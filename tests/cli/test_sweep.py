@@ -97,6 +97,7 @@ def test_of_the_folder_of_the_best_only_trials_that_are_no_longer_among_them_go(
     assert not gone.exists()
 
 
+@pytest.mark.slow
 def test_the_operations_are_those_of_the_receipt(cli: Cli, home: Path):
     draw = np.random.default_rng(0)
     x, y = draw.normal(size=(60, 2)), np.arange(60) % 2
@@ -111,6 +112,7 @@ def test_the_operations_are_those_of_the_receipt(cli: Cli, home: Path):
     assert float(rows(home)[0]["val/synaptic_operations"]) == pytest.approx(receipt["operations"]["effective"])
 
 
+@pytest.mark.slow
 def test_the_test_data_are_never_read(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch):
     asked = []
     part = HalfPlane.part
@@ -119,6 +121,7 @@ def test_the_test_data_are_never_read(cli: Cli, home: Path, monkeypatch: pytest.
     assert set(asked) == {"train", "val"}
 
 
+@pytest.mark.slow
 def test_a_trial_that_becomes_nan_is_counted_and_the_sweep_goes_on(cli: Cli, home: Path):
     lines = ONE.replace("{low: 0.001, high: 0.1, log: true}", "[1.0e+38, 0.01]").replace("trials: 3", "trials: 4")
     result = cli(f"sweep {written(home, lines)} {QUICK} --trainer.max_epochs 2")
@@ -240,6 +243,7 @@ def stops_once() -> str:
     return f"--trainer.callbacks {__name__}.StopsOnce"
 
 
+@pytest.mark.slow
 def test_after_ctrl_c_the_study_is_kept_and_the_same_command_goes_on_in_the_trial(
     cli: Cli, home: Path, stops_once: str
 ):
@@ -350,6 +354,7 @@ def test_a_pruned_fit_ends_and_the_sweep_goes_on(cli: Cli, home: Path, monkeypat
     assert "3 trials: 2 complete, 1 pruned, 0 failed" in result.out
 
 
+@pytest.mark.slow
 def test_a_choice_may_be_a_class_and_false_or_null(home: Path, cli: Cli):
     text = """
 trials: 4

@@ -187,6 +187,7 @@ def test_several_threads_may_call_at_once():
     assert all(torch.equal(output, expected) for output in found)
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_process_runs_without_its_parents_threads():
@@ -204,6 +205,7 @@ raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     assert subprocess.run([sys.executable, "-c", program], timeout=LIMIT).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="this system does not list a process's threads")
 def test_torchs_own_threads_share_the_blocks():
@@ -256,6 +258,7 @@ def test_a_setting_of_a_finished_layer_stays(setting, value, twin):
         setattr(neuron, setting, value)
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_a_key_is_found_again_in_another_process():
     program = """

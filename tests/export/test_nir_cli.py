@@ -52,6 +52,7 @@ def test_a_network_leaves_comes_back_is_trained_on_and_leaves_again(
     assert "network.nir: it is no file in NIR, or a damaged one" in line
 
 
+@pytest.mark.slow
 def test_what_nir_has_no_place_for_is_written_when_asked(cli: Cli, home: Path):
     assert cli(f"fit {SHORT} --model.network.neuron.reset subtract").status == 0
     (run,) = runs(home)

@@ -118,6 +118,7 @@ def test_an_error_in_the_middle_of_a_batch_leaves_the_weights_as_they_are():
     assert module.network.layers[0].weight.equal(task().network.layers[0].weight)
 
 
+@pytest.mark.slow
 def test_a_fit_starts_from_the_weights_of_a_checkpoint_and_says_so(cli: Cli, home: Path):
     short = "--trainer.max_epochs 1 --trainer.limit_train_batches 4 --pictures.every 0"
     assert cli(f"fit {short} --logs {home}/first").status == 0

@@ -70,6 +70,7 @@ def test_the_averages_are_what_is_validated_kept_and_tested(cli: Cli, home: Path
             assert float(found[1]) == pytest.approx(least, abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["mean", "ema"])
 def test_a_fit_that_goes_on_comes_to_the_averages_of_one_never_interrupted(cli: Cli, home: Path, kind: str):
     chosen = f"{QUICK} {file(home, f'trainer: {{callbacks: [{AVERAGES[kind]}]}}')} --trainer.max_epochs 3"
@@ -83,6 +84,7 @@ def test_a_fit_that_goes_on_comes_to_the_averages_of_one_never_interrupted(cli: 
         assert equal(pieces[part], whole[part]), part
 
 
+@pytest.mark.slow
 def test_an_average_by_epochs_goes_on_between_epochs_and_says_where_it_can_not(cli: Cli, home: Path):
     kind = "by epoch"
     chosen = f"{QUICK} {file(home, f'trainer: {{callbacks: [{AVERAGES[kind]}]}}')} --trainer.max_epochs 3"

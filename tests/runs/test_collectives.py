@@ -220,6 +220,7 @@ def test_both_processes_come_to_the_same_calls_in_every_command(run_as: RunAs):
     assert package_callbacks() <= seen, "a callback of litspike's that no command has"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", [0, 1])
 @pytest.mark.parametrize(
     ("command", "parts"),

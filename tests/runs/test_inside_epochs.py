@@ -108,6 +108,7 @@ def test_a_fit_that_max_steps_ended_goes_on_to_what_it_would_have_reached(
     assert same(last(pieces), last(whole))
 
 
+@pytest.mark.slow
 def test_a_fit_goes_on_from_every_checkpoint_that_was_written_inside_epochs(cli: Cli, home: Path):
     own = f"{{every_n_train_steps: 1, save_top_k: -1, dirpath: {home}/kept}}"
     callback = f"{{class_path: lightning.pytorch.callbacks.ModelCheckpoint, init_args: {own}}}"

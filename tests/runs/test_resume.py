@@ -77,6 +77,7 @@ def by_kill(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [thorough(by_interrupt), by_kill])
 def test_a_fit_stopped_at_any_moment_goes_on_to_the_same_weights(
     cli: Cli, home: Path, stop: Callable[[subprocess.Popen[str]], None]

@@ -131,6 +131,7 @@ def test_a_mistake_changes_nothing_that_was_there(cli: Cli, home: Path, trained:
         assert after == before, mistake
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["fit --trainer.max_epochs 2", "test", "predict", "picture"])
 def test_no_command_removes_or_changes_what_is_not_litspikes(cli: Cli, home: Path, trained: Path, command: str):
     for number, layout in enumerate(LAYOUTS):

@@ -93,6 +93,7 @@ def run(cli: Cli, home: Path) -> Path:
 FILES = ["run.json", "config.yaml", "checkpoints/best.ckpt", "checkpoints/last.ckpt", ".lock", "hparams.yaml"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("thing", [os.mkfifo, a_folder])
 def test_something_else_in_place_of_a_file_is_not_waited_for(
     cli: Cli, home: Path, run: Path, thing: Callable[[Path], None]

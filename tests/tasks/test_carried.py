@@ -127,6 +127,7 @@ def test_the_carried_state_of_recurrent_neurons_travels_in_a_checkpoint(tmp_path
         resumed(torch.randn(7, 2))
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_steps():
     module = article_module()
 
