@@ -13,7 +13,7 @@ from litspike.export.formats import FORMATS
 from litspike.networks.nir.dialects import DIALECTS
 from tests.conftest import Cli, runs
 from tests.grids import thorough
-from tests.test_configurations import CONFIGURATIONS, EVENTS, FEWER, LARGE, LIBRARIES, SMALLER
+from tests.test_configurations import CONFIGURATIONS, EVENTS, FEWER, LIBRARIES, SMALLER
 
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore:.*published are")]
 
@@ -25,6 +25,7 @@ WAYS = {
 }
 """What can be written → what the command line says of it."""
 NIR = ("nir", *DIALECTS)
+LARGE = {"nmnist", "cifar10_dvs", "dvs_gesture"}
 PACKAGES = {"onnx": ("onnxruntime", "onnxscript"), **dict.fromkeys(NIR, ("nir",))}
 
 ADAPTIVE = "an adaptive threshold has no place in NIR; --approximate writes it as a threshold that stays"
