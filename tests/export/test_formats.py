@@ -13,7 +13,7 @@ from litspike.export.formats import FORMATS
 from litspike.networks.nir.dialects import DIALECTS
 from tests.conftest import Cli, runs
 from tests.grids import thorough
-from tests.test_configurations import CONFIGURATIONS, EVENTS, FEWER, LIBRARIES, SMALLER
+from tests.test_configurations import CONFIGURATIONS, EVENTS, FEWER, LIBRARIES, SLOW, SMALLER
 
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore:.*published are")]
 
@@ -79,7 +79,10 @@ def in_turn() -> list[Any]:
     """Each small configuration with one of the ways, and marked thorough, every configuration with all of them."""
     small = [name for name in NAMES if name not in LARGE]
     ways = list(WAYS)
-    turns = [pytest.param(name, [ways[index % len(ways)]], id=name) for index, name in enumerate(small)]
+    marks = {name: pytest.mark.slow if name in SLOW else () for name in small}
+    turns = [
+        pytest.param(name, [ways[index % len(ways)]], id=name, marks=marks[name]) for index, name in enumerate(small)
+    ]
     return turns + [thorough(name, ways, id=f"{name}-all") for name in NAMES]
 
 
