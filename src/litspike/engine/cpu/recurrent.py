@@ -78,10 +78,8 @@ class CpuRecurrentKernel(RecurrentKernel):
             *([] if self.cutoff is None else marks_of(launch)),
         )  # fmt: skip
         run_blocks(function, arguments, tiles, launch.current.numel() * _WORK)
-        total = result[0]
-        if (
-            launch.places is not None and total is not None and not is_finite(total)
-        ):  # elsewhere it is NaN: 0 times such a number
+        if launch.places is not None and (total := result[0]) is not None and not is_finite(total):
+            # where it was left out it is NaN as well: 0 times such a number
             return self.adjoint(launch._replace(places=None), weight, grads)
         return self.summed(result)
 
