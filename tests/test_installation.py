@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -68,10 +69,11 @@ def test_a_second_build_in_a_clone_has_no_file_that_is_gone_from_the_sources(tmp
     for name in ("src/litspike/now.py", "src/litspike/__init__.py", "configs/now.yaml", "zoo/now.ckpt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    built = tmp_path / "build/lib/litspike"
     for name in ("gone.py", "configs/gone.yaml", "gone/__init__.py"):
-        (built / name).parent.mkdir(parents=True, exist_ok=True)
-        (built / name).touch()
-    subprocess.run([sys.executable, "setup.py", "-q", "build_py"], cwd=tmp_path, capture_output=True, check=True)
-    files = sorted(str(path.relative_to(built)) for path in built.rglob("*") if path.is_file())
-    assert files == ["__init__.py", "configs/now.yaml", "now.py", "zoo/now.ckpt"]
+        gone = tmp_path / "build/lib/litspike" / name
+        gone.parent.mkdir(parents=True, exist_ok=True)
+        gone.touch()
+    subprocess.run([sys.executable, "setup.py", "-q", "bdist_wheel"], cwd=tmp_path, capture_output=True, check=True)
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    files = sorted(name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("litspike/"))
+    assert files == [f"litspike/{name}" for name in ("__init__.py", "configs/now.yaml", "now.py", "zoo/now.ckpt")]
