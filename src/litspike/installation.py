@@ -46,11 +46,10 @@ def version() -> str:
 
 def extras() -> dict[str, list[str]]:
     """The extras, each with the packages that it brings."""
-    try:
-        requirements = requires("litspike") or []
-    except PackageNotFoundError:  # run from its sources
-        optional = _project().get("optional-dependencies", {})
-        requirements = [f'{one}; extra == "{extra}"' for extra, packages in optional.items() for one in packages]
+    optional = _project().get("optional-dependencies", {})  # in a clone, which may be newer than what was installed
+    requirements = [f'{one}; extra == "{extra}"' for extra, packages in optional.items() for one in packages]
+    with suppress(PackageNotFoundError):
+        requirements = requirements or requires("litspike") or []
     found: dict[str, list[str]] = {}
     for match in filter(None, map(_OF_EXTRA.match, requirements)):
         found.setdefault(match[2], []).append(match[1])

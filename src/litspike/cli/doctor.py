@@ -23,7 +23,7 @@ CLOSE = 1e-4
 
 
 def doctor(args: list[str], home: Path) -> int:
-    """Print in some ten lines what litspike finds on this machine.
+    """Print in ten lines what litspike finds on this machine.
 
     Args:
         args: the arguments after ``doctor``.
@@ -47,13 +47,11 @@ def _lines(problem: str | None, home: Path) -> Iterator[tuple[str, str]]:
     team = "one OpenMP team with torch" if openmp.team() else "kernels run in one: torch has no OpenMP team here"
     yield "threads", f"{here['threads']} on {here['cores']} cores, {team}"
     yield "fused engine", problem or "compiles, and agrees with the reference"
-    yield "GPU", _gpu()
-    yield "Triton", _triton()
-    of_extras = extras()
-    yield "extras", ", ".join(extra for extra, missing in of_extras.items() if not missing) or "none"
-    for extra, missing in of_extras.items():
-        if missing:
-            yield f"extra {extra}", f"missing {', '.join(missing)}: {installation.installing(extra)}"
+    yield "GPU", f"{_gpu()}; Triton {_triton()}"
+    present, missing = extras()
+    yield "extras", ", ".join(present) or "none"
+    one = f"; {installation.installing('NAME')} installs one"
+    yield "not installed", ", ".join(missing) + one if missing else "no extra is missing"
     yield "kernels", str(disk.folder() or "not kept on disk: no folder of the user's alone was found")
     yield "own files", f"runs in {home / 'logs'}, event data in {Path('data').absolute()}"
 
@@ -85,13 +83,14 @@ def vector_width() -> int:
     return next((bits for name, bits in _WIDTHS.items() if f"+{name}" in features), 64)
 
 
-def extras() -> dict[str, list[str]]:
-    """The extras of litspike, each with the packages of it that are missing; those for work on it in a clone alone."""
-    return {
-        extra: [package for package in packages if not _is_there(package)]
-        for extra, packages in installation.extras().items()
-        if installation.CLONED or extra not in _FOR_WORK_ON_LITSPIKE
-    }
+def extras() -> tuple[list[str], list[str]]:
+    """The extras that are installed, and those of which a package is missing; those for work on it in a clone alone."""
+    present: list[str] = []
+    missing: list[str] = []
+    for extra, packages in installation.extras().items():
+        if installation.CLONED or extra not in _FOR_WORK_ON_LITSPIKE:
+            (present if all(map(_is_there, packages)) else missing).append(extra)
+    return present, missing
 
 
 def _is_there(package: str) -> bool:
@@ -110,5 +109,5 @@ def _gpu() -> str:
 
 def _triton() -> str:
     if importlib.util.find_spec("triton") is None:
-        return "missing, needed only for kernels on a GPU: pip install triton"
+        return "is missing, which only a GPU needs: pip install triton"
     return version("triton")
