@@ -1,7 +1,7 @@
 # The commands of the README: `make fit`, `make test`, and `make check`, which is what one runs before each commit: lint,
-# types, and the tests that run no whole command. `make test` leaves out those marked slow, which `make test-slow` runs, and
-# those marked thorough, which only `make test-all` runs; `make test-shuffled` runs what the first two do, in another order
-# each time. All make .venv first, with the exact versions of requirements.lock; the tests add those of
+# types, and three cases of each test that runs no whole command. `make test` leaves out those marked slow, which
+# `make test-slow` runs, and those marked thorough, which only `make test-all` runs; `make test-shuffled` runs what the
+# first two do, in another order each time. All make .venv first, with the exact versions of requirements.lock; the tests add those of
 # requirements-events.lock, -onnx, -nir, -sweep and -series where they can. One of the first has to be compiled from
 # Python 3.12 on, so where there is no compiler the tests of event data are skipped; .ci/run insists on all.
 PYTHON ?= python3
@@ -18,7 +18,7 @@ PYTEST := $(PY) -m pytest -n auto --dist worksteal
 SEED ?= $(shell date +%s)
 
 check: lint
-	$(PYTEST) -m 'not slow and not thorough and not integration' -q
+	$(PYTEST) -m 'not slow and not thorough and not integration' --cases 3 -q
 
 test: extras
 	$(PYTEST) -m 'not slow and not thorough'

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import os
+
+# Before torch is loaded: threads that wait for each other by spinning take the processor from the tests beside them.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import gc
 import random
 import shutil
 from collections.abc import Callable, Iterator
@@ -25,11 +29,25 @@ SLOW = ("runs", "browser", "peers", "export", "benchmarks", "reports")
 """Folders of tests that start processes, train networks or compile much."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what runs whole commands; `make check` leaves it out."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """At most so many cases of each parametrised test, which is what `make check` asks for."""
+    parser.addoption("--cases", type=int, help="run at most so many cases of each test, evenly taken from all of them")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+    """Mark as integration what runs whole commands; of what the marks leave, take as many cases as were asked for."""
     for item in items:
         if item.path.parent.name in SLOW or "cli" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.integration)
+    yield
+    if most := config.getoption("cases"):
+        cases: dict[str, list[pytest.Item]] = {}
+        for item in items:
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+        taken = {item for each in cases.values() for item in each[:: -(-len(each) // most)]}
+        config.hook.pytest_deselected(items=[item for item in items if item not in taken])
+        items[:] = [item for item in items if item in taken]
 
 
 def pytest_collection_finish() -> None:
