@@ -33,6 +33,7 @@ from litspike.neurons import (
     AdaptiveLIF,
     Izhikevich,
     LeakyIntegrator,
+    Neuron,
     Recurrent,
     RefractoryLIF,
     SynapticLIF,
@@ -42,6 +43,7 @@ from litspike.settings import SettingError
 from litspike.tasks import Task
 from tests.export.subjects import c_file, normalising, same, same_bits, task_of, written_and_run
 from tests.networks.nir_oracle import run_neuron, write
+from tests.peers.nir_cases import looped
 
 SEQUENCES = torch.rand(3, 24, 4, generator=torch.Generator().manual_seed(0)) * 3 - 0.5
 IMAGES = torch.randint(0, 24, (2, 2, 8, 8), generator=torch.Generator().manual_seed(1)) / 8
@@ -166,6 +168,20 @@ def test_what_was_read_goes_on_to_c(tmp_path: Path):
     assert 0 < own.layers[0].mean() < 1
     assert same_bits(artefact.exact()[1](IMAGES), other)
     torch.testing.assert_close(other.values, own.values)
+
+
+@pytest.mark.parametrize("neuron", [LIF, SynapticLIF])
+def test_a_loop_through_several_layers_is_written_and_read_back(neuron: type[Neuron], tmp_path: Path):
+    torch.manual_seed(0)
+    task = task_of(looped(neuron), TimeFirst())
+    own = Subject(task, SEQUENCES).run(SEQUENCES)
+    assert all(0.05 < spikes.mean() < 0.9 for spikes in own.layers)
+    assert same_bits(own, written_and_run(NIRFile(Subject(task, SEQUENCES), "n"), SEQUENCES, tmp_path))
+    assert ("layers_1_layers_back", "layers_1_layers_one") in nir.read(tmp_path / "n.nir").edges
+    with pytest.raises(Refused, match=r"nir: .* a loop through several layers is nothing that sinabs's reader knows"):
+        NIRFile(Subject(task, SEQUENCES), "n", dialect="sinabs")
+    with pytest.raises(Refused, match=r"c: model\.network: a loop through several layers has no C"):
+        c_file(task, SEQUENCES)
 
 
 class Twice(SpikingNetwork):

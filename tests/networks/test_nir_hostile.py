@@ -6,6 +6,7 @@ import os
 import pickle
 import resource
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -73,10 +74,6 @@ FIELDS: dict[str, tuple[Callable[[Any], Any], str]] = {
             f["node/nodes"].__setitem__("q", h5py.SoftLink("/node/nodes/n0")),
         ),
         "the graph: n0 is a link to somewhere else, which is not followed",
-    ),
-    "an edge to itself": (
-        lambda f: put(f["node"], "edges", [["input", "n0"], ["n0", "n0"], ["n0", "n1"], ["n1", "output"]]),
-        "a loop that is more than one layer of neurons with one layer of weights back to it (n0)",
     ),
     "unknown field": (lambda f: put(f["node/nodes/n0"], "beta", 1.0), "n0: a LIF has no beta"),
     "unknown kind": (lambda f: put(f["node/nodes/n0"], "type", "Evil"), "n0: 'Evil' is no kind of node that is read"),
@@ -274,7 +271,7 @@ def test_edges_are_all_there_and_lead_somewhere(tmp_path: Path):
     assert "2 nodes of kind Input (input, input2): one is read" in refusal(graph(tmp_path, both, edges))
 
 
-def test_a_loop_needs_a_delay_or_neurons_and_one_layer_of_weights(tmp_path: Path):
+def test_a_loop_needs_neurons_and_one_place_at_which_it_is_entered(tmp_path: Path):
     weight = nir.Linear(np.ones((6, 6)))
     chain = [("input", "a"), ("a", "output")]
     nodes = {"input": IN, "a": weight, "b": nir.Scale(np.ones(6)), "output": OUT}
@@ -284,16 +281,26 @@ def test_a_loop_needs_a_delay_or_neurons_and_one_layer_of_weights(tmp_path: Path
     assert "a loop without neurons or a delay (a)" in refusal(graph(tmp_path, self_edge, [*chain, ("a", "a")]))
     two = {"input": IN, "a": neurons("LIF"), "b": weight, "c": neurons("LIF", seed=1), "d": weight, "output": OUT}
     edges = [*chain, ("a", "b"), ("b", "c"), ("c", "d"), ("d", "a")]
-    assert "a loop that is more than one layer of neurons" in refusal(graph(tmp_path, two, edges))
+    line = refusal(graph(tmp_path, two, [*edges, ("input", "c")]))
+    assert "entered at a, c: the file doesn't say where it is a step late (a, b, c, d)" in line
+    late = {**two, "d": nir.Delay(np.full(6, DT))}
+    assert "a delay on a loop through several layers" in refusal(graph(tmp_path, late, edges))
+    narrow = {**two, "d": nir.Linear(np.ones((5, 6)))}
+    assert "a (LIF): a sum of what has the shapes [6], [5]" in refusal(graph(tmp_path, narrow, edges))
     side = {"input": IN, "a": neurons("LIF"), "b": weight, "output": OUT}
-    edges = [*chain, ("a", "b"), ("b", "a"), ("b", "output")]
-    assert "b: it lies on a loop (a, b), and on another way as well" in refusal(graph(tmp_path, side, edges))
     small = {**side, "b": nir.Linear(np.ones((5, 6)))}
     edges = [*chain, ("a", "b"), ("b", "a")]
     assert "a (LIF): connections of [5, 6] from 6 neurons back to them" in refusal(graph(tmp_path, small, edges))
     slow = {**side, "c": nir.Delay(np.full(6, 3 * DT))}
     edges = [*chain, ("a", "b"), ("b", "c"), ("c", "a")]
     assert "connections back to it with a delay of more than a step" in refusal(graph(tmp_path, slow, edges))
+
+
+def test_loops_inside_loops_without_end_are_refused(tmp_path: Path):
+    names = [f"n{number}" for number in range(12)]
+    nodes = {"input": IN, **{name: neurons("LIF") for name in names}, "output": OUT}
+    edges = [*pairwise(["input", *names, "output"]), *((names[-1], name) for name in names)]
+    assert "loops inside loops, deeper than the 8 that are read" in refusal(graph(tmp_path, nodes, edges))
 
 
 def test_sums_of_other_shapes_and_delays_without_end_are_refused(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ pytest.importorskip("nir", reason="files in NIR need the extra: pip install 'lit
 import nir
 
 from litspike.networks import FromNIR
+from litspike.networks.watch import LayerCall, watched
 from litspike.neurons import IF, LIF, LeakyIntegrator, Recurrent, SynapticLIF
 from litspike.settings import UserError
 from litspike.surrogates import Sigmoid
-from tests.networks.nir_oracle import neurons, run_neuron, write
+from tests.networks.nir_oracle import neurons, run_neuron, step_neuron, write
 
 DT = 1e-4
 KINDS = ["I", "LI", "IF", "LIF", "CubaLI", "CubaLIF"]
@@ -107,6 +109,75 @@ def test_a_loop_of_neurons_and_weights_is_a_recurrent_layer(kind: str, way: str,
     network = FromNIR(str(path), dt=DT)
     assert [type(layer) for layer in network.layers.values()] == [Recurrent]
     np.testing.assert_array_equal(run(network, X), run_neuron(node, X, DT, recurrent=(weight, bias)))
+
+
+def looped(folder: Path) -> tuple[FromNIR, np.ndarray, np.ndarray]:
+    """Two layers of neurons, the second with weights back to the first; an input, and what NIR's equations make of it.
+
+    What leads back comes a step late, and is nothing before the first step.
+    """
+    rng = np.random.default_rng(3)
+    there, back, bias = rng.normal(0.3, 0.5, (6, 6)), rng.normal(0, 0.5, (6, 6)), rng.normal(0, 0.2, 6)
+    size = {"input": np.array([6])}
+    nodes = {
+        "input": nir.Input(size),
+        "a": neurons("LIF"),
+        "there": nir.Linear(there),
+        "b": neurons("CubaLIF", seed=1),
+        "own": nir.Linear(np.eye(6) * -0.3),
+        "back": nir.Affine(back, bias),
+        "output": nir.Output({"output": np.array([6])}),
+    }
+    edges = [*pairwise(["input", "a", "there", "b", "back", "a"]), ("b", "own"), ("own", "b"), ("b", "output")]
+    nir.write(folder / "n.nir", nir.NIRGraph(nodes, edges, type_check=False))
+    first, second = nodes["a"], nodes["b"]
+    u, v = (np.broadcast_to(node.v_leak, X.shape[1:]) for node in (first, second))
+    current, late, fired, outputs = 0 * X[0], 0 * X[0], 0 * X[0], []
+    for x in 2 * X:
+        spikes, u, _ = step_neuron(first, u, 0.0, x + late, lambda tau: DT / tau)
+        taken = spikes @ there.T - 0.3 * fired
+        fired, v, current = step_neuron(second, v, current, taken, lambda tau: DT / tau)
+        late = fired @ back.T + bias
+        outputs.append(fired)
+    return FromNIR(str(folder / "n.nir"), dt=DT), 2 * X, np.stack(outputs)
+
+
+def test_a_loop_through_several_layers_is_a_step_late(tmp_path: Path):
+    network, x, wanted = looped(tmp_path)
+    assert 0.05 < wanted.mean() < 0.9
+    np.testing.assert_array_equal(run(network, x), wanted)
+    layers = network.loop.layers
+    assert isinstance(layers["b"], Recurrent)  # the loop of its own
+    layers["back"].weight.data.zero_()
+    assert (run(network, x) != wanted).any()
+
+
+def test_a_loop_in_two_pieces_gives_what_the_whole_gives_and_is_trained(tmp_path: Path):
+    network, x, _ = looped(tmp_path)
+    given = torch.tensor(x, dtype=torch.float32)
+    whole, _ = network(given)
+    first, state = network(given[:17])
+    assert torch.cat([first, network(given[17:], state)[0]]).equal(whole)
+    whole.sum().backward()
+    assert all(value.grad.abs().sum() > 0 for value in network.parameters())
+
+
+def test_the_layers_of_a_loop_are_watched_as_others_are(tmp_path: Path):
+    network, x, wanted = looped(tmp_path)
+    seen: list[LayerCall] = []
+    with watched(network, seen.append):
+        run(network, x)
+    assert [call.label for call in seen] == ["layer 1 (AffineLIF, 6)", "layer 2 (Recurrent AffineSynapticLIF, 6)"]
+    assert [call.arguments[0].shape for call in seen] == [x.shape] * 2
+    np.testing.assert_array_equal(seen[1].output.detach().numpy(), wanted)
+
+
+def test_neurons_that_lead_to_themselves_add_their_last_output(tmp_path: Path):
+    node, size = neurons("LIF"), {"input": np.array([6])}
+    nodes = {"input": nir.Input(size), "a": node, "output": nir.Output({"output": np.array([6])})}
+    nir.write(tmp_path / "n.nir", nir.NIRGraph(nodes, [("input", "a"), ("a", "a"), ("a", "output")], type_check=False))
+    wanted = run_neuron(node, X, DT, recurrent=(np.eye(6), np.zeros(6)))
+    np.testing.assert_array_equal(run(FromNIR(str(tmp_path / "n.nir"), dt=DT), X), wanted)
 
 
 def test_layers_without_neurons_do_what_torch_does(tmp_path: Path):

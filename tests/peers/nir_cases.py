@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from litspike.coding import TimeFirst
 from litspike.export.artefact import Subject
 from litspike.export.nir import NIRFile
 from litspike.networks import SpikingSequential
+from litspike.networks.stepwise import StepByStep, Use
 from litspike.neurons import IF, LIF, LeakyIntegrator, Neuron, Recurrent, SynapticLIF
 from litspike.neurons.affine import MultiSpikeLIF
 from tests.export.subjects import dyadic, task_of
@@ -35,6 +37,20 @@ def recurrent(neuron: Neuron) -> SpikingSequential:
     return SpikingSequential([nn.Linear(4, 8), Recurrent(neuron, bias=True).shaped(8), nn.Linear(8, 6)])
 
 
+def looped(neuron: Callable[[], Neuron]) -> SpikingSequential:
+    """Two layers of neurons, the second with weights back to the first."""
+    layers = nn.ModuleDict(
+        {"one": neuron(), "on": nn.Linear(8, 6), "two": neuron(), "back": nn.Linear(6, 8, bias=False)}
+    )
+    uses = [
+        Use("x", None, ()),
+        Use("sum", None, ("x",), ("back",)),
+        *(Use(name, name, (before,)) for before, name in pairwise(["sum", *layers])),
+    ]
+    loop = StepByStep(uses, "two", layers, {"back": (8,)})
+    return SpikingSequential([nn.Linear(4, 8), loop, nn.Linear(6, 5)])
+
+
 def several() -> Neuron:
     return MultiSpikeLIF(decay=0.75)
 
@@ -47,6 +63,8 @@ COMMON: dict[str, Callable[[], SpikingSequential]] = {
     "synaptic": lambda: chain(lambda: SynapticLIF(decay=0.75, synapse_decay=0.5)),
     "image": lambda: image(lambda: LIF(decay=0.75, threshold=0.5), nn.MaxPool2d(2)),
     "recurrent": lambda: recurrent(LIF(decay=0.75)),
+    "loop": lambda: looped(lambda: LIF(decay=0.75, threshold=0.5)),
+    "loop-synaptic": lambda: looped(lambda: SynapticLIF(decay=0.75, synapse_decay=0.5, threshold=0.5)),
     "recurrent-synaptic": lambda: recurrent(SynapticLIF(decay=0.75, synapse_decay=0.5)),
 }
 CASES: dict[str, dict[str, Callable[[], SpikingSequential]]] = {

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from litspike.export.artefact import Refused, forward_of
 from litspike.internals.torch import has_forward_hooks
 from litspike.networks.sequence import Pass, SpikingNetwork
+from litspike.networks.stepwise import StepByStep
 
 
 class Node(NamedTuple):
@@ -19,7 +20,10 @@ class Node(NamedTuple):
     layer: nn.Module | None
     """The layer; None of a sum."""
     inputs: tuple[int, ...]
-    """Numbers of the tensors that it takes: 0 is the network's input, k what node k − 1 puts out."""
+    """Numbers of the tensors that it takes: 0 is the network's input, k what node k − 1 puts out.
+
+    That of a :class:`StepBefore` may be the number of a later one.
+    """
     shape: torch.Size
     """Of what it puts out for one sample at one step, [*]."""
     name: str
@@ -29,6 +33,10 @@ class Node(NamedTuple):
     def place(self) -> str:
         """Its name in messages."""
         return "a sum" if self.layer is None else f"{self.name} ({type(self.layer).__name__})"
+
+
+class StepBefore(nn.Module):
+    """Stands for a tensor as it was the step before, in a loop through several layers."""
 
 
 class Graph(NamedTuple):
@@ -75,10 +83,21 @@ class _Recording(Pass):
             raise Refused(self.format, "model.network", "a layer takes a tensor that no layer made")
         if isinstance(layer, SpikingNetwork):
             return layer.through(cast(Tensor, x), self)
+        if isinstance(layer, StepByStep):
+            return self._loop(layer, x)
         name = self._names.get(layer, "a layer made in the pass")
         if has_forward_hooks(layer):
             raise Refused(self.format, f"{name} ({type(layer).__name__})", "a hook runs when it is called")
         return self.note(layer, (x,), super().__call__(layer, x.value), name)
+
+    def _loop(self, loop: StepByStep, x: _Wire) -> Any:
+        before = {name: self.note(StepBefore(), (), value, name) for name, value in loop.at_rest(x.value).items()}
+        given: Any = x, before  # they stand for tensors
+        y, after = loop.once(given[0], self, given[1])
+        ends: Any = after
+        for name, wire in before.items():
+            self.nodes[wire.number - 1] = self.nodes[wire.number - 1]._replace(inputs=(ends[name].number,))
+        return y
 
     def note(self, layer: nn.Module | None, inputs: Sequence[_Wire], value: Tensor, name: str = "") -> _Wire:
         self.nodes.append(Node(layer, tuple(wire.number for wire in inputs), value.shape[2:], name))

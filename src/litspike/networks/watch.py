@@ -10,6 +10,7 @@ import torch
 from torch import Size, Tensor, nn
 
 from litspike.networks.sequence import neuron_layers
+from litspike.networks.stepwise import StepByStep
 from litspike.neurons import Neuron, NeuronLayer
 from litspike.seeding import isolated
 
@@ -64,16 +65,39 @@ def watched(network: nn.Module, callback: Callable[[LayerCall], object]) -> Iter
         callback: called after the layer, with the graph of its output intact.
     """
 
-    def hook(name: str, number: int) -> Callable[..., None]:
+    def hook(name: str, number: int, take: Callable[[LayerCall], object]) -> Callable[..., None]:
         def hand_over(layer: NeuronLayer, arguments: tuple[Any, ...], result: tuple[Tensor, Any]) -> None:
-            callback(LayerCall(name, number, layer, arguments, result[0]))
+            take(LayerCall(name, number, layer, arguments, result[0]))
 
         return hand_over
 
+    loops = [module for module in network.modules() if isinstance(module, StepByStep)]
     with ExitStack() as handles:
+        steps = [_Steps(loop, callback) for loop in loops]
+        for one in steps:
+            handles.callback(one.loop.register_forward_hook(one.end).remove)
         for number, (name, layer) in enumerate(neuron_layers(network), start=1):
-            handles.callback(layer.register_forward_hook(hook(name, number)).remove)
+            inside = next((one.take for one in steps if layer in one.layers), callback)
+            handles.callback(layer.register_forward_hook(hook(name, number, inside)).remove)
         yield
+
+
+class _Steps:
+    """The calls of the layers inside a loop, a step each, which are handed on as one call of each layer."""
+
+    def __init__(self, loop: StepByStep, callback: Callable[[LayerCall], object]) -> None:
+        self.loop, self.layers, self.callback = loop, set(loop.modules()), callback
+        self.calls: dict[str, list[LayerCall]] = {}
+
+    def take(self, call: LayerCall) -> None:
+        self.calls.setdefault(call.name, []).append(call)
+
+    def end(self, *_: Any) -> None:
+        calls, self.calls = self.calls, {}
+        for first, *rest in calls.values():
+            current = torch.cat([one.arguments[0] for one in (first, *rest)])
+            output = torch.cat([one.output for one in (first, *rest)])
+            self.callback(first._replace(arguments=(current, *first.arguments[1:]), output=output))
 
 
 @contextmanager

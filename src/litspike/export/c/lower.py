@@ -25,7 +25,7 @@ from litspike.export.c.operations import (
     Windows,
     folded,
 )
-from litspike.export.graph import Graph, Node
+from litspike.export.graph import Graph, Node, StepBefore
 from litspike.export.traced import traced_layer
 from litspike.internals.torch import BatchNorm
 from litspike.networks import AxonalDelay, TimeDropout
@@ -50,6 +50,8 @@ def operations_of(graph: Graph, subject: Subject) -> tuple[list[Operation], int]
     for index, node in enumerate(graph.nodes, start=1):
         inputs = tuple(alias[number] for number in node.inputs)
         about: dict[str, Any] = {"inputs": inputs, "output": index, "size": node.shape.numel(), "name": node.name}
+        if isinstance(node.layer, StepBefore):
+            raise Refused(FORMAT, "model.network", "a loop through several layers has no C")
         if node.layer is None:
             found.append(Sum(**about))
         elif forward_of(node.layer) in _SAME:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from litspike.export.artefact import Refused, forward_of
-from litspike.export.graph import Graph
+from litspike.export.graph import Graph, StepBefore
 from litspike.export.graph import Node as Layer
 from litspike.export.nir.layers import LAYERS, Fields, affine, array, average, per_channel, total, window
 from litspike.export.nir.nodes import Target, node_of
@@ -66,6 +66,8 @@ class _Lowering:
         self.sources: list[list[str]] = [["input"]]
         """For each tensor, names of the nodes that it is the sum of."""
         self.nodes: dict[str, Node] = {"input": Node("Input", {"shape": np.array(graph.shape)}, [])}
+        self.late: dict[str, int] = {}
+        """What stands for a tensor a step late → the tensor's number."""
         self.neurons: list[str] = []
         self.binary: set[str] = set()
         """Nodes that put out 0 and 1 alone."""
@@ -84,13 +86,27 @@ class _Lowering:
                 raise Refused(FORMAT, place, f"{problem}{way_out}") from problem
             self.notes.made[before:] = [f"{place}: {note}" for note in self.notes.made[before:]]
         outputs = self._once(self.sources[self.graph.output], self.shapes[self.graph.output])
+        for name, node in list(self.nodes.items()):
+            self.nodes[name] = node._replace(inputs=self._known(node.inputs))
         return Lowered(self.nodes, outputs, self.neurons, self.same)
+
+    def _known(self, names: list[str]) -> list[str]:
+        """The same with the nodes in place of what stands for them, in a loop."""
+        found = list(names)
+        for name in self.late.keys() & set(names):
+            at, number = found.index(name), self.late[name]
+            found = self._once([*found[:at], *self.sources[number], *found[at + 1 :]], self.shapes[number])
+        return found
 
     def _sources(self, layer: Layer) -> list[str]:
         """The nodes that a layer's output is the sum of."""
         if layer.layer is None:
             return [name for number in layer.inputs for name in self.sources[number]]
         (number,) = layer.inputs
+        if isinstance(layer.layer, StepBefore):
+            self.target.only("a loop through several layers", "snntorch", "spikingjelly", "norse")
+            self.late[f"\0{layer.name}"] = number  # no node has such a name
+            return [f"\0{layer.name}"]
         forward = forward_of(layer.layer)
         if forward in _SAME:
             return self.sources[number]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -33,6 +34,8 @@ class Step(NamedTuple):
     inputs: tuple[str, ...]
     shape: Shape
     """Of what it puts out."""
+    before: tuple[str, ...] = ()
+    """The names of what it adds as it was the step before."""
 
 
 class Means(NamedTuple):
@@ -50,16 +53,30 @@ def layers_of(plan: Plan, means: Means) -> dict[str, Step]:
     """
     steps: dict[str, Step] = {}
     for name, node in plan.nodes.items():
-        try:
-            shapes = [steps[one].shape for one in node.inputs]
-            if any(shape != shapes[0] for shape in shapes):
-                raise Unreadable(f"a sum of what has the shapes {', '.join(str(list(one)) for one in shapes)}")
-            layer, shape = _layer(node, shapes[0] if shapes else None, means)
+        with _naming(name, node):
+            layer, shape = _layer(node, _of_sum(steps, node.inputs), means)
             _check_size(shape)
-        except UserError as problem:
-            raise FileError(f"{name} ({node.kind}): {problem}") from problem
-        steps[name] = Step(layer, node.inputs, shape)
+        steps[name] = Step(layer, node.inputs, shape, node.before)
+    for name, node in plan.nodes.items():
+        with _naming(name, node):
+            _of_sum(steps, (*node.inputs, *node.before))
     return steps
+
+
+@contextmanager
+def _naming(name: str, node: Node) -> Iterator[None]:
+    try:
+        yield
+    except UserError as problem:
+        raise FileError(f"{name} ({node.kind}): {problem}") from problem
+
+
+def _of_sum(steps: Mapping[str, Step], names: Sequence[str]) -> Shape | None:
+    """The shape of a sum; None of no numbers."""
+    shapes = [steps[name].shape for name in names]
+    if any(shape != shapes[0] for shape in shapes):
+        raise Unreadable(f"a sum of what has the shapes {', '.join(str(list(one)) for one in shapes)}")
+    return shapes[0] if shapes else None
 
 
 def _layer(node: Node, shape: Shape | None, means: Means) -> tuple[nn.Module | None, Shape]:

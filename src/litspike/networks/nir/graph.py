@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from graphlib import TopologicalSorter
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from litspike.networks.nir.file import FileError, Stored
 NEURONS = frozenset({"I", "LI", "IF", "LIF", "CubaLI", "CubaLIF"})
 """Kinds of nodes that are neurons."""
 _PASSING = ("Input", "Output")  # of a graph inside another
+_DEEPEST = 8
 
 
 class Node(NamedTuple):
@@ -21,6 +23,8 @@ class Node(NamedTuple):
     inputs: tuple[str, ...]
     feedback: tuple[Stored, Stored | None] | None = None
     """Weights of connections from the node to itself, and the delay on their way where there is one."""
+    before: tuple[str, ...] = ()
+    """Names of those whose output of the step before it adds."""
 
 
 class Plan(NamedTuple):
@@ -54,7 +58,7 @@ def plan(graph: Stored) -> Plan:
         after[one].append(other)
     _check_reached(nodes, before, after, first, last)
     made = {name: Node(node.kind, node, tuple(before[name])) for name, node in nodes.items()}
-    made = _without_loops(made, after, first)
+    made = _without_loops(made, first)
     order = TopologicalSorter({name: node.inputs for name, node in made.items()}).static_order()
     return Plan({name: made[name] for name in order}, first, last)
 
@@ -122,47 +126,68 @@ def _reached(start: str, steps: Mapping[str, Iterable[str]]) -> set[str]:
     return found
 
 
-def _without_loops(nodes: dict[str, Node], after: Mapping[str, list[str]], first: str) -> dict[str, Node]:
-    """The nodes with each loop made into one layer of neurons with connections to itself."""
-    for loop in _loops(nodes, after):
-        described = ", ".join(sorted(loop))
-        neurons, weights, delays, passing = (
-            [name for name in loop if nodes[name].kind in kinds]
-            for kinds in (NEURONS, ("Linear", "Affine"), ("Delay",), _PASSING)
-        )
-        if not neurons and not delays:
-            raise FileError(f"a loop without neurons or a delay ({described}): what it gives depends on itself at once")
-        known = len(neurons) + len(weights) + len(delays) + len(passing) == len(loop)
-        if not known or len(neurons) != 1 or len(weights) != 1 or len(delays) > 1:
-            problem = "more than one layer of neurons with one layer of weights back to it"
-            raise FileError(f"a loop that is {problem} ({described})")
-        (neuron,), back = neurons, [*weights, *delays]
-        _check_way_back(nodes, after, loop, neuron, back, described)
-        way = nodes[weights[0]].stored, nodes[delays[0]].stored if delays else None
-        nodes = {name: node for name, node in nodes.items() if name not in back}
-        nodes[neuron] = nodes[neuron]._replace(feedback=way)
-        nodes = _without_inputs(nodes, set(back), first)
-    return nodes
+def _without_loops(nodes: dict[str, Node], first: str) -> dict[str, Node]:
+    """The nodes without loops.
+
+    One layer of neurons with one layer of weights back to it becomes a layer with connections to itself. In any other
+    loop, what leads back to the node at which it is entered comes a step late, as it does in the libraries' readers.
+    """
+    for _ in range(_DEEPEST):
+        loops = _loops(nodes)
+        if not loops:
+            return nodes
+        for loop in loops:
+            neuron = _single(nodes, loop)
+            nodes = _cut(nodes, loop) if neuron is None else _joined(nodes, loop, neuron, first)
+    raise FileError(f"loops inside loops, deeper than the {_DEEPEST} that are read")
 
 
-def _check_way_back(
-    nodes: Mapping[str, Node],
-    after: Mapping[str, list[str]],
-    loop: set[str],
-    neuron: str,
-    back: Sequence[str],
-    described: str,
-) -> None:
-    """Refuse a loop whose weights take anything but the neurons' output, or give it to anything else."""
-    for name in back:
-        if len(nodes[name].inputs) != 1 or len(after[name]) != 1:
-            raise FileError(f"{name}: it lies on a loop ({described}), and on another way as well")
+def _single(nodes: Mapping[str, Node], loop: set[str]) -> str | None:
+    """The neurons of a loop that is one layer of them with one layer of weights back to it; else None."""
+    neurons, weights, delays, passing = (
+        [name for name in loop if nodes[name].kind in kinds]
+        for kinds in (NEURONS, ("Linear", "Affine"), ("Delay",), _PASSING)
+    )
+    known = len(neurons) + len(weights) + len(delays) + len(passing) == len(loop)
+    if not known or len(neurons) != 1 or len(weights) != 1 or len(delays) > 1:
+        return None
+    users = Counter(one for node in nodes.values() for one in (*node.inputs, *node.before))
+    back = [*weights, *delays]
+    if any(len(nodes[name].inputs) != 1 or users[name] != 1 for name in back):
+        return None
     name = back[0]
-    while name != neuron:
-        inside = [one for one in nodes[name].inputs if one in loop]
-        if len(nodes[name].inputs) != 1 or len(inside) != 1:
-            raise FileError(f"{name}: it lies on a loop ({described}), and on another way as well")
-        name = inside[0]
+    while name != neurons[0]:
+        if len(nodes[name].inputs) != 1:
+            return None
+        (name,) = nodes[name].inputs
+    return neurons[0]
+
+
+def _joined(nodes: dict[str, Node], loop: set[str], neuron: str, first: str) -> dict[str, Node]:
+    """The nodes with the weights and the delay of a loop inside its neurons."""
+    back = {nodes[name].kind: name for name in loop if nodes[name].kind in ("Linear", "Affine", "Delay")}
+    delay = back.get("Delay")
+    weights = next(name for name in back.values() if name != delay)
+    way = nodes[weights].stored, None if delay is None else nodes[delay].stored
+    nodes = {name: node for name, node in nodes.items() if name not in back.values()}
+    nodes[neuron] = nodes[neuron]._replace(feedback=way)
+    return _without_inputs(nodes, set(back.values()), first)
+
+
+def _cut(nodes: dict[str, Node], loop: set[str]) -> dict[str, Node]:
+    """The nodes of which that at which a loop is entered takes what leads back to it a step late."""
+    described = ", ".join(sorted(loop))
+    if any(nodes[name].kind == "Delay" for name in loop):
+        raise FileError(f"a delay on a loop through several layers, which is a step late already ({described})")
+    if not any(nodes[name].kind in NEURONS for name in loop):
+        raise FileError(f"a loop without neurons or a delay ({described}): what it gives depends on itself at once")
+    entered = sorted(name for name in loop if not loop.issuperset(nodes[name].inputs))
+    if len(entered) != 1:
+        problem = f"a loop that is entered at {', '.join(entered)}: the file doesn't say where it is a step late"
+        raise FileError(f"{problem} ({described})")
+    node = nodes[entered[0]]
+    inside, outside = (tuple(name for name in node.inputs if (name in loop) is in_loop) for in_loop in (True, False))
+    return {**nodes, entered[0]: node._replace(inputs=outside, before=(*node.before, *inside))}
 
 
 def _without_inputs(nodes: dict[str, Node], gone: set[str], first: str) -> dict[str, Node]:
@@ -177,8 +202,9 @@ def _without_inputs(nodes: dict[str, Node], gone: set[str], first: str) -> dict[
     return nodes
 
 
-def _loops(nodes: Mapping[str, Node], after: Mapping[str, list[str]]) -> list[set[str]]:
+def _loops(nodes: Mapping[str, Node]) -> list[set[str]]:
     """The sets of nodes that can each be reached from all others of the set."""
+    after = _after(nodes)
     finished: list[str] = []
     seen: set[str] = set()
     for start in nodes:
@@ -199,6 +225,15 @@ def _loops(nodes: Mapping[str, Node], after: Mapping[str, list[str]]) -> list[se
                 taken.add(name)
                 group.add(name)
                 back += nodes[name].inputs
-        if len(group) > 1 or start in nodes[start].inputs:
+        if len(group) > 1 or (group and start in nodes[start].inputs):
             found.append(group)
     return found
+
+
+def _after(nodes: Mapping[str, Node]) -> dict[str, list[str]]:
+    """Name of each node → those of the nodes that take its output."""
+    after: dict[str, list[str]] = {name: [] for name in nodes}
+    for name, node in nodes.items():
+        for one in node.inputs:
+            after[one].append(name)
+    return after

@@ -15,6 +15,7 @@ from litspike.networks.nir.dialects import DIALECTS, READERS, WRITERS, Conventio
 from litspike.networks.nir.file import FileError, Stored, read
 from litspike.networks.nir.graph import plan
 from litspike.networks.sequence import Pass, SpikingNetwork
+from litspike.networks.stepwise import StepByStep, Use, sent
 from litspike.settings import SettingError, number
 from litspike.surrogates import Surrogate
 
@@ -30,6 +31,8 @@ class FromNIR(SpikingNetwork):
 
         τ dv/dt = (v_leak − v) + r I    becomes    v ← v · (1 − λ) + λ · (v_leak + r I)
         spike where v > v_threshold, then v ← v_reset
+
+    Where a loop leads through several layers, what comes back to its begin is that of the step before.
 
     A file of ``litspike export --to nir`` says in its metadata how it is meant. Of another one only the user can know.
     Weights, biases and scales are trained further; the numbers of the neurons stay as they are.
@@ -72,42 +75,37 @@ class FromNIR(SpikingNetwork):
             stored = read(Path(path).expanduser())
             known = None if dt is None else number("dt", dt, "(0, inf)")
             convention = _convention(stored, dialect, known, discretisation, reset)
-            steps = layers_of(plan(stored), Means(convention, surrogate))
+            laid_out = plan(stored)
+            steps = layers_of(laid_out, Means(convention, surrogate))
         except FileError as problem:
             raise FileError(f"{path}: {problem}") from problem
         self.metadata = stored.metadata
         self.shape = next(step.shape for step in steps.values() if not step.inputs)
         r"""Of a sample, [\*]."""
-        self.layers = nn.ModuleDict()
+        layers = nn.ModuleDict()
         self.layer_names: dict[str, str] = {}
         """Name of a node → that of its layer in this network."""
-        self._steps: list[tuple[str, str | None, tuple[str, ...]]] = []
+        self.uses: list[Use] = []
+        self.output = laid_out.output
+        late = {one: steps[one].shape for step in steps.values() for one in step.before}
         for name, step in steps.items():
             own = None
             if step.layer is not None:
                 own = name.replace(".", "_")
-                while own in self.layers or hasattr(self.layers, own):
+                while own in layers or hasattr(layers, own):
                     own += "_"
-                self.layers[own] = step.layer
-                self.layer_names[name] = f"layers.{own}"
-            self._steps.append((name, own, step.inputs))
-        self._uses = {name: sum(inputs.count(name) for *_, inputs in self._steps) for name, *_ in self._steps}
+                layers[own] = step.layer
+                self.layer_names[name] = f"{'loop.' if late else ''}layers.{own}"
+            self.uses.append(Use(name, own, step.inputs, step.before))
+        if late:
+            self.loop = StepByStep(self.uses, self.output, layers, late)
+        else:
+            self.layers = layers
 
     def through(self, x: Tensor, apply: Pass) -> Tensor:
-        (first, *_), *steps = self._steps
-        values, uses, y = {first: x}, dict(self._uses), x
-        for name, layer, inputs in steps:
-            y = values[inputs[0]]
-            for other in inputs[1:]:
-                y = y + values[other]
-            for one in inputs:
-                uses[one] -= 1
-                if not uses[one]:
-                    values.pop(one, None)
-            if layer is not None:
-                y = apply(self.layers[layer], y)
-            values[name] = y
-        return y
+        if hasattr(self, "loop"):
+            return apply(self.loop, x)
+        return sent(self.uses, self.output, self.layers, x, apply, {})[0]
 
     def extra_repr(self) -> str:
         return f"path={self.path!r}"
