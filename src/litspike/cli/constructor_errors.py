@@ -13,6 +13,7 @@ from jsonargparse import Namespace
 
 from litspike import memory
 from litspike.cli.errors import being_made, chain, expected, raised_by_a_library
+from litspike.cli.missing import unfinished
 from litspike.settings import SettingError, UserError, setting_name
 
 _HIDDEN = "Not a valid subclass of"
@@ -97,13 +98,17 @@ def _refusing(error: Exception, config: Namespace) -> str | None:
 
 
 def check_needed(config: Namespace) -> None:
-    """Refuse null for an argument that has neither a type nor a default: it is the parser's word for one not given.
+    """Refuse a class that others are to be derived from, and null for an argument with neither a type nor a default.
+
+    Null is the parser's word for an argument that isn't given.
 
     Raises:
         UserError: with the setting's name.
     """
     for path, settings in namespaces(config, ""):
         kind, given = _class(settings.get("class_path")), settings.get("init_args")
+        if problem := unfinished(settings.get("class_path")):
+            raise UserError(f"{setting_name(path)}: {problem}")
         for parameter in _parameters(kind):
             bare = parameter.default is parameter.empty and parameter.annotation is parameter.empty
             if bare and isinstance(given, Namespace) and given.get(parameter.name, path) is None:

@@ -12,9 +12,26 @@ from importlib import import_module
 from typing import Any
 
 import yaml
+from lightning import LightningDataModule, LightningModule
+from lightning.pytorch import callbacks
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 _SOME = 6
 """Names of classes that are shown."""
+
+_UNMARKED: dict[type, tuple[tuple[str, ...], ...]] = {
+    Optimizer: (("step",),),
+    LRScheduler: (("get_lr", "step"),),
+    LightningModule: (("training_step", "validation_step", "test_step", "predict_step"),),
+    LightningDataModule: (("train_dataloader", "val_dataloader", "test_dataloader", "predict_dataloader"),),
+    callbacks.BaseFinetuning: (("freeze_before_training",), ("finetune_function",)),
+    callbacks.BasePredictionWriter: (("write_on_batch_end", "write_on_epoch_end"),),
+}
+"""Base class that isn't marked as abstract → methods of which a class below must have its own, one of each group."""
+_ALONE: dict[type, str] = {nn.Module: "forward", callbacks.ProgressBar: "print"}
+"""Base class that has no use alone → what it lacks. A class below may do without, as ``nn.ModuleList`` does."""
 
 
 def full_name(argument: str, given: Iterable[tuple[str, Any]]) -> str:
@@ -34,9 +51,26 @@ def full_name(argument: str, given: Iterable[tuple[str, Any]]) -> str:
     return argument
 
 
-def lacking(path: str) -> list[str]:
-    """The methods that a class must have before one of it can be made, and hasn't."""
-    return sorted({name for kind in _classes(path) for name in getattr(kind, "__abstractmethods__", ())})
+def unfinished(path: Any) -> str | None:
+    """What a class lacks that is there to derive others from; None of one that can be used.
+
+    Args:
+        path: the class's, in full, or its name.
+    """
+    if not (methods := ", ".join(sorted({name for kind in _classes(path) for name in _lacking(kind)}))):
+        return None
+    return f"{path} has no method {methods}: give it what it lacks, or take a class that has all"
+
+
+def _lacking(kind: type) -> Iterator[str]:
+    """The methods that a class must have before one of it can be used, and hasn't."""
+    yield from getattr(kind, "__abstractmethods__", ())
+    for base, groups in _UNMARKED.items():
+        for names in groups if issubclass(kind, base) else ():
+            if all(getattr(kind, name) is getattr(base, name) for name in names):
+                yield " or ".join(names)
+    if kind in _ALONE:
+        yield _ALONE[kind]
 
 
 def remedy(name: str) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from litspike.cli.missing import full_name, lacking, parts, remedy
+from litspike.cli.missing import full_name, parts, remedy, unfinished
 from litspike.runs.trust import not_trusted
 
 _KEY = re.compile(r'(?:Parser key|Key) "([^"]+)"')
@@ -78,6 +78,10 @@ def parser_message(message: str, given: Sequence[tuple[str, Any]], known: Iterab
         return f"the configuration file is empty or no YAML: {' '.join(message.split())}"
     if found := _REQUIRED.search(message):
         names = [full_name(name, given) for name in found[1].split(", ")]
+        place = names[0].rpartition(".")[0]
+        kind = next((value for name, value in given for part, value in parts(name, value) if part == place), None)
+        if problem := unfinished(kind):
+            return f"{place}: {problem}"
         return f"{', '.join(names)}: {'it' if len(names) == 1 else 'they'} must be set"
     if found := _UNKNOWN.search(message):
         name = _full_name(found[1].lstrip("-"), mentioned)
@@ -105,9 +109,7 @@ def _mismatch(cause: str, given: str) -> str:
     value = path[1] if path else given or "what is given"
     if found := _ABSTRACT.search(cause):
         kind = found[1] or value
-        if methods := ", ".join(lacking(kind)):
-            return f"{kind} has no method {methods}: give it what it lacks, or take a class that has all"
-        return f"{kind} is abstract{remedy(kind.rpartition('.')[2])}"
+        return unfinished(kind) or f"{kind} is abstract{remedy(kind.rpartition('.')[2])}"
     about_a_class = _about_a_class(cause, value)
     if about_a_class and (_given_another(cause) or not any(name in _BASIC for name in allowed)):
         return about_a_class

@@ -28,6 +28,7 @@ REFUSED_CALLBACKS: dict[type[Callback], str] = {
 """Callbacks of Lightning's that would change nothing, or what no checkpoint would show."""
 
 
+_HOOKS = ["__init__", *(name for name in vars(Callback) if name.startswith("on_") or name in ("setup", "teardown"))]
 _OF_STRATEGIES = (DeepSpeedPrecision, FSDPPrecision)
 """Precisions that do nothing, or fail, beside another strategy; theirs makes them of the setting."""
 
@@ -94,7 +95,17 @@ def check_switches(settings: dict[str, Any]) -> None:
         for kind, reason in REFUSED_CALLBACKS.items():
             if isinstance(callback, kind):
                 raise UserError(f"trainer.callbacks: {type(callback).__name__} {reason}")
+        _check_acts(callback)
     _check_plugins(as_list(settings.get("plugins")))
+
+
+def _check_acts(callback: Callback) -> None:
+    kind = type(callback)
+    if all(getattr(kind, name) is getattr(Callback, name) for name in _HOOKS):
+        raise UserError(
+            f"trainer.callbacks: {kind.__name__} would do nothing: it has none of the methods that the trainer calls, "
+            "such as on_train_epoch_end"
+        )
 
 
 def _check_plugins(plugins: list[Any]) -> None:
