@@ -84,5 +84,5 @@ show("confusion-matrix")
 # - **Gradients.** TensorBoard has the size (norm) of each layer's gradient. If one is thousands of times smaller than
 #   another, its layer hardly learns.
 #
-# More: [pictures](../pictures.md), [the receipt](../receipt.md), [runs](../running.md). From here on, the pages answer
-# one question each; [deploy](../deploy.md) takes a trained network to hardware.
+# More: [pictures](../pictures.md), [the receipt](../receipt.md), [runs](../running.md). Next:
+# [from training to hardware](5-to-hardware.md).
