@@ -156,6 +156,7 @@ def test_the_default_learns_a_small_table(empty: Path):
         ("a,b,label\n1,2,x\n2,3,y\n3,4,x\n", "", "my.csv has 3 samples: training, validation and test need 10"),
         ("", "", "my.csv is empty"),
         ("a,b,label\n" + "1,2,x\n3,4,y\n" * 20, "--label z", "my.csv has no column 'z'; it has 'a', 'b', 'label'"),
+        ("a,b,c\n" + "1,0,1\n3,1,0\n" * 20, "--label b c", "'c' is a column of my.csv: several labels are --label b -"),
         ("a,b,label\n" + "1,2,x\n3,4,\n" * 20, "", "my.csv, line 3: the label 'label' is missing: take such rows"),
         (
             "a,label\n" + "".join(f"t{i},{i % 2}\n" for i in range(40)),

@@ -83,6 +83,9 @@ def _for_data(path: Path, label: list[str], name: str | None) -> int:
     from litspike.data import Arrays  # it needs Lightning, which takes seconds to import
 
     found = profile(path, label)
+    if label and name in found.columns:
+        several = f"--label {label[-1]} --label {name}"
+        raise UserError(f"new: {name!r} is a column of {path}: several labels are {several}; else choose another NAME")
     name = name_for(path) if name is None else name
     if not re.fullmatch(r"[\w.-]+", name):
         raise UserError(f"new: {name!r} can't name a configuration: use letters, digits, - and _")

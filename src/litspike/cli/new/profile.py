@@ -61,6 +61,7 @@ class Profile:
         shape: of one sample: [F], [T, F] or [C, H, W].
         labels: what is to be answered.
         label: names of the columns of a table that are labels.
+        columns: names of all columns of a table.
         left_out: name of each column that is no feature → why.
         missing: number of values that are missing.
         form: how a ``.csv`` file is written.
@@ -75,6 +76,7 @@ class Profile:
     shape: tuple[int, ...]
     labels: Labels
     label: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
     missing: int = 0
     form: TextForm | None = None
@@ -142,7 +144,9 @@ def _of_table(path: Path, label: Sequence[str]) -> Profile:
         reasons = "; ".join(f"{name!r} {why}" for name, why in list(left_out.items())[:5]) or "there is no other column"
         raise UserError(f"data: {path} has no column to learn {chosen[0]!r} from: {reasons}")
     missing = sum(column.missing for column in features)
-    return Profile(path, "table", samples, (len(features),), labels, tuple(chosen), left_out, missing, form)
+    return Profile(
+        path, "table", samples, (len(features),), labels, tuple(chosen), tuple(columns), left_out, missing, form
+    )
 
 
 def _labels_of(columns: Sequence[Column], table: Table) -> Labels:
