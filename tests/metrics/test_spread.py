@@ -28,3 +28,11 @@ def test_what_is_not_finite_is_not_the_same(value):
     spread = Spread()
     spread.update(torch.tensor([[value], [value]]))
     assert float(spread.compute().nan_to_num(-1)) == -1
+
+
+def test_one_sample_has_no_spread():
+    spread = Spread()
+    spread.update(torch.tensor([[3.0, 1.0]]))
+    assert spread.compute().isnan()
+    spread.update(torch.tensor([[3.0, 1.0]]))
+    assert spread.compute() == 0

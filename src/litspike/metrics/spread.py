@@ -17,7 +17,7 @@ class Spread(Metric):
         max_c (max_b y − min_b y) / max_cb |y|
 
     Update: ``spread.update(values)`` with a batch's values, [B, \*]. Compute: a float32 scalar without unit, between 0
-    and 2; 0 where every value is 0, NaN where one is NaN or infinite, and before anything was taken in.
+    and 2; 0 where every value is 0, NaN where one is NaN or infinite, and of fewer than two samples.
 
     Example:
         >>> import torch
@@ -33,19 +33,24 @@ class Spread(Metric):
     """Smallest value of each output, [*]."""
     high: Tensor
     """Largest value of each output, [*]."""
+    samples: Tensor
+    """Number of samples."""
 
     def __init__(self) -> None:
         super().__init__()
         self.add_state("low", torch.tensor(math.inf), dist_reduce_fx="min")
         self.add_state("high", torch.tensor(-math.inf), dist_reduce_fx="max")
+        self.add_state("samples", torch.tensor(0), dist_reduce_fx="sum")
 
     def update(self, values: Tensor) -> None:
         """Take in the values of a batch, [B, *]."""
         values = values.detach().float()
         self.low = torch.minimum(self.low, values.amin(0))
         self.high = torch.maximum(self.high, values.amax(0))
+        self.samples += len(values)
 
     def compute(self) -> Tensor:
         """The spread of all that was taken in."""
         apart = (self.high - self.low).max()
-        return apart / torch.maximum(self.high.abs().max(), self.low.abs().max()).clamp(min=1e-30)
+        spread = apart / torch.maximum(self.high.abs().max(), self.low.abs().max()).clamp(min=1e-30)
+        return torch.where(self.samples > 1, spread, math.nan)
