@@ -50,15 +50,15 @@ versions: $(VENV)/installed
 	$(PY) tools/try_versions.py
 	$(PY) tools/try_versions.py --oldest
 
-# The pictures of README, from the configurations as they are now.
+# The pictures of README and of docs/pictures.md, from the trained networks that come with litspike.
 DRAWN := build/pictures
 pictures: $(VENV)/installed
 	rm -rf $(DRAWN)
-	for name in default digits delayed_xor; do $(PY) main.py fit -c $$name --logs $(DRAWN) --pictures.every 0 && \
-	  $(PY) main.py picture -c $$name --logs $(DRAWN) || exit 1; done
-	$(PY) main.py picture -c delayed_xor --logs $(DRAWN) --pictures.format gif
-	cp $(DRAWN)/delayed_xor/*/pictures/one-sample.gif $(DRAWN)/default/*/pictures/decision-boundary.png docs/pictures
-	cd $(DRAWN)/digits/*/pictures && cp one-sample.png membrane-potential.png spikes-layer-3.png $(CURDIR)/docs/pictures
+	$(PY) main.py picture --ckpt_path zoo:delayed_xor --logs $(DRAWN) --pictures.format gif
+	for name in default digits; do $(PY) main.py picture --ckpt_path zoo:$$name --logs $(DRAWN) || exit 1; done
+	cd $(DRAWN)/zoo && cp delayed_xor/pictures/one-sample.gif default/pictures/decision-boundary.png \
+	  digits/pictures/one-sample.png digits/pictures/membrane-potential.png digits/pictures/spikes-layer-3.png \
+	  $(CURDIR)/docs/pictures
 
 docs: $(VENV)/installed-docs
 	$(PY) -m mkdocs build --strict

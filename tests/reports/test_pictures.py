@@ -12,7 +12,8 @@ import torch
 from lightning import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.trainer.states import TrainerFn
-from PIL import Image
+from matplotlib.figure import Figure
+from PIL import Image, ImageSequence
 from torch import Tensor, nn
 
 from litspike import LIF, ConstantCurrent, MeanOverTime, Perceptron, SettingError
@@ -201,6 +202,22 @@ def test_an_animation_is_a_gif_of_one_sample_with_a_frame_for_each_step(tmp_path
     assert file.paths == [tmp_path / "one-sample.gif"]
     with Image.open(tmp_path / "one-sample.gif") as image:
         assert (image.format, getattr(image, "n_frames", 1), image.info["loop"]) == ("GIF", 5, 0)
+
+
+def test_an_animation_begins_with_its_whole_picture_and_shows_that_longest(tmp_path: Path):
+    figures = []
+    for height in (1, 2, 3):
+        figures.append(Figure(figsize=(1, 1)))
+        figures[-1].add_axes((0, 0, 1, height / 3), facecolor="black")
+    plots.save_frames(figures, tmp_path / "rising.gif")
+    with Image.open(tmp_path / "rising.gif") as image:
+        frames = [
+            (float(np.asarray(frame.convert("L")).mean()), frame.info["duration"])
+            for frame in ImageSequence.Iterator(image)
+        ]
+    (whole, longest), (first, short), (second, _) = frames
+    assert whole < second < first
+    assert longest > short
 
 
 def test_nothing_listens_once_a_validation_is_over(tmp_path: Path):

@@ -148,13 +148,11 @@ def save(figure: Figure, path: Path, kind: str) -> None:
 
 
 def save_frames(figures: Iterable[Figure], path: Path) -> None:
-    """Write the figures into a GIF that begins anew when it ends.
+    """Write the figures into a GIF that shows the last one first, so that it is whole where nothing moves, and repeats.
 
     Raises:
         OSError: if the file can't be written.
     """
-    frames = [Image.fromarray(pixels(figure)).quantize(COLOURS) for figure in figures]
-    waits = [SECONDS_OF_ANIMATION / len(frames)] * (len(frames) - 1) + [LAST_FRAME]
-    frames[0].save(
-        path, "gif", save_all=True, append_images=frames[1:], duration=[int(1000 * wait) for wait in waits], loop=0
-    )
+    *frames, last = (Image.fromarray(pixels(figure)).quantize(COLOURS) for figure in figures)
+    waits = [LAST_FRAME] + [SECONDS_OF_ANIMATION / (len(frames) + 1)] * len(frames)
+    last.save(path, "gif", save_all=True, append_images=frames, duration=[int(1000 * wait) for wait in waits], loop=0)
