@@ -25,11 +25,11 @@ from docs import notebooks, traces
 
 PACKAGES = {
     "litspike": "Neurons, surrogates, encoders, readouts and networks; every name below is there, or in its package.",
-    "litspike.neurons": "Neurons.",
+    "litspike.neurons": "Models of neurons, each the mathematics of one time step.",
     "litspike.surrogates": "What stands in for the derivative of a spike.",
-    "litspike.networks": "Networks.",
+    "litspike.networks": "Networks: layers without a state, and layers of neurons between them.",
     "litspike.coding": "Encoders from samples to currents or spikes, and readouts from outputs to answers.",
-    "litspike.data": "Data modules.",
+    "litspike.data": "Data modules: data sets, and your own files.",
     "litspike.tasks": "Tasks and losses.",
     "litspike.metrics": "Metrics of spikes and what they cost.",
 }
@@ -43,7 +43,6 @@ class Markdown(griffe.Extension):
         """Change the text of one docstring."""
         if obj.docstring is not None:
             text = without_roles(obj.docstring.value)
-            text = re.sub(r"::\n\n", ":\n\n", text)
             obj.docstring.value = re.sub(r"^Example:$", "Examples:", text, flags=re.MULTILINE)
 
 

@@ -55,8 +55,12 @@ def test_an_argument_that_a_class_inherits_is_explained_by_the_class_it_comes_fr
     assert re.search(r"--model.loss.class_weights .*\n +\w", cli("fit --model.loss.help CrossEntropy").out)
 
 
-def test_no_role_of_a_docstring_is_printed(cli: Cli):
+def test_no_markup_of_a_docstring_is_printed(cli: Cli):
     assert not re.search(r":\w+:`", cli("fit --checkup.help").out + cli("fit --model.help").out)
+    text = cli("fit --model.encoder.help Population").out
+    assert "samples [B, *, F]" in text
+    assert "::" not in text
+    assert "\\" not in text
 
 
 @pytest.mark.parametrize("configuration", sorted(path.stem for path in (PROJECT / "configs").glob("*.yaml")))

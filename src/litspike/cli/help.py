@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from docstring_parser import parse
+from docstring_parser import Docstring, parse
 from lightning import Trainer
 
 from litspike import callbacks
@@ -172,7 +172,7 @@ def of_class(setting: str, name: str | None, files: list[dict[str, Any]]) -> str
         raise ParseError(f"{setting}: no class is set there: name one, as --{setting}.help CLASS")
     kind = here if name is None else _named(setting, name, here)
     assert kind is not None
-    documented = parse(without_roles(kind.made.__doc__ or ""))
+    documented = _parsed(kind.made.__doc__ or "")
     about = (documented.short_description, documented.long_description)
     return "\n".join([kind.path, *(f"\n{text}" for text in about if text), "", *_explained(kind, setting)])
 
@@ -279,7 +279,7 @@ def _texts(made: Any) -> dict[str, str]:
     texts: dict[str, str] = {}
     for one in reversed(inspect.getmro(made) if inspect.isclass(made) else (made,)):
         for documented in (one.__doc__, vars(one).get("__init__", one).__doc__):
-            entries = parse(without_roles(documented or "")).params
+            entries = _parsed(documented or "").params
             texts |= {entry.arg_name: entry.description or "" for entry in entries}
     return texts
 
@@ -288,5 +288,10 @@ _ROLE = re.compile(r":(?:class|func|meth|attr|data|mod|obj|paramref):`(~?)([\w.]
 
 
 def without_roles(text: str) -> str:
-    """A docstring's text with names in backticks in place of Sphinx's roles."""
-    return _ROLE.sub(lambda role: f"`{role[2].rsplit('.', 1)[-1] if role[1] else role[2]}`", text)
+    """A docstring's text with names in backticks in place of Sphinx's roles, and one colon before a literal block."""
+    text = _ROLE.sub(lambda role: f"`{role[2].rsplit('.', 1)[-1] if role[1] else role[2]}`", text)
+    return re.sub("::$", ":", text, flags=re.MULTILINE)
+
+
+def _parsed(text: str) -> Docstring:
+    return parse(without_roles(text).replace(r"\*", "*"))
