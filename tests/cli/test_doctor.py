@@ -51,7 +51,7 @@ def test_an_extra_of_which_a_package_is_missing_is_named_with_its_command(
 
     monkeypatch.setattr(doctor, "version", version)
     found = lines(capsys)
-    missing, command = found["not installed"].split("; ")
+    missing, command = found["missing"].split("; ")
     assert command == "pip install -e '.[NAME]' installs one"
     assert "data" in missing.split(", ")
     assert "dev" in found["extras"].split(", ")

@@ -51,7 +51,7 @@ def _lines(problem: str | None, home: Path) -> Iterator[tuple[str, str]]:
     present, missing = extras()
     yield "extras", ", ".join(present) or "none"
     one = f"; {installation.installing('NAME')} installs one"
-    yield "not installed", ", ".join(missing) + one if missing else "no extra is missing"
+    yield "missing", ", ".join(missing) + one if missing else "no extra"
     yield "kernels", str(disk.folder() or "not kept on disk: no folder of the user's alone was found")
     yield "own files", f"runs in {home / 'logs'}, event data in {Path('data').absolute()}"
 
