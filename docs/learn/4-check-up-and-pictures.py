@@ -5,8 +5,8 @@
 # %% [markdown]
 # # Read the check-up and the pictures
 #
-# A spiking network can fail in a way of its own: a layer never fires. Then nothing goes through it, and there is no
-# error. So litspike measures every layer in each epoch. This is the *check-up*.
+# A spiking network can fail as no other network does: a layer may never fire. Then nothing goes through it, and there
+# is no error. So litspike measures every layer in each epoch. This is the *check-up*.
 #
 # The configuration `arrays` learns three kinds of wine from a table of measurements. Here we set a threshold that is
 # far too high:

@@ -55,7 +55,7 @@ def test_the_picture_shows_the_score_over_steps_and_over_operations():
     assert by_step.get_lines()[1].get_xdata()[0] == 3
     assert by_operations.get_lines()[1].get_xdata()[0] == 28
     assert (by_step.get_xlabel(), by_operations.get_xlabel()) == ("time step", "synaptic operations a sample")
-    assert by_step.get_ylabel() == "accuracy after the steps until then"
+    assert by_step.get_ylabel() == "accuracy after so many steps"
     height, width, _ = style.pixels(figure).shape
     assert (width >= 600, height >= 400) == (True, True)
     assert len(anytime_curve(CURVE._replace(macs=[], acs=[])).axes) == 1

@@ -32,7 +32,7 @@ def anytime_curve(found: Curve) -> Figure:
         axes.set_xlabel(label, fontsize=LABEL)
         whole_ticks(axes, y=False)
         if first is None:
-            axes.set_ylabel(f"{found.score} after the steps until then", fontsize=LABEL)
+            axes.set_ylabel(f"{found.score} after so many steps", fontsize=LABEL)
             axes.legend(fontsize=TICK, loc="lower right" if found.rises else "upper right")
         else:
             axes.sharey(first)
