@@ -105,7 +105,7 @@ FIELDS: dict[str, tuple[Callable[[Any], Any], str]] = {
     ),
     "wrong shape": (
         lambda f: put(f["node/nodes/n0"], "tau", np.ones(5)),
-        "n0 (LIF): numbers for neurons of the shapes [5], [6]",
+        "n0 (LIF): numbers for neurons of shape [5], where samples have [6] (tau)",
     ),
     "no numbers": (lambda f: put(f["node/nodes/n0"], "tau", np.ones(0)), "n0 (LIF): tau is empty"),
     "no weights": (
@@ -208,6 +208,21 @@ def test_what_is_packed_to_a_millionth_is_not_unpacked(path: Path, monkeypatch: 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert "n1 weight: its numbers take 33,554,432 bytes, too many for a file of" in edited(path, bomb)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB; what h5py packed is in it
+
+
+def test_no_numbers_are_read_before_all_shapes_are_known_to_fit(path: Path, monkeypatch: pytest.MonkeyPatch):
+    def large(*shape: int) -> Callable[[Any], None]:
+        return lambda file: put(file["node/nodes/n1"], "weight", np.zeros(shape, np.float32))
+
+    read: list[int] = []
+    array = nir_file.Numbers.__array__
+    monkeypatch.setattr(
+        nir_file.Numbers, "__array__", lambda numbers, *more: (read.append(numbers.size), array(numbers, *more))[1]
+    )
+    assert "n1 (Linear): weights for 1000 inputs, and samples of [6]" in edited(path, large(6, 1000))
+    assert "output (Output): it is for samples of [6] and gets [1000]" in edited(path, large(1000, 6))
+    assert read == []
+    assert "n1 (Linear): weight: [2000], where [outputs, inputs] is read" in edited(path, large(2000))
 
 
 def test_more_nodes_or_edges_than_are_read_are_refused(path: Path, monkeypatch: pytest.MonkeyPatch):

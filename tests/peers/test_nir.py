@@ -13,7 +13,7 @@ import torch
 pytest.importorskip("nir", reason="files in NIR need the extra: pip install 'litspike[nir]'")
 
 from litspike.networks import FromNIR
-from litspike.networks.nir.file import Stored, read
+from litspike.networks.nir.file import Stored, opened
 from tests.peers.nir_cases import CASES, write
 from tests.peers.record_nir import exchanged
 
@@ -35,7 +35,8 @@ def check_ours(peer: str, name: str, kept: dict[str, np.ndarray], folder: Path, 
     assert output.std() > 0
     np.testing.assert_array_equal(output, own.numpy())
     (folder / "recorded.nir").write_bytes(kept[f"{name}.file"].tobytes())
-    check_same(read(folder / "recorded.nir"), read(folder / f"{name}.nir"))
+    with opened(folder / "recorded.nir") as recorded, opened(folder / f"{name}.nir") as today:
+        check_same(recorded, today)
 
 
 def check_same(one: Stored, other: Stored) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -19,6 +19,8 @@ MOST_NODES = 10_000
 """Nodes and edges that a file may have."""
 MOST_BYTES, MOST_TIMES = 256 << 20, 50
 """Bytes that a file's numbers may take, and how many times the file's own beyond that: compression hides any size."""
+_SMALL = 1 << 10
+"""Numbers that are read before their shape is known to fit."""
 _DEEPEST = 8
 _LONGEST = 1000  # characters of a name or text
 _FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 32000: "lzf"}  # those that HDF5 and h5py have inside
@@ -52,12 +54,27 @@ class FileError(UserError):
     """A file in NIR can't be read: the text names the node and what is wrong with it."""
 
 
+class Numbers:
+    """An array in an open file, which is read each time that NumPy makes an array of it."""
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset, self.shape, self.size, self.ndim = dataset, dataset.shape, dataset.size, dataset.ndim
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        with _one_line():
+            values: Array = np.asarray(self.dataset[()], dtype)
+        return values
+
+    def __str__(self) -> str:
+        return f"{list(self.shape)} of {self.dataset.dtype}"
+
+
 class Stored(NamedTuple):
     """A node as a file has it."""
 
     kind: str
     fields: dict[str, Any]
-    """Name → an array, or a text."""
+    """Name → :class:`Numbers`, an array where it is small, or a text."""
     nodes: dict[str, Stored]
     """Of a graph."""
     edges: list[tuple[str, str]]
@@ -65,8 +82,9 @@ class Stored(NamedTuple):
     metadata: dict[str, Any]
 
 
-def read(path: Path) -> Stored:
-    """The graph in a file.
+@contextmanager
+def opened(path: Path) -> Iterator[Stored]:
+    """The graph in a file, whose numbers can be read inside the context.
 
     Raises:
         FileError: if it is none in NIR, or holds what no such file needs: links to other files, objects, numbers
@@ -80,13 +98,14 @@ def read(path: Path) -> Stored:
     except ModuleNotFoundError as missing:
         needs = f"it needs the extra litspike[nir]: {installing('nir')}"
         raise UserError(f"h5py is not installed: {needs}") from missing
-    with _one_line(), h5py.File(path, "r") as file:
-        reader = _Reader(h5py, path.stat().st_size)
-        root = reader.child(file, "node", "the file")
-        graph = reader.node(root, "", 0)
+    with ExitStack() as stack:
+        with _one_line():
+            file = stack.enter_context(h5py.File(path, "r"))
+            reader = _Reader(h5py, path.stat().st_size)
+            graph = reader.node(reader.child(file, "node", "the file"), "", 0)
         if graph.kind != "NIRGraph":
             raise FileError(f"its root is a {graph.kind}, not a NIRGraph")
-        return graph
+        yield graph
 
 
 @contextmanager
@@ -217,8 +236,7 @@ class _Reader:
             self.refuse(where, f"{dataset.dtype}, where numbers or a text should be")
         if len(dataset.shape) > 6:
             self.refuse(where, f"{len(dataset.shape)} dimensions")
-        values: Array = np.asarray(dataset[()])
-        return values
+        return Numbers(dataset) if dataset.size > _SMALL else np.asarray(dataset[()])
 
     def is_text(self, dataset: Any) -> bool:
         return self.h5py.check_string_dtype(dataset.dtype) is not None

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from litspike.arguments import typed
 from litspike.networks.nir.build import Means, layers_of
 from litspike.networks.nir.dialects import DIALECTS, READERS, WRITERS, Convention, Dialect, Integration
-from litspike.networks.nir.file import FileError, Stored, read
+from litspike.networks.nir.file import FileError, Stored, opened
 from litspike.networks.nir.graph import plan
 from litspike.networks.sequence import Pass, SpikingNetwork
 from litspike.networks.stepwise import StepByStep, Use, sent
@@ -72,11 +72,11 @@ class FromNIR(SpikingNetwork):
         super().__init__()
         self.path = path
         try:
-            stored = read(Path(path).expanduser())
             known = None if dt is None else number("dt", dt, "(0, inf)")
-            convention = _convention(stored, dialect, known, discretisation, reset)
-            laid_out = plan(stored)
-            steps = layers_of(laid_out, Means(convention, surrogate))
+            with opened(Path(path).expanduser()) as stored:
+                convention = _convention(stored, dialect, known, discretisation, reset)
+                laid_out = plan(stored)
+                steps = layers_of(laid_out, Means(convention, surrogate))
         except FileError as problem:
             raise FileError(f"{path}: {problem}") from problem
         self.metadata = stored.metadata
