@@ -13,6 +13,8 @@ is the same at every step the network without spikes gets one step; a GRU is rea
 own space (configs/spaces/), the same for the spiking network, a GRU and an LSTM. The validation loss chooses one
 of them, which is then fitted and tested from each seed.
 
+The tables of benchmarks/time_series.py and benchmarks/forecast.py follow, each with what is published.
+
 Results are kept under logs/accuracy/ as they come: the same command goes on where it was stopped, and runs again only
 what failed and the configurations that have changed. The seconds are those of a whole fit after the imports.
 """
@@ -25,6 +27,7 @@ import json
 import sys
 import time
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -92,6 +95,8 @@ TASKS = {
     "store_recall": Comparison("store and recall", "accuracy", {SPIKING: [], "GRU": GRU}),
     "mackey_glass": Comparison("Mackey–Glass", "NRMSE", {SPIKING: [], "GRU": GRU}),
 }
+TABLES = ("time_series", "forecast")
+"""Tasks with a table of their own, by the name of the script that prints it: its runs are others than five seeds."""
 FIGURES = {"accuracy": "test/accuracy", "NRMSE": "test/nrmse"}
 
 
@@ -181,12 +186,26 @@ def report(names: list[str], seeds: int, trials: int, searched: list[str], logs:
     print("|---|---|---|---|---|---|---|", *rows, sep="\n")
 
 
-if __name__ == "__main__":
+def main(args: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
+    names = [*TASKS, *TABLES]
+    parser.add_argument("--tasks", nargs="+", choices=names, metavar="TASK", help=f"of {', '.join(names)}")
     parser.add_argument("--seeds", type=int, default=5, help="2 or more")
     parser.add_argument("--search", type=int, default=0, metavar="N", help="first try N settings of each network")
     parser.add_argument("--networks", nargs="+", choices=SEARCHED, default=list(SEARCHED), help="of a search")
     parser.add_argument("--logs", type=Path, default=PROJECT / "logs" / "accuracy", help="where results are kept")
-    options = parser.parse_args()
-    report(options.tasks, options.seeds, options.search, options.networks, options.logs)
+    options = parser.parse_args(args)
+    tasks = options.tasks or (list(TASKS) if options.search else names)
+    if options.search and (without := set(tasks) & set(TABLES)):
+        parser.error(f"there is no search for {', '.join(sorted(without))}")
+    if own := [name for name in tasks if name in TASKS]:
+        report(own, options.seeds, options.search, options.networks, options.logs)
+    sys.path.append(str(PROJECT))  # where benchmarks lies
+    for name in tasks:
+        if name in TABLES:
+            print()
+            import_module(f"benchmarks.{name}").main([])
+
+
+if __name__ == "__main__":
+    main()

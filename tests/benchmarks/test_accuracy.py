@@ -12,7 +12,7 @@ import pytest
 import torch
 import yaml
 
-from benchmarks.accuracy import SEARCHED, TASKS, chosen, noted, row
+from benchmarks.accuracy import SEARCHED, TABLES, TASKS, chosen, main, noted, row
 from benchmarks.baselines import GRU, ReLU
 from litspike.networks import Perceptron
 from tests.conftest import PROJECT, runs
@@ -118,3 +118,15 @@ def test_a_gru_goes_on_from_its_state():
     first, state = network(x[:3])
     assert torch.allclose(torch.cat([first, network(x[3:], state)[0]]), whole, atol=1e-6)
     assert not torch.allclose(network(x[3:])[0], whole[3:])
+
+
+def test_the_tables_of_other_scripts_follow_and_have_no_search(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    for name in TABLES:
+        monkeypatch.setattr(f"benchmarks.{name}.main", lambda args, name=name: print(f"table of {name}", args))
+    main(["--tasks", *TABLES])
+    assert capsys.readouterr().out.split("\n\n") == ["\ntable of time_series []", "table of forecast []\n"]
+    with pytest.raises(SystemExit):
+        main(["--search", "2", "--tasks", "forecast"])
+    assert "there is no search for forecast" in capsys.readouterr().err
