@@ -87,6 +87,8 @@ def integer(setting: str, value: Any, least: int = 1, most: int = 2**31 - 1) -> 
     Raises:
         SettingError: if it is not.
     """
+    if type(value) is int and least <= value <= most:  # every call of a layer asks
+        return value
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise SettingError(setting, value, "is not an integer")
     checked = int(value)

@@ -296,7 +296,13 @@ class Task(LightningModule):
             self.log("step", float(self._steps_trained if counts_steps(self.trainer) else self._epochs_trained))
             self.log_dict(named)
             return
-        self.log_dict(named, logger=False)
+        # Lightning's log would make an object of each, to average it over the batches that it was logged in.
+        self.trainer.callback_metrics.update(
+            {
+                name: torch.as_tensor(value, dtype=torch.float32, device=self.device).detach().clone()
+                for name, value in named.items()
+            }
+        )
         if not self.trainer.sanity_checking:
             log_at(self.trainer, named, position(self.trainer))
 

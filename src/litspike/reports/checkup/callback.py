@@ -143,7 +143,8 @@ class CheckUp(Callback):
         self._watching.enter_context(watched(_network(module), lambda seen: self._guarded(self._update_layer, seen)))
         readout = getattr(module, "readout", None)
         if isinstance(readout, nn.Module):
-            self._spread = spread = Spread().to(module.device)
+            spread = self._spread = self._spread or Spread().to(module.device)
+            spread.reset()
             hook = readout.register_forward_hook(lambda *call: self._guarded(spread.update, call[2]))
             self._watching.callback(hook.remove)
 
