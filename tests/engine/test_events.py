@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from litspike.engine.events import choice
 from litspike.engine.events import product as events_product
 from litspike.engine.events import recipe as recipe_module
 from litspike.engine.events.product import events, packed, product, weight_gradient
@@ -57,6 +58,18 @@ def test_odd_numbers_are_events_where_they_are_not_zero(odd):
     x[1, 5] = x[2, 39] = odd
     found = events(x)
     assert places(found) == ([] if odd == 0 else [(1, 5), (2, 39)])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("value", [1.0, -2.5, float("nan"), float("inf")])
+def test_the_density_by_which_is_chosen_is_that_of_spikes_that_are_spread_evenly(value, dtype):
+    for rows, inputs in itertools.product((1, 64, 200), (16, 65, 513)):
+        for among_16 in (0, 1, 5, 16):
+            x = torch.zeros(rows * inputs, dtype=dtype)
+            x[torch.arange(len(x)) % 16 < among_16] = value
+            density, x = among_16 / 16, x.view(rows, inputs)
+            assert not choice._fewer(x, density)
+            assert choice._fewer(x, density + 1e-6)
 
 
 def test_more_inputs_than_16_bits_can_count():

@@ -31,7 +31,7 @@ sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *sys.argv[2:]]))
 """
 TESTS = ["tests/engine/test_parity.py", "tests/engine/test_events.py", "tests/engine/test_recurrent.py"]
 TESTS += ["tests/engine/test_convolution.py", "tests/networks/test_stream.py"]
-SOME = "held or dense_matrices or single_precision or numpy or order"
+SOME = "held or dense_matrices or single_precision or numpy or order or density"
 
 
 @pytest.mark.thorough

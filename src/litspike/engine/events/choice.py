@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from ctypes import addressof, c_int64
 from math import gcd, isfinite, prod
 
-import numpy as np
 from torch import Tensor
+
+from litspike.engine.events.form import LINE, Form
+from litspike.engine.events.kernels import prepared
 
 LEAST_WORK = 1 << 23
 """Multiplications of the dense product, which takes some 100 µs, below which the density isn't looked for."""
@@ -17,8 +20,8 @@ CROSSOVER_OUTPUTS = 128
 """Outputs below which the crossover falls in proportion: an event adds to few at once."""
 PACKED_ROWS = 64
 """Rows whose dense product takes as long as packing the weight."""
-_LINE, _LINES = 16, 64
-"""The density is that of so many cache lines, each of so many numbers: what it takes is to fetch them from memory."""
+_LINES = 64
+"""The density is that of so many lines of the cache: what it takes is to fetch them from memory."""
 
 CONVOLUTION_CROSSOVER = 0.1
 """Density from which on a convolution isn't ahead by half again (benchmarks/convolution.py)."""
@@ -31,9 +34,9 @@ FEEDBACK_LEAST, FEEDBACK_SLOPE = 128, 1280
 """Neurons of a recurrent layer below which it always is, and those above them for each further share of 1."""
 
 
-def large_enough(rows: int, inputs: int, outputs: int) -> bool:
-    """Whether a product of spikes [rows, inputs] with a weight [outputs, inputs] could be faster on events."""
-    return outputs >= LEAST_OUTPUTS and rows * inputs * outputs >= LEAST_WORK
+def large_enough(numbers: int, outputs: int) -> bool:
+    """Whether a product of so many numbers with a weight [outputs, inputs] could be faster on events."""
+    return outputs >= LEAST_OUTPUTS and numbers * outputs >= LEAST_WORK
 
 
 def pays(spikes: Tensor, outputs: int) -> bool:
@@ -44,15 +47,14 @@ def pays(spikes: Tensor, outputs: int) -> bool:
         outputs: of the weight.
     """
     rows, inputs = spikes.shape
-    if not large_enough(rows, inputs, outputs):
+    if not large_enough(rows * inputs, outputs):
         return False
     return _fewer(spikes, CROSSOVER * min(outputs / CROSSOVER_OUTPUTS, 1) * (1 - PACKED_ROWS / max(rows, 1)))
 
 
 def wide_enough(weight: Tensor) -> bool:
     """Whether a convolution of spikes with a weight [outputs, channels, ..] could be faster on events."""
-    outputs, *depth = weight.shape
-    return outputs >= CONVOLUTION_OUTPUTS and prod(depth) >= CONVOLUTION_DEPTH
+    return weight.dim() > 2 and weight.shape[0] >= CONVOLUTION_OUTPUTS and prod(weight.shape[1:]) >= CONVOLUTION_DEPTH
 
 
 def convolution_pays(spikes: Tensor, work: int) -> bool:
@@ -74,12 +76,14 @@ def _fewer(spikes: Tensor, crossover: float) -> bool:
     """Whether fewer than a share of some numbers, spread over rows and columns, are not zero. It takes microseconds."""
     if crossover <= 0:
         return False
-    lines = spikes.numel() // _LINE
+    lines = spikes.numel() // LINE
     stride = max(lines // _LINES, 1)
     while gcd(stride, spikes.shape[1]) > 1:
         stride += 1
-    some = spikes.numpy().reshape(-1)[: lines * _LINE].reshape(lines, _LINE)[::stride]
-    return int(np.count_nonzero(some)) < crossover * max(some.size, 1)
+    some, found = -(-lines // stride), c_int64()
+    count, arguments = prepared("count", Form(spikes.dtype), spikes.data_ptr(), stride * LINE, addressof(found))
+    count.call(arguments, 0, some)
+    return found.value < crossover * max(some * LINE, 1)
 
 
 def sampling_pays(density: float) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from llvmlite import ir
 
 from litspike.engine.cpu.builder import INTEGER, least, loop
+from litspike.engine.events.form import LINE
 from litspike.engine.events.writer import EventWriter
 
 _TILE = 16
@@ -24,6 +25,14 @@ class Writer(EventWriter):
     """Writes one kernel. In all of them x [rows, inputs] is what the spikes are in, and the events of a row are the
     indices from its begin to its end.
     """
+
+    def count(self, unit: Any) -> None:
+        """Add how many numbers of a line are not zero; the lines begin at multiples of a ``stride``."""
+        b, given = self.builder, self.given
+        line = b.mul(unit, given["stride"])
+        values = [self.load(given["x"], b.add(line, offset)) for offset in self.offsets(LINE // self.lanes)]
+        more = b.ctpop(self._differ(values, 0.0))
+        b.store(b.add(b.load(given["found"], typ=INTEGER), more), given["found"])
 
     def lists(self, unit: Any) -> None:
         """Write the indices of what is not zero, row after row; ``other[unit]`` counts values that are not 1."""

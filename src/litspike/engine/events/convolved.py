@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.grad import conv2d_input, conv2d_weight
 
-from litspike.engine.events.choice import convolution_pays, is_finite, wide_enough
+from litspike.engine.events.choice import convolution_pays, is_finite
 from litspike.engine.events.convolution import (
     Convolution,
     PixelEvents,
@@ -39,7 +39,7 @@ def convolved(
         weight: as ``torch.nn.functional.conv1d`` and ``conv2d`` take it, as are the others.
     """
     dims = x.dim() - 2
-    if dims not in (1, 2) or weight.dim() != x.dim() or not wide_enough(weight):
+    if dims not in (1, 2) or weight.dim() != x.dim():
         return None
     if isinstance(padding, str) or groups != 1:
         return None

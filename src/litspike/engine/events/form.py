@@ -10,6 +10,9 @@ from torch import Tensor
 
 from litspike.engine.cpu.memory import VECTOR
 
+LINE = 16
+"""Numbers that are counted together: those of a line of the cache, or of two."""
+
 
 class Form(NamedTuple):
     """What a kernel is made for.
@@ -67,6 +70,7 @@ SIZES = (
 """What a convolution is: channels, height and width of input and output, then those of its kernel."""
 _CONVOLUTION = (*SIZES, "x", "indices", "firsts", "starts", "packed")
 FIELDS = {
+    "count": ("x", "stride", "found"),
     "lists": ("x", "rows", "inputs", "per_unit", "indices", "begins", "ends", "other"),
     "join": ("indices", "begins", "ends", "rows", "per_unit", "starts", "joined"),
     "pack": ("weight", "inputs", "outputs", "packed"),

@@ -12,7 +12,7 @@ from torch.autograd.graph import get_gradient_edge
 from torch.nn.functional import conv1d, conv2d, linear
 
 from litspike.engine.cpu.memory import fresh
-from litspike.engine.events.choice import is_finite, large_enough, pays, sampling_pays
+from litspike.engine.events.choice import is_finite, large_enough, pays, sampling_pays, wide_enough
 from litspike.engine.events.convolved import NO_SECOND_ORDER, convolved
 from litspike.engine.events.gradient import PendingGradient
 from litspike.engine.events.kernels import available
@@ -42,8 +42,8 @@ class Spikes(Tensor):
         if func in _BACKWARD:  # which may call anything in turn, and so must not run with all this switched off
             return _BACKWARD[func](*args, **(kwargs or {}))
         with torch._C.DisableTorchFunctionSubclass():
-            if func in _PRODUCTS and args and isinstance(args[0], Spikes) and _at_once():
-                result = _of_events(_PRODUCTS[func], *args, **(kwargs or {}))
+            if func in _PRODUCTS and args and isinstance(args[0], Spikes):
+                result = _of_events(*_PRODUCTS[func], *args, **(kwargs or {}))
                 if result is not None:
                     return result
             return func(*args, **(kwargs or {}))
@@ -103,8 +103,15 @@ def _at_once() -> bool:
     return not torch.compiler.is_compiling() and not torch.is_autocast_enabled("cpu") and ordinary(())
 
 
-def _of_events(product: Any, x: Spikes, weight: Tensor, bias: Tensor | None = None, *rest: Any, **more: Any) -> Any:
-    """What a product on events gives; None where the weight or the bias is of another kind than the spikes."""
+def _of_events(
+    could: Any, product: Any, x: Spikes, weight: Tensor, bias: Tensor | None = None, *rest: Any, **more: Any
+) -> Any:
+    """What a product on events gives; None where it isn't faster, or weight or bias are of another kind.
+
+    The sizes alone come first: after a large product Python's own work takes long, as it is in no cache any more.
+    """
+    if torch.compiler.is_compiling() or not could(x, weight) or not _at_once():
+        return None
     if weight.dtype != x.dtype or weight.device.type != "cpu" or weight.layout is not torch.strided:
         return None
     if bias is not None and (bias.dtype != x.dtype or bias.shape != weight.shape[:1]):
@@ -112,15 +119,20 @@ def _of_events(product: Any, x: Spikes, weight: Tensor, bias: Tensor | None = No
     return product(x, weight, bias, *rest, **more)
 
 
+def _large(x: Spikes, weight: Tensor) -> bool:
+    return weight.dim() == 2 and large_enough(x.numel(), weight.shape[0])
+
+
+def _wide(x: Spikes, weight: Tensor) -> bool:
+    return wide_enough(weight)
+
+
 def _product(x: Spikes, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:
     """The product on events; None where a dense one is at least as fast, or a mistake that torch explains."""
-    if weight.dim() != 2 or x.dim() < 2 or x.shape[-1] != weight.shape[1]:
-        return None
     outputs, inputs = weight.shape
-    rows = x.numel() // inputs if inputs else 0
-    if not large_enough(rows, inputs, outputs):
+    if x.dim() < 2 or x.shape[-1] != inputs:
         return None
-    flat = x.detach().reshape(rows, inputs).contiguous()
+    flat = x.detach().reshape(x.numel() // inputs if inputs else 0, inputs).contiguous()
     if not pays(flat, outputs) or not is_finite(weight):
         return None
     found = events(flat)
@@ -174,5 +186,9 @@ def _input_gradient(ctx: Any, grad: Tensor, weight: Tensor) -> Tensor:
     return torch.mm(grad, weight, out=fresh(grad, len(grad), weight.shape[1])).view(ctx.shape)
 
 
-_PRODUCTS: dict[Any, Callable[..., Tensor | None]] = {linear: _product, conv1d: convolved, conv2d: convolved}
-"""What runs a function on events."""
+_PRODUCTS: dict[Any, tuple[Callable[..., bool], Callable[..., Tensor | None]]] = {
+    linear: (_large, _product),
+    conv1d: (_wide, convolved),
+    conv2d: (_wide, convolved),
+}
+"""Whether a function could be faster on events, by the sizes, and what runs it on them."""
