@@ -146,3 +146,11 @@ def test_differences_have_a_scale_of_their_own(tmp_path: Path):
     rows = "".join(f"{100 * (i % 7)},{100 * (i % 7) + i % 3}:{'cat' if i % 2 else 'dog'}\n" for i in range(60))
     x = Arrays(str(written(tmp_path, HEADER + rows)), differences=True).dataset("train").tensors[0]
     assert x.flatten(0, 1).std(0, correction=0).tolist() == pytest.approx([1, 1], abs=1e-4)
+
+
+def test_a_table_of_sequences_without_labels_gets_the_differences_of_its_columns(tmp_path: Path):
+    (tmp_path / "a.csv").write_text("a,b,c,d,label\n" + "1,2,3,5,0\n2,1,2,0,1\n" * 20, encoding="utf-8")
+    (tmp_path / "new.csv").write_text("id,a,b,c,d\nx,4,1,6,8\n", encoding="utf-8")
+    data = Arrays(str(tmp_path / "a.csv"), steps=2, differences=True, scaling=None, test_path=str(tmp_path / "new.csv"))
+    data.setup("fit")
+    assert data.dataset("predict").tensors[0].tolist() == [[[4, 1, 0, 0], [6, 8, 2, 7]]]

@@ -132,7 +132,7 @@ class FilePart:
         if self.x.ndim != 3:
             raise SettingError("differences", True, f"is for sequences [N, T, F], not {list(self.x.shape)}")
         x = np.concatenate([self.x, np.diff(self.x, axis=1, prepend=self.x[:, :1])], -1)
-        return replace(self, x=x, features=(*self.features, *(f"change of {name}" for name in self.features)))
+        return replace(self, x=x)
 
 
 def check_numbers(values: NDArray[Any], place: Callable[[tuple[int, ...]], str], missing: bool = False) -> None:
