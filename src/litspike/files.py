@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import re
@@ -12,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+_CHECKSUM = "checksum"
 _DRAFT = re.compile(r"\.(?P<name>.+)\.(?P<process>\d+)")
 
 
@@ -55,9 +57,9 @@ def read_text(path: Path) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The names and values in a JSON file; none where it can't be read, or holds anything else."""
+    """The names and values in a JSON file; none where it can't be read, is damaged, or holds anything else."""
     try:
-        content = json.loads(read_text(path))
+        content = parse_json(read_text(path))
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
@@ -66,6 +68,28 @@ def read_json(path: Path) -> dict[str, Any]:
 def replace_json(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON file as :func:`replace_text` does."""
     replace_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def replace_checked_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file with a checksum of its content, which :func:`parse_json` takes out again."""
+    replace_text(path, json.dumps({**content, _CHECKSUM: _checksum(content)}, indent=2) + "\n")
+
+
+def parse_json(text: str) -> Any:
+    """What a JSON text says, without its checksum.
+
+    Raises:
+        ValueError: if it is no JSON, or has a checksum of another content.
+    """
+    content = json.loads(text)
+    stated = content.pop(_CHECKSUM, None) if isinstance(content, dict) else None
+    if stated is not None and stated != _checksum(content):
+        raise ValueError("it was changed since it was written: its checksum is of another content")
+    return content
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def free_name(path: Path) -> Path:

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from torch.utils.tensorboard import SummaryWriter
 
+from litspike.files import replace_checked_json
 from litspike.reports.compare import curves, tables
 from litspike.reports.compare.collect import find
 from tests.conftest import PROJECT, Cli
@@ -248,6 +249,16 @@ def test_a_mistake_is_answered_in_one_line(cli: Cli, home: Path, arguments: str,
     make_seeds(home / "none.seeds-1").joinpath("seeds.json").write_text('{"seeds": [7], "figures": {}}')
     result = cli("compare", *arguments.format(good=good, home=home).split())
     assert result.error_line.startswith(line.format(good=good, home=home))
+
+
+def test_changed_metrics_of_seeds_are_not_shown(cli: Cli, home: Path):
+    good, group = make_run(home / "good", said=receipt(0.9, 40.5)), make_seeds(home / "mine.seeds-2")
+    replace_checked_json(group / "seeds.json", json.loads((group / "seeds.json").read_text()))
+    assert cli("compare", str(good), str(group)).status == 0
+    text = (group / "seeds.json").read_text()
+    (group / "seeds.json").write_text(text.replace('"mean": 0.92', '"mean": 0.97'))
+    line = cli("compare", str(good), str(group)).error_line
+    assert line.startswith(f"compare: {group}/seeds.json can't be read (it was changed since it was written")
 
 
 def test_the_help_lists_it(cli: Cli):

@@ -326,3 +326,19 @@ def test_a_full_disk_is_said_and_not_a_position_in_a_file(tmp_path: Path, monkey
     with pytest.raises(UserError, match=r"a.ckpt can't be written \(No space left on device\): the checkpoint before"):
         AtomicCheckpointIO().save_checkpoint({}, tmp_path / "a.ckpt")
     assert not [*tmp_path.iterdir()]
+
+
+def test_no_changed_byte_of_a_record_is_believed(tmp_path: Path):
+    run = Run(tmp_path)
+    figures = {"val/loss": 0.3125, "val/accuracy": 0.9}
+    run.note(status="finished", figures=figures, best=figures)
+    expected, path = run.record(), tmp_path / "run.json"
+    whole = path.read_bytes()
+    assert expected["figures"] == figures
+    for place in range(len(whole)):
+        for bit in (1, 2, 16):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ bit]) + whole[place + 1 :])
+            found = run.record()
+            assert not found or {name: found[name] for name in expected} == expected
+    path.write_bytes(whole.replace(b"0.9,", b"0.8,").replace(b"0.9\n", b"0.8\n"))
+    assert run.record() == {}

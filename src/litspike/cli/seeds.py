@@ -16,7 +16,7 @@ from rich.table import Table
 from litspike.cli.arguments import Call
 from litspike.cli.errors import print_error
 from litspike.figure_text import interval, written
-from litspike.files import replace_json
+from litspike.files import replace_checked_json
 from litspike.metrics import mean_interval, most_of
 from litspike.runs.folder import BEST, LAST, Run, logs_folder, runs_in, tested
 from litspike.runs.processes import place
@@ -154,7 +154,7 @@ def _report(results: dict[int, dict[str, float]], count: int, group: Path) -> in
     if results:
         Terminal().print(table)
         path = group / "seeds.json"
-        replace_json(path, {"seeds": sorted(results), "figures": summary})
+        replace_checked_json(path, {"seeds": sorted(results), "figures": summary})
         print(f"written: {from_here(path)}")
     missing = sorted(set(range(count)) - results.keys())
     if missing:

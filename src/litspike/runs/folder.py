@@ -12,7 +12,6 @@ logs/EXPERIMENT/2026-01-31_12-00-00/
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from contextlib import suppress
@@ -22,7 +21,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from litspike.files import free_name, read_json, read_text, remove_abandoned, replace_text
+from litspike.files import free_name, read_json, read_text, remove_abandoned, replace_checked_json
 from litspike.installation import ZOO
 from litspike.settings import UserError
 
@@ -147,7 +146,7 @@ class Run:
             if not before and (_text(path) is None or str(_text(path)).strip("\0 \n")):
                 with suppress(FileNotFoundError):
                     path.rename(free_name(path))
-            replace_text(path, json.dumps(record, indent=2) + "\n")  # of an edited one any text
+            replace_checked_json(path, record)  # of an edited one any text
         except OSError as error:
             raise UserError(f"{path} can't be written ({error.strerror}): what was complete before is kept") from error
 

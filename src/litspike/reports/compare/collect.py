@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from litspike.files import read_text
+from litspike.files import parse_json, read_text
 from litspike.reports.compare.schema import RECEIPT, SEEDS, mismatch
 from litspike.runs import yaml_text
 from litspike.runs.folder import BEST, Run, runs_in, tested
@@ -94,7 +93,7 @@ def read(path: Path, form: Any = MappingProxyType({})) -> dict[str, Any]:
         text = read_text(path)
         if path.suffix != ".json":
             yaml_text.check(text)
-        content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        content = parse_json(text) if path.suffix == ".json" else yaml.safe_load(text)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise UserError(f"compare: {path} can't be read ({reason})") from None
