@@ -13,6 +13,7 @@ from litspike.coding import DeltaModulation, LeakyIntegratorReadout, Population
 from litspike.export.artefact import Subject
 from litspike.export.c import CFile
 from litspike.export.c.compile import Toolchain
+from litspike.export.c.text import FLAGS, WARNINGS
 from litspike.export.integer.file import IntegerFile
 from litspike.export.integer.fixed import Settings
 from litspike.networks import ConvNet, Perceptron
@@ -86,7 +87,7 @@ def test_a_compiler_for_another_processor_has_nothing_to_say(processor: str, num
     exponential = c_file(task, x) if settings is None else IntegerFile(Subject(task, x), "network", settings, x)
     for file in [exponential, *(file for file, _ in files(settings))]:
         file.write(tmp_path)
-        flags = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-Os", "-ffp-contract=off"]
+        flags = [*FLAGS.split(), *WARNINGS.split(), "-Werror", "-Os"]
         source, made = str(tmp_path / "network.c"), str(tmp_path / "network.o")
         done = subprocess.run([*BARE[processor], *flags, "-c", source, "-o", made], capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")

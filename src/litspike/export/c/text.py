@@ -15,7 +15,7 @@ from litspike.export.c.sample import SampleWriter
 from litspike.export.c.step import StepWriter
 
 FLAGS = "-std=c99 -O2 -ffp-contract=off"
-WARNINGS = "-Wall -Wextra -Wpedantic"
+WARNINGS = "-Wall -Wextra -Wpedantic -Wconversion"
 
 
 class Network(NamedTuple):
