@@ -36,7 +36,7 @@ from litspike.neurons import (
 from litspike.tasks import Task
 from tests.export.subjects import c_file, normalising, same_bits, task_of
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 class Draw:
