@@ -59,9 +59,15 @@ class Section:
 
 def sections() -> list[Section]:
     """All sections there are. A new one is added here."""
-    from benchmarks import reliability_checkpoints, reliability_inputs, reliability_runs, reliability_untrusted
+    from benchmarks import (
+        reliability_checkpoints,
+        reliability_files,
+        reliability_inputs,
+        reliability_runs,
+        reliability_untrusted,
+    )
 
-    parts = (reliability_inputs, reliability_checkpoints, reliability_untrusted, reliability_runs)
+    parts = (reliability_inputs, reliability_checkpoints, reliability_files, reliability_untrusted, reliability_runs)
     return [section for part in parts for section in part.SECTIONS]
 
 

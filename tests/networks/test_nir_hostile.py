@@ -381,3 +381,11 @@ def test_metadata_of_litspikes_is_checked_as_well(tmp_path: Path):
         assert line in refusal(path, dt=None)
     with pytest.raises(UserError, match="dialect: 'norse' is not that of the file, which litspike wrote as nir"):
         FromNIR(str(tmp_path / "good.nir"), dialect="norse")
+
+
+def test_a_damaged_heap_of_texts_is_not_searched_for_ever(path: Path):
+    content = bytearray(path.read_bytes())
+    heap = content.index(b"GCOL")
+    content[heap + 16 + 8 + 1] ^= 8  # the first text is said to be longer by 2048 bytes
+    path.write_bytes(content)
+    assert refusal(path).startswith("it is no file in NIR, or a damaged one")

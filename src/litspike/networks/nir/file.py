@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -23,6 +25,7 @@ _SMALL = 1 << 10
 """Numbers that are read before their shape is known to fit."""
 _DEEPEST = 8
 _LONGEST = 1000  # characters of a name or text
+_HEAP, _OBJECT = re.compile(rb"GCOL\x01\0\0\0(.{8})", re.DOTALL), 16  # of HDF5's file format, version 3, III.E
 _FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 32000: "lzf"}  # those that HDF5 and h5py have inside
 
 FIELDS: dict[str, tuple[set[str], set[str]]] = {
@@ -100,12 +103,30 @@ def opened(path: Path) -> Iterator[Stored]:
         raise UserError(f"h5py is not installed: {needs}") from missing
     with ExitStack() as stack:
         with _one_line():
+            with path.open("rb") as plain, mmap(plain.fileno(), 0, access=ACCESS_READ) as content:
+                _check_heaps(content)
             file = stack.enter_context(h5py.File(path, "r"))
             reader = _Reader(h5py, path.stat().st_size)
             graph = reader.node(reader.child(file, "node", "the file"), "", 0)
         if graph.kind != "NIRGraph":
             raise FileError(f"its root is a {graph.kind}, not a NIRGraph")
         yield graph
+
+
+def _check_heaps(content: mmap) -> None:
+    """Refuse a file whose heaps of texts are damaged: HDF5 would search such a one for ever.
+
+    A heap is its length and objects, each of a number, a length and so many bytes; number 0 is the rest, which is free.
+    """
+    for heap in _HEAP.finditer(content):
+        at, end = heap.end(), heap.start() + int.from_bytes(heap[1], "little")
+        while end - at >= _OBJECT:
+            number, length = content[at : at + 2], int.from_bytes(content[at + 8 : at + 16], "little")
+            at += length if number == b"\0\0" else _OBJECT + -(-length // 8) * 8
+            if number == b"\0\0":
+                break
+        if not heap.end() <= at <= end <= len(content) or end - at >= _OBJECT:
+            raise FileError("it is no file in NIR, or a damaged one: its texts are not whole")
 
 
 @contextmanager
