@@ -158,6 +158,8 @@ def test_a_loop_in_two_pieces_gives_what_the_whole_gives_and_is_trained(tmp_path
     whole, _ = network(given)
     first, state = network(given[:17])
     assert torch.cat([first, network(given[17:], state)[0]]).equal(whole)
+    with pytest.raises(UserError, match="with T ≥ 1"):
+        network(given[:0], state)
     whole.sum().backward()
     assert all(value.grad.abs().sum() > 0 for value in network.parameters())
 

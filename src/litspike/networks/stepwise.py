@@ -93,7 +93,7 @@ class StepByStep(StatefulLayer):
             layers, late = state
             before = {name: value[None] for name, value in zip(before, late, strict=True)}
         x = x.contiguous()  # of steps that are the same, each is computed
-        for step in range(len(x)):
+        for step in range(max(len(x), 1)):  # so that neurons refuse a sequence of no steps, as they do elsewhere
             apply = Pass(layers)
             output, before = self.once(x[step : step + 1], apply, before)
             layers = apply.state()
