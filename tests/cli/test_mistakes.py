@@ -355,7 +355,7 @@ def test_two_runs_never_share_a_folder(cli: Cli, home: Path, monkeypatch: pytest
 
 def test_a_warning_of_litspikes_is_one_line(cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch):
     def fails(*_: object) -> None:
-        raise RuntimeError("no matter why")
+        raise RuntimeError("no matter\n why")
 
     monkeypatch.setattr("litspike.reports.checkup.callback.gradient_norms", fails)
     with pytest.warns(LitspikeWarning) as told:

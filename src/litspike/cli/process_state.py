@@ -14,6 +14,7 @@ import torch
 
 from litspike.seeding import isolated
 from litspike.settings import LitspikeWarning
+from litspike.terminal import one_line
 
 _SILENT = (
     r".*isinstance\(treespec, LeafSpec\)",
@@ -62,7 +63,7 @@ def console_messages(shown: bool) -> Iterator[None]:
 
     def in_a_line(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> str:
         ours = issubclass(category, LitspikeWarning)  # without the place in the code that it comes from
-        return f"litspike: {message}\n" if ours else form(message, category, *where, **more)
+        return f"litspike: {one_line(str(message))}\n" if ours else form(message, category, *where, **more)
 
     def on_thread_error(arguments: threading.ExceptHookArgs) -> None:
         # of a full disk TensorBoard's error is raised once more where the run next writes to it
