@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,10 +19,11 @@ SHORT = "--trainer.max_epochs 1 --trainer.limit_train_batches 20 --pictures.ever
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of all runs, with one of the default network."""
+    """The folder of all runs, with one of the default network with a batch norm in it."""
     home = tmp_path_factory.mktemp("fitted")
     (home / "configs").symlink_to(PROJECT / "configs")
-    assert main(["fit", *SHORT.split(), "--data.test_points", "30"], home=home) == 0
+    changed = ["--data.test_points", "30", "--model.network.batch_norm", "true"]
+    assert main(["fit", *SHORT.split(), *changed], home=home) == 0
     return home / "logs"
 
 
@@ -61,6 +63,26 @@ def test_the_metrics_of_the_report_are_those_of_a_test(cli: Cli, trained: Path):
     assert cli("export --to c").status == 0
     for name, values in report(trained)["metrics"].items():
         assert values["litspike"] == pytest.approx(receipt["figures"][name]["value"], rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command",
+    ["export --to torch", "export --to c --integer 8", "test", "validate", "predict", "picture"],
+)
+def test_a_trained_network_is_only_ever_run_as_in_evaluation(
+    cli: Cli, trained: Path, command: str, monkeypatch: pytest.MonkeyPatch
+):
+    normalise, calls = torch.nn.functional.batch_norm, []
+
+    def noted(*args: Any, **more: Any) -> torch.Tensor:
+        calls.append(more.get("training", args[5] if len(args) > 5 else False))
+        return normalise(*args, **more)
+
+    monkeypatch.setattr(torch.nn.functional, "batch_norm", noted)
+    assert cli(command).status == 0
+    assert calls
+    assert not any(calls)  # else it takes the mean and the variance of what it is run on into its own
 
 
 @pytest.mark.slow

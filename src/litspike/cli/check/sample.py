@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sized
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Size, Tensor, nn
@@ -19,6 +18,7 @@ from litspike.cli.check.remedies import outputs_remedy, remedy
 from litspike.cli.check.schedulers import check_schedulers
 from litspike.networks.suits import Unsuited, naming, normalises_one_value
 from litspike.networks.watch import evaluation_mode
+from litspike.seeding import isolated
 from litspike.settings import UserError
 from litspike.tasks.batches import check_finite, check_one_loader, unpack, unpack_new
 from litspike.tasks.nonfinite import nonfinite_weight
@@ -66,7 +66,7 @@ class Suitable(Callback):
         def moved(batch: Any) -> Any:
             return trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
 
-        with evaluation_mode(task):
+        with isolated():
             data: Any = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it from afar
             for part in _PARTS[stage]:
                 if not is_overridden(f"{part}_dataloader", data):
@@ -82,24 +82,20 @@ def check_part(
     moved: Callable[[Any], Any] = lambda batch: batch,
     context: Callable[[], AbstractContextManager[Any]] = nullcontext,
 ) -> None:
-    """Send one sample of a part of the data through a task that is as in evaluation; raises :class:`UserError`."""
+    """Send one sample of a part of the data through a task, which is left as it was; raises :class:`UserError`."""
     _check_loader(part, loader)
-    batch = _one(loader, part)
-    if batch is not None:
+    with evaluation_mode(task), context():
+        batch = _one(loader, part)
+        if batch is None:
+            return
         x, y, lengths = unpack_new(moved(batch))
-        with torch.no_grad(), context():
-            if lengths is not None:
-                _check_lengths(task, x)
-            _check_batch(
-                task,
-                x,
-                task.of_one_pass(part, _all_labels(loader, y)),
-                part == "train" and _single(loader),
-                _samples(loader),
-            )
-        if isinstance(loader.dataset, TensorDataset):
-            check_finite(part, loader.dataset.tensors[0])
-            task.checked.add(part)
+        if lengths is not None:
+            _check_lengths(task, x)
+        labels = task.of_one_pass(part, _all_labels(loader, y))
+        _check_batch(task, x, labels, part == "train" and _single(loader), _samples(loader))
+    if isinstance(loader.dataset, TensorDataset):
+        check_finite(part, loader.dataset.tensors[0])
+        task.checked.add(part)
 
 
 def _check_loader(part: str, loader: Any) -> None:
