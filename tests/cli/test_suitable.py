@@ -219,7 +219,7 @@ def test_the_look_changes_no_weight_and_no_random_state(cli: Cli, files: Path, m
     [
         ("StepLR --model.scheduler.step_size 0", "integer modulo by zero"),
         ("CosineAnnealingLR --model.scheduler.T_max 0", ""),
-        ("LRScheduler", "NotImplementedError"),
+        ("LRScheduler", "torch.optim.lr_scheduler.LRScheduler has no method get_lr or step"),
         (
             "CyclicLR --model.scheduler.base_lr 0.1 --model.scheduler.max_lr 1 --model.scheduler.step_size_up 0",
             "float div",
