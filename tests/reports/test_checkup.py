@@ -281,10 +281,10 @@ def test_every_so_many_epochs_or_never(tmp_path: Path):
 
 def test_a_failure_warns_once_and_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def broken(*_: object) -> None:
-        raise RuntimeError("no such thing")
+        raise ValueError("can't be logged") from OSError("no space left")
 
     monkeypatch.setattr(WatchedLayer, "update", broken)
-    with pytest.warns(UserWarning, match="no further check-up: RuntimeError: no such thing") as caught:
+    with pytest.warns(UserWarning, match="no further check-up: OSError: no space left") as caught:
         notes = fit(tmp_path, perceptron(ArcTan())).notes
     assert len([one for one in caught if "check-up" in str(one.message)]) == 1
     assert [epoch for epoch, _ in notes["train/loss"]] == [1, 2, 3]

@@ -134,7 +134,8 @@ class CheckUp(Callback):
             part(*arguments)
         except Exception as error:
             self._failed = True
-            warnings.warn(f"no further check-up: {type(error).__name__}: {error}", LitspikeWarning, stacklevel=3)
+            cause = error.__cause__ or error  # a logger calls a full disk a value that it can't log
+            warnings.warn(f"no further check-up: {type(cause).__name__}: {cause}", LitspikeWarning, stacklevel=3)
 
     def _watch(self, module: LightningModule) -> None:
         self._closely = True
