@@ -63,10 +63,11 @@ def test_data_and_callbacks_that_can_not_be_imported_are_not_needed(
 ):
     (home / "lab.py").write_text(
         "from lightning import Callback\nfrom litspike.data import HalfPlane\n"
-        "class Points(HalfPlane): ...\nclass Nothing(Callback): ...\n"
+        "class Points(HalfPlane): ...\n"
+        "class Own(Callback):\n    def on_train_start(self, trainer, pl_module): ...\n"
     )
     monkeypatch.syspath_prepend(home)
-    assert cli(f"fit {QUICK} --data lab.Points --trainer.callbacks lab.Nothing").status == 0
+    assert cli(f"fit {QUICK} --data lab.Points --trainer.callbacks lab.Own").status == 0
     (run,) = runs(home)
     monkeypatch.delitem(sys.modules, "lab")
     (home / "lab.py").unlink()
