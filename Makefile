@@ -1,5 +1,5 @@
 # The commands of the README: `make fit`, `make test`, and `make check`, which is what one runs before each commit: lint,
-# types, and three cases of each test that runs no whole command. `make test` leaves out those marked slow, which
+# types, and two cases of each test that runs no whole command. `make test` leaves out those marked slow, which
 # `make test-slow` runs, and those marked thorough, which only `make test-all` runs; `make test-shuffled` runs what the
 # first two do, in another order each time. All make .venv first, with the exact versions of requirements.lock; the tests add those of
 # requirements-events.lock, -onnx, -nir, -sweep and -series where they can. One of the first has to be compiled from
@@ -18,7 +18,7 @@ PYTEST := $(PY) -m pytest -n auto --dist worksteal
 SEED ?= $(shell date +%s)
 
 check: lint
-	$(PYTEST) -m 'not slow and not thorough and not integration' --cases 3 -q
+	$(PYTEST) -m 'not slow and not thorough and not integration' --cases 2 -q
 
 test: extras
 	$(PYTEST) -m 'not slow and not thorough'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -104,9 +105,12 @@ def test_loading_leaves_the_global_generator_alone():
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_mistake_met_by_a_worker_is_one_line(workers: int):
     broken = Samples(Broken(), np.zeros(SIZE, np.int64), np.arange(SIZE), (SIZE, 1), None)
-    with pytest.raises(UserError) as raised:
-        list(loader(broken, 4, workers, seed=None))
-    assert str(raised.value) == "file 7 can't be read: it is empty"
+    batches = loader(broken, 4, workers, seed=None)
+    with pytest.raises(UserError, match=r"^file 7 can't be read: it is empty$"):
+        list(batches)
+    gone = weakref.ref(batches)
+    del batches
+    assert gone() is None, "in a cycle it would keep its workers, for which torch waits 10 s"
 
 
 @pytest.mark.parametrize("workers", [0, 2])

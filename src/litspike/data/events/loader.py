@@ -132,6 +132,7 @@ class Loader(DataLoader[Batch]):
                 self._given += 1
                 yield batch
         except UserError as error:
+            error.__traceback__ = None  # it keeps the workers in a cycle, and torch waits 10 s for those in one
             # torch puts the worker's traceback into the text of the error that it raises again
             raise UserError(str(error).strip().rpartition("UserError: ")[2]) from None
 
