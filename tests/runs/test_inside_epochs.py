@@ -31,7 +31,8 @@ def last(run: Path) -> dict[str, Any]:
 
 def scalars(run: Path, tag: str) -> list[tuple[int, float]]:
     read = EventAccumulator(str(run)).Reload()
-    return [(event.step, event.value) for event in read.Scalars(tag)]
+    # of two files of one second it reads NAME.10 before NAME.9
+    return sorted(((event.step, event.value) for event in read.Scalars(tag)), key=lambda pair: pair[0])
 
 
 def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
