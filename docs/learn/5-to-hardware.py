@@ -9,7 +9,7 @@
 # So litspike writes the network as one C file, runs it on the test data, and reports any difference. You need a C
 # compiler for this page: `cc`.
 #
-# We take a network that comes with litspike, and is trained: three kinds of wine, told from 13 measurements.
+# We take a trained network that comes with litspike. It recognises three kinds of wine by 13 measurements.
 
 # %%
 from litspike.cli import main
