@@ -8,11 +8,12 @@ rules out is printed, and the exit status is then 1. ``--times N`` tries N times
 from __future__ import annotations
 
 import argparse
+import random
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,6 +56,17 @@ class Section:
     promise: str
     tries: Callable[[Path, int, Outcomes], None]
     times: int
+
+
+def flipped(path: Path, times: int, seed: int) -> Iterator[int]:
+    """Flip one bit of a file at a time, and give its number; the file is whole again at the end."""
+    content, draw = path.read_bytes(), random.Random(seed)
+    for _ in range(times):
+        changed, bit = bytearray(content), draw.randrange(8 * len(content))
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        yield bit
+    path.write_bytes(content)
 
 
 def sections() -> list[Section]:

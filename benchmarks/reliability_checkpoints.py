@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.reliability import Outcomes, Section
+from benchmarks.reliability import Outcomes, Section, flipped
 from litspike.cli import main
 from litspike.runs.checkpoints import read
 from litspike.settings import UserError
@@ -101,12 +101,9 @@ def flips_without_checksum(folder: Path, times: int, outcomes: Outcomes) -> None
 
 
 def _flips(source: Path, folder: Path, times: int, outcomes: Outcomes, *, may_pass: bool) -> None:
-    content, expected, path = source.read_bytes(), dict(read(source)), folder / "flipped.ckpt"
-    draw = random.Random(0)
-    for _ in range(times):
-        changed, bit = bytearray(content), draw.randrange(8 * len(content))
-        changed[bit // 8] ^= 1 << bit % 8
-        path.write_bytes(changed)
+    expected, path = dict(read(source)), folder / "flipped.ckpt"
+    path.write_bytes(source.read_bytes())
+    for bit in flipped(path, times, seed=0):
         _read(path, expected, f"bit {bit}", outcomes, may_pass=may_pass)
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.reliability import Outcomes, Section
+from benchmarks.reliability import Outcomes, Section, flipped
 from litspike.files import read_json, replace_checked_json
 from litspike.networks import FromNIR
 from litspike.reports.compare.collect import read
 from litspike.runs.folder import Run
 from litspike.settings import UserError
+
+SEED = 4
 
 
 def records(folder: Path, times: int, outcomes: Outcomes) -> None:
@@ -27,9 +28,9 @@ def records(folder: Path, times: int, outcomes: Outcomes) -> None:
     seeds = folder / "seeds.json"
     summary = {"seeds": [0, 1], "figures": {"val/loss": {"values": [0.5, 0.25], "mean": 0.375}}}
     replace_checked_json(seeds, summary)
-    for bit in _flipped(folder / "run.json", times // 2):
+    for bit in flipped(folder / "run.json", times // 2, SEED):
         _note(run.record(), expected, f"run.json, bit {bit}", outcomes, refused=not read_json(folder / "run.json"))
-    for bit in _flipped(seeds, times - times // 2):
+    for bit in flipped(seeds, times - times // 2, SEED):
         try:
             found = read(seeds)
         except UserError:
@@ -62,7 +63,7 @@ def networks(folder: Path, times: int, outcomes: Outcomes) -> None:
     nir.write(path, nir.NIRGraph(nodes, [("input", "linear"), ("linear", "lif"), ("lif", "output")]))
     x = torch.rand(20, 2, 6)
     expected = _outputs(path, x)
-    for bit in _flipped(path, times):
+    for bit in flipped(path, times, SEED):
         try:
             found = _outputs(path, x)
         except UserError:
@@ -78,17 +79,6 @@ def _outputs(path: Path, x: torch.Tensor) -> list[torch.Tensor]:
     network: Callable[..., Any] = FromNIR(str(path), dt=1e-3)
     with torch.no_grad():
         return [network(x)[0], *network.state_dict().values()]  # type: ignore[attr-defined]
-
-
-def _flipped(path: Path, times: int) -> Iterator[int]:
-    """Flip one bit of a file at a time; the file is whole again at the end."""
-    content, draw = path.read_bytes(), random.Random(4)
-    for _ in range(times):
-        changed, bit = bytearray(content), draw.randrange(8 * len(content))
-        changed[bit // 8] ^= 1 << bit % 8
-        path.write_bytes(changed)
-        yield bit
-    path.write_bytes(content)
 
 
 SECTIONS = [

@@ -72,6 +72,16 @@ def written_and_run(artefact: Artefact, x: Tensor, folder: Path) -> Answer:
         return run(x)
 
 
+def compiled_and_run(file: CFile, x: Tensor, folder: Path, flags: tuple[str, ...]) -> Answer:
+    """What the written file gives when it is compiled with these flags."""
+    file.write(folder)
+    process = file.process(folder, flags)
+    try:
+        return file.meaning(process(file.given(x), file.steps_of(x)), file.steps_of(x))
+    finally:
+        process.close()
+
+
 def same(own: Answer, other: Answer) -> bool:
     """Whether two answers are the same numbers, layer by layer; 0 and −0 are one."""
     return all(one.flatten().equal(two.flatten()) for one, two in _pairs(own, other))

@@ -34,7 +34,7 @@ from litspike.neurons import (
     SynapticLIF,
 )
 from litspike.tasks import Task
-from tests.export.subjects import c_file, normalising, same_bits, task_of
+from tests.export.subjects import c_file, compiled_and_run, normalising, same_bits, task_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -140,12 +140,7 @@ def drawn(seed: int) -> tuple[Task, Tensor]:
 
 def check(file: CFile, x: Tensor, folder: Path) -> None:
     """What the compiled file gives is what it must give."""
-    file.write(folder)
-    process = file.process(folder, ("-O1",))
-    try:
-        found = file.meaning(process(file.given(x), file.steps_of(x)), file.steps_of(x))
-    finally:
-        process.close()
+    found = compiled_and_run(file, x, folder, ("-O1",))
     assert same_bits(file.exact()[1](x), found)
 
 

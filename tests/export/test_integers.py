@@ -31,7 +31,7 @@ from litspike.networks import Perceptron, SpikingSequential
 from litspike.networks.quantised import weight_integers, weight_scales
 from litspike.neurons import IF, LIF, AdaptiveLIF, LeakyIntegrator, Neuron, Recurrent
 from litspike.tasks import Task
-from tests.export.subjects import c_file, dyadic, normalising, task_of
+from tests.export.subjects import c_file, compiled_and_run, dyadic, normalising, task_of
 from tests.export.test_c_layers import CODINGS, IMAGES, LAYERS, NEURONS, POINTS, SEQUENCES, STRONG, TwoPaths, late
 
 FREE, POWERS = Settings(8, "free", 16), Settings(8, "power_of_two", 32)
@@ -47,12 +47,7 @@ def integer_file(task: Task, x: Tensor, settings: Settings) -> IntegerFile:
 
 def run(file: IntegerFile, x: Tensor, folder: Path) -> Answer:
     """What the compiled file gives; it ends at the first thing that C doesn't define."""
-    file.write(folder)
-    process = file.process(folder, CHECKED)
-    try:
-        return file.meaning(process(file.given(x), file.steps_of(x)), file.steps_of(x))
-    finally:
-        process.close()
+    return compiled_and_run(file, x, folder, CHECKED)
 
 
 def checked(task: Task, x: Tensor, settings: Settings, folder: Path) -> tuple[Answer, Answer]:

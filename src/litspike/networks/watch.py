@@ -71,9 +71,8 @@ def watched(network: nn.Module, callback: Callable[[LayerCall], object]) -> Iter
 
         return hand_over
 
-    loops = [module for module in network.modules() if isinstance(module, StepByStep)]
+    steps = [_Steps(module, callback) for module in network.modules() if isinstance(module, StepByStep)]
     with ExitStack() as handles:
-        steps = [_Steps(loop, callback) for loop in loops]
         for one in steps:
             handles.callback(one.loop.register_forward_hook(one.end).remove)
         for number, (name, layer) in enumerate(neuron_layers(network), start=1):
