@@ -73,16 +73,18 @@ def convert_checkpoint(
     with isolated(), replacing_folder(folder / NAME) as draft:
         data.trainer = trainer
         data.prepare_data()
-        inputs = task.encoder(first_samples(task, data, "train", _SAMPLES))[0]
+        inputs = task.encoder(first_samples(task, data, "train", _SAMPLES, checkpoint))[0]
         spiking = copy.deepcopy(task)
         spiking.network, scales = balanced(task.network, inputs, percentile)
         spiking.encoder = ConstantCurrent(steps)
         config = _configuration(settings, steps)
         (draft / f"{NAME}.yaml").write_text(config, encoding="utf-8")
-        names = ("epoch", "global_step", "pytorch-lightning_version")
-        content = {**{name: checkpoint[name] for name in names}, "state_dict": spiking.state_dict()}
-        AtomicCheckpointIO().save_checkpoint({**content, KEY: {"config": config}}, draft / f"{NAME}.ckpt")
-        before, after = _scores(task, spiking.eval(), test_part(trainer, task, data))
+        names = ("epoch", "global_step", "pytorch-lightning_version", type(data).__qualname__)
+        content = {name: checkpoint[name] for name in names if name in checkpoint}
+        content |= {"state_dict": spiking.state_dict(), KEY: {"config": config}}
+        spiking.on_save_checkpoint(content)  # what is measured of the data: the weights of classes, say
+        AtomicCheckpointIO().save_checkpoint(content, draft / f"{NAME}.ckpt")
+        before, after = _scores(task, spiking.eval(), test_part(trainer, task, data, checkpoint))
         name = task.test_metrics.scores[0].name
         report = {"scales": scales, "percentile": percentile, name: {"ReLU": before, "spikes": after}}
         replace_json(draft / REPORT, {**report, "files": hashes(draft)})

@@ -20,13 +20,15 @@ _STAGES = {"train": "fit", "val": "validate"}
 _NAMES = {"train": "training", "val": "validation"}
 
 
-def first_samples(task: Task, data: LightningDataModule, part: Literal["train", "val"], count: int) -> Tensor:
+def first_samples(
+    task: Task, data: LightningDataModule, part: Literal["train", "val"], count: int, checkpoint: dict[str, Any]
+) -> Tensor:
     """The first samples of a part, [B, *]: what decides something must not be what it is tested on.
 
     Raises:
         UserError: if there are none, or they don't suit the task.
     """
-    data.setup(_STAGES[part])
+    _set_up(data, _STAGES[part], checkpoint)
     loader: Any = getattr(data, f"{part}_dataloader")()
     check_part(task, part, loader)
     found: list[Tensor] = []
@@ -41,16 +43,23 @@ def first_samples(task: Task, data: LightningDataModule, part: Literal["train", 
     return samples
 
 
-def test_part(trainer: Trainer, task: Task, data: LightningDataModule) -> TestPart:
+def test_part(trainer: Trainer, task: Task, data: LightningDataModule, checkpoint: dict[str, Any]) -> TestPart:
     """The batches of the test part, as many as the trainer is to take."""
     data.trainer = trainer
     data.prepare_data()
-    data.setup("test")
+    _set_up(data, "test", checkpoint)
     loader: Any = data.test_dataloader()
     check_part(task, "test", loader)
     limit = trainer.limit_test_batches
     count = limit if isinstance(limit, int) else None if limit == 1.0 else max(int(len(loader) * limit), 1)
     return TestPart(_transferred(data, islice(loader, count)), count is None)
+
+
+def _set_up(data: LightningDataModule, stage: str, checkpoint: dict[str, Any]) -> None:
+    """Set data up for a stage as a trainer would: what they learned from the training part is in the checkpoint."""
+    data.setup(stage)
+    if (learned := checkpoint.get(type(data).__qualname__)) is not None:
+        data.load_state_dict(learned)
 
 
 def _transferred(data: LightningDataModule, batches: Iterable[Any]) -> Iterator[Any]:

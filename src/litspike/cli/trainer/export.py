@@ -120,20 +120,23 @@ def export_checkpoint(
         "versions": versions(),
     }
     with isolated():
-        test = test_part(trainer, model, data)
-        report = export(model.cpu().eval(), test, _maker(asked_for, model, data), asked_for.name, folder, about)
+        test = test_part(trainer, model, data, content)
+        maker = _maker(asked_for, model, data, content)
+        report = export(model.cpu().eval(), test, maker, asked_for.name, folder, about)
     terminal = Terminal()
     show(report, lambda part: print(part) if isinstance(part, str) else terminal.print(part))
     add_to_receipt(folder)
     print(f"export: {from_here(folder / 'export' / report['format'])}")
 
 
-def _maker(asked_for: ExportSettings, task: Task, data: LightningDataModule) -> Callable[[Subject, str], Artefact]:
+def _maker(
+    asked_for: ExportSettings, task: Task, data: LightningDataModule, checkpoint: dict[str, Any]
+) -> Callable[[Subject, str], Artefact]:
     """What makes the artefact of a subject and a name."""
     if asked_for.integer is None:
         return partial(format_named(str(asked_for.to)), **asked_for.of_nir())
     from litspike.export.integer.file import IntegerFile  # with what the other formats don't need
 
     settings = Settings(asked_for.integer, asked_for.scale or "free", asked_for.states or 16)
-    samples = first_samples(task, data, "val", _SAMPLES)
+    samples = first_samples(task, data, "val", _SAMPLES, checkpoint)
     return lambda subject, name: IntegerFile(subject, name, settings, samples)
