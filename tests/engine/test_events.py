@@ -68,8 +68,8 @@ def test_the_density_by_which_is_chosen_is_that_of_spikes_that_are_spread_evenly
             x = torch.zeros(rows * inputs, dtype=dtype)
             x[torch.arange(len(x)) % 16 < among_16] = value
             density, x = among_16 / 16, x.view(rows, inputs)
-            assert not choice._fewer(x, density)
-            assert choice._fewer(x, density + 1e-6)
+            assert not choice._fewer(x, inputs, density)
+            assert choice._fewer(x, inputs, density + 1e-6)
 
 
 def test_more_inputs_than_16_bits_can_count():

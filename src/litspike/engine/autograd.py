@@ -64,7 +64,7 @@ class Launch(NamedTuple):
         """The gradients of output and last states as a kernel reads them."""
         first, *lasts = grads
         first = self.current.new_zeros(self.batch, dtype=self.output) if first is None else rows(first, None)[0]
-        return first, [grad if grad is None or grad.is_contiguous() else grad.contiguous() for grad in lasts]
+        return first.resolve_neg(), [None if grad is None else grad.contiguous().resolve_neg() for grad in lasts]
 
 
 class Kernel:
@@ -237,7 +237,7 @@ class Fused(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         """Gradients of the tensors that forward took."""
         kernel, steps, batch, numbers, output = ctx.rest
-        check_unbatched(grads)
+        check_readable(grads)
         saved, bits, *rest = ctx.saved_tensors
         made, tensors = rest[: ctx.many], rest[ctx.many :]
         current = made[0] if ctx.recipe is None else ctx.recipe._replace(tensors=made).again()
@@ -252,12 +252,18 @@ class Fused(torch.autograd.Function):
         return None, None, None, None, gradients[0], *[gradients[1 + index] for index in kernel.tensors]
 
 
-def check_unbatched(grads: Sequence[Tensor | None]) -> None:
-    """Refuse gradients of a batch of backward passes at once, which no kernel reads. Raises :class:`UserError`."""
-    if any(grad is not None and is_batch(grad) for grad in grads):
-        raise UserError(
-            "the fused engine has no backward pass of a batch at once; set engine: 'reference' on the neuron"
-        )
+def check_readable(grads: Sequence[Tensor | None]) -> None:
+    """Refuse gradients that no kernel reads. Raises :class:`UserError`."""
+    for grad in grads:
+        if grad is None or type(grad) is PendingGradient:
+            continue
+        if is_batch(grad):
+            problem = "has no backward pass of a batch at once"
+        elif grad.numel() and not grad.data_ptr():
+            problem = f"reads no gradient of kind {type(grad).__name__}, which has no memory of its own"
+        else:
+            continue
+        raise UserError(f"the fused engine {problem}; set engine: 'reference' on the neuron")
 
 
 def upstream_of(grad: Tensor | None, bits: Tensor | None, neurons: int) -> Tensor | None:

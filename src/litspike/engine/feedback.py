@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from litspike.engine.autograd import Kernel, Launch, check_unbatched, first_order, upstream_of
+from litspike.engine.autograd import Kernel, Launch, check_readable, first_order, upstream_of
 from litspike.engine.cpu.memory import fresh
 from litspike.engine.events.choice import is_finite, pays, sampled_feedback_pays
 from litspike.engine.events.places import Places
@@ -145,7 +145,7 @@ class _Recurrent(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         """Gradients of the tensors that forward took."""
         kernel, numbers, dtype, of_current = ctx.rest
-        check_unbatched(grads)
+        check_readable(grads)
         total, saved, bits, output, first, weight, *tensors = ctx.saved_tensors
         launch = Launch.of(total, kernel.with_tensors(numbers, tensors), None, dtype)
         few = bits is not None and sampled_feedback_pays(ctx.density, len(weight))

@@ -7,6 +7,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C import (  # by name: after a large product each step of looking one up waits for memory
+    _are_functorch_transforms_active,
+    _is_tracing,
+    _len_torch_dispatch_stack,
+    _len_torch_function_stack,
+)
 from torch.autograd import Function, forward_ad
 from torch.overrides import _get_current_function_mode_stack
 from torch.utils._device import DeviceContext
@@ -22,24 +28,26 @@ def ordinary(tensors: Sequence[Tensor | float]) -> bool:
     tensors, and with tensors that are no plain memory.
     """
     if (
-        torch._C._are_functorch_transforms_active()
-        or torch._C._get_tracing_state() is not None
-        or torch._C._len_torch_dispatch_stack()
+        _are_functorch_transforms_active()
+        or _is_tracing()
+        or _len_torch_dispatch_stack()
         or forward_ad._current_level >= 0
     ):
         return False
-    if torch._C._len_torch_function_stack() and not all(
+    if _len_torch_function_stack() and not all(
         isinstance(mode, DeviceContext)
         for mode in _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
     ):
         return False
     for tensor in tensors:  # every call of a layer comes by here
-        kind = type(tensor)
-        if kind is float or not isinstance(tensor, Tensor):
-            continue
-        if kind not in _ORDINARY or tensor.layout is not torch.strided or tensor.is_neg():
+        if type(tensor) is not float and isinstance(tensor, Tensor) and not in_memory(tensor):
             return False
     return True
+
+
+def in_memory(tensor: Tensor) -> bool:
+    """Whether a tensor's numbers are in memory as they are: it is of no kind of its own, and not negated later."""
+    return type(tensor) in _ORDINARY and tensor.layout is torch.strided and not tensor.is_neg()
 
 
 def is_batch(tensor: Tensor) -> bool:
@@ -55,9 +63,9 @@ def apply(function: type[Function], forwards: type[Function], x: Tensor, *rest: 
         forwards: the same, with its derivative forwards as well, which no graph that torch compiles may hold.
     """
     result: Tensor
-    if torch.compiler.is_compiling() or (torch._C._get_tracing_state() is None and forward_ad._current_level < 0):
+    if torch.compiler.is_compiling() or (not _is_tracing() and forward_ad._current_level < 0):
         result = function.apply(x, *rest)  # type: ignore[no-untyped-call]  # torch leaves apply untyped
-    elif torch._C._get_tracing_state() is None:
+    elif not _is_tracing():
         result = forwards.apply(x, *rest)  # type: ignore[no-untyped-call]
     else:  # torch.jit saves no function of Python, but a sum with 0 that has the derivative
         result = function.forward(x, *rest).detach()

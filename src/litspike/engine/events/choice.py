@@ -9,6 +9,7 @@ from torch import Tensor
 
 from litspike.engine.events.form import LINE, Form
 from litspike.engine.events.kernels import prepared
+from litspike.engine.modes import in_memory
 
 LEAST_WORK = 1 << 23
 """Multiplications of the dense product, which takes some 100 µs, below which the density isn't looked for."""
@@ -43,13 +44,14 @@ def pays(spikes: Tensor, outputs: int) -> bool:
     """Whether the product on events is faster than the dense one, by the density of some numbers.
 
     Args:
-        spikes: contiguous, [rows, inputs].
+        spikes: contiguous, [.., inputs].
         outputs: of the weight.
     """
-    rows, inputs = spikes.shape
-    if not large_enough(rows * inputs, outputs):
+    inputs, numbers = spikes.shape[-1], spikes.numel()
+    if not large_enough(numbers, outputs):
         return False
-    return _fewer(spikes, CROSSOVER * min(outputs / CROSSOVER_OUTPUTS, 1) * (1 - PACKED_ROWS / max(rows, 1)))
+    share = CROSSOVER * min(outputs / CROSSOVER_OUTPUTS, 1) * (1 - PACKED_ROWS / max(numbers // max(inputs, 1), 1))
+    return _fewer(spikes, inputs, share)
 
 
 def wide_enough(weight: Tensor) -> bool:
@@ -64,7 +66,15 @@ def convolution_pays(spikes: Tensor, work: int) -> bool:
         spikes: contiguous, [samples, channels, ..].
         work: multiplications of the dense one.
     """
-    return work >= LEAST_WORK and _fewer(spikes.flatten(2).flatten(0, 1), CONVOLUTION_CROSSOVER)
+    return work >= LEAST_WORK and _fewer(spikes, prod(spikes.shape[2:]), CONVOLUTION_CROSSOVER)
+
+
+def takes(spikes: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
+    """Whether a product on events gives what the dense one does: the kernels can read all, and the weight is finite."""
+    for factor in (weight, bias):
+        if factor is not None and not (factor.dtype is spikes.dtype and factor.is_cpu and in_memory(factor)):
+            return False
+    return (bias is None or bias.shape == weight.shape[:1]) and not spikes.is_neg() and is_finite(weight)
 
 
 def is_finite(factor: Tensor) -> bool:
@@ -72,13 +82,13 @@ def is_finite(factor: Tensor) -> bool:
     return isfinite(factor.detach().sum().item())
 
 
-def _fewer(spikes: Tensor, crossover: float) -> bool:
+def _fewer(spikes: Tensor, columns: int, crossover: float) -> bool:
     """Whether fewer than a share of some numbers, spread over rows and columns, are not zero. It takes microseconds."""
     if crossover <= 0:
         return False
     lines = spikes.numel() // LINE
     stride = max(lines // _LINES, 1)
-    while gcd(stride, spikes.shape[1]) > 1:
+    while gcd(stride, columns) > 1:
         stride += 1
     some, found = -(-lines // stride), c_int64()
     count, arguments = prepared("count", Form(spikes.dtype), spikes.data_ptr(), stride * LINE, addressof(found))

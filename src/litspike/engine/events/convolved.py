@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.grad import conv2d_input, conv2d_weight
 
-from litspike.engine.events.choice import convolution_pays, is_finite
+from litspike.engine.events.choice import convolution_pays, is_finite, takes
 from litspike.engine.events.convolution import (
     Convolution,
     PixelEvents,
@@ -17,7 +17,7 @@ from litspike.engine.events.convolution import (
     convolved_weight_gradient,
     pixel_events,
 )
-from litspike.engine.modes import is_batch
+from litspike.engine.modes import in_memory, is_batch
 from litspike.settings import UserError
 
 NO_SECOND_ORDER = "have no second-order gradients, or those of a batch: give them spikes.as_subclass(torch.Tensor)"
@@ -48,12 +48,12 @@ def convolved(
     how = Convolution(_each(stride, dims, 1), _each(padding, dims, 0))
     if min(how.strides) < 1:
         return None
-    flat = x.detach().contiguous()
-    wide, kernel = (t.unsqueeze(2) if dims == 1 else t for t in (flat, weight))
+    near = x if x.is_contiguous() else x.detach().contiguous()
+    wide, kernel = (t.unsqueeze(2) if dims == 1 else t for t in (near.detach(), weight))
     sizes = how.sizes(wide.shape, kernel.shape)
     if min(sizes[:-4]) < 1 or min(sizes[-2:]) < 0:
         return None
-    if not convolution_pays(flat, len(x) * sizes[4] * sizes[5] * weight.numel()) or not is_finite(weight):
+    if not convolution_pays(near, len(x) * sizes[4] * sizes[5] * weight.numel()) or not takes(x, weight, bias):
         return None
     y: Tensor = _EventConvolution.apply(x, weight, bias, how, wide)  # type: ignore[no-untyped-call]
     return y
@@ -85,7 +85,7 @@ class _EventConvolution(torch.autograd.Function):
         weight, *lists = ctx.saved_tensors
         shape, area, kernel, how = ctx.rest
         wants_x, wants_weight, wants_bias, *_ = ctx.needs_input_grad
-        grad = (grad.unsqueeze(2) if len(shape) == 3 else grad).contiguous()
+        grad = (grad.unsqueeze(2) if len(shape) == 3 else grad).contiguous().resolve_neg()
         by_x = by_weight = None
         by_bias = grad.sum((0, 2, 3)) if wants_bias else None
         if wants_x:
@@ -93,7 +93,7 @@ class _EventConvolution(torch.autograd.Function):
             by_x = dense.view(shape)
         if wants_weight:
             found = PixelEvents(area, *lists)
-            if is_finite(grad if by_bias is None else by_bias):
+            if in_memory(grad) and is_finite(grad if by_bias is None else by_bias):
                 by_weight = convolved_weight_gradient(found, grad, kernel, how).view(weight.shape)
             else:  # 0 times one of these numbers is NaN, which shows
                 whole = conv2d_weight(found.dense(grad.dtype), kernel, grad, *how)  # type: ignore[no-untyped-call]

@@ -9,20 +9,23 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.graph import get_gradient_edge
+from torch.compiler import is_dynamo_compiling
 from torch.nn.functional import conv1d, conv2d, linear
+from torch.utils._pytree import tree_map
 
 from litspike.engine.cpu.memory import fresh
-from litspike.engine.events.choice import is_finite, large_enough, pays, sampling_pays, wide_enough
+from litspike.engine.events.choice import is_finite, large_enough, pays, sampling_pays, takes, wide_enough
 from litspike.engine.events.convolved import NO_SECOND_ORDER, convolved
 from litspike.engine.events.gradient import PendingGradient
 from litspike.engine.events.kernels import available
 from litspike.engine.events.product import Events, dense, events, weight_gradient
 from litspike.engine.events.recipe import Recipe, current_of
-from litspike.engine.modes import is_batch, ordinary
+from litspike.engine.modes import in_memory, is_batch, ordinary
 from litspike.settings import UserError
 
 _LEAST = 1 << 15
 """Numbers in a tensor below which a dense product takes microseconds."""
+_REAL = (torch.float32, torch.float64)
 
 
 class Spikes(Tensor):
@@ -41,6 +44,8 @@ class Spikes(Tensor):
         """Take the event product for ``linear`` and convolutions, and an ordinary tensor for all else."""
         if func in _BACKWARD:  # which may call anything in turn, and so must not run with all this switched off
             return _BACKWARD[func](*args, **(kwargs or {}))
+        if len(types) > 1:  # another kind of tensor decides
+            return func(*tree_map(plain, args), **tree_map(plain, kwargs or {}))
         with torch._C.DisableTorchFunctionSubclass():
             if func in _PRODUCTS and args and isinstance(args[0], Spikes):
                 result = _of_events(*_PRODUCTS[func], *args, **(kwargs or {}))
@@ -71,16 +76,15 @@ def spikes(tensor: Tensor) -> Tensor:
         >>> torch.allclose(layer(spikes(x)), layer(x), atol=1e-5)
         True
     """
-    if torch.compiler.is_compiling() or type(tensor) is not Tensor:  # a graph holds no condition on a size
+    if is_dynamo_compiling() or type(tensor) is not Tensor:  # a graph holds no condition on a size
         return tensor
-    if tensor.numel() < _LEAST or tensor.dim() < 2 or tensor.device.type != "cpu":
+    if tensor.numel() < _LEAST or tensor.dim() < 2 or not tensor.is_cpu or tensor.dtype not in _REAL:
         return tensor
-    real = tensor.dtype in (torch.float32, torch.float64)
-    return tensor.as_subclass(Spikes) if real and available() and _at_once() else tensor
+    return tensor.as_subclass(Spikes) if ordinary(()) else tensor
 
 
 def plain(tensor: Tensor) -> Tensor:
-    """The ordinary tensor that spikes are."""
+    """The ordinary tensor that spikes are; all else as it is."""
     return tensor.as_subclass(Tensor) if type(tensor) is Spikes else tensor
 
 
@@ -98,25 +102,16 @@ _BACKWARD: dict[Any, Callable[..., Any]] = {Tensor.backward: _backward, torch.au
 """What runs a backward pass, for spikes among what it starts from or ends with."""
 
 
-def _at_once() -> bool:
-    """Whether operations run at once, on numbers, and as they are written."""
-    return not torch.compiler.is_compiling() and not torch.is_autocast_enabled("cpu") and ordinary(())
-
-
-def _of_events(
-    could: Any, product: Any, x: Spikes, weight: Tensor, bias: Tensor | None = None, *rest: Any, **more: Any
-) -> Any:
-    """What a product on events gives; None where it isn't faster, or weight or bias are of another kind.
+def _of_events(could: Any, product: Any, x: Spikes, weight: Tensor, *rest: Any, **more: Any) -> Any:
+    """What a product on events gives; None where it isn't faster, or operations don't run at once and as written.
 
     The sizes alone come first: after a large product Python's own work takes long, as it is in no cache any more.
     """
-    if torch.compiler.is_compiling() or not could(x, weight) or not _at_once():
+    if is_dynamo_compiling() or not could(x, weight):
         return None
-    if weight.dtype != x.dtype or weight.device.type != "cpu" or weight.layout is not torch.strided:
+    if torch.is_autocast_enabled("cpu") or not ordinary(()) or not available():
         return None
-    if bias is not None and (bias.dtype != x.dtype or bias.shape != weight.shape[:1]):
-        return None
-    return product(x, weight, bias, *rest, **more)
+    return product(x, weight, *rest, **more)
 
 
 def _large(x: Spikes, weight: Tensor) -> bool:
@@ -132,10 +127,10 @@ def _product(x: Spikes, weight: Tensor, bias: Tensor | None = None) -> Tensor | 
     outputs, inputs = weight.shape
     if x.dim() < 2 or x.shape[-1] != inputs:
         return None
-    flat = x.detach().reshape(x.numel() // inputs if inputs else 0, inputs).contiguous()
-    if not pays(flat, outputs) or not is_finite(weight):
+    near = x if x.is_contiguous() else x.detach().contiguous()
+    if not pays(near, outputs) or not takes(x, weight, bias):
         return None
-    found = events(flat)
+    found = events(near.detach().view(-1, inputs))
     y: Tensor = _EventLinear.apply(x, weight, bias, found)  # type: ignore[no-untyped-call]
     if y.grad_fn is not None:
         maker: Any = y.grad_fn
@@ -163,7 +158,7 @@ class _EventLinear(torch.autograd.Function):
             raise UserError(f"products of spikes {NO_SECOND_ORDER}")
         by_x = by_weight = None
         # Whole where these gradients are differentiated in turn, or are a batch, and where 0 times one is NaN.
-        whole = torch.is_grad_enabled() or is_batch(flat)
+        whole = torch.is_grad_enabled() or is_batch(flat) or not in_memory(flat)
         flat = flat if whole else flat.contiguous()
         by_bias = flat.sum(0) if wants_bias else None
         whole = whole or not is_finite(flat if by_bias is None else by_bias)  # a sum shows what its terms hold
