@@ -15,6 +15,7 @@ import yaml
 from lightning import LightningDataModule, LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.demos.boring_classes import BoringModel, RandomDataset
+from lightning.pytorch.trainer.connectors.logger_connector.result import _ResultCollection
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import distributed, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -127,6 +128,32 @@ def test_a_trainer_leaves_sigterm_to_the_handler_that_was_there():
     finally:
         signal.signal(signal.SIGTERM, before)
     assert (heard, received) == ([signal.SIGTERM], [False])
+
+
+@pytest.mark.parametrize("logs", [False, True])
+def test_metrics_of_a_batch_are_put_together_where_some_were_logged(logs: bool, monkeypatch: pytest.MonkeyPatch):
+    asked: list[bool] = []
+    whole = _ResultCollection.metrics
+    monkeypatch.setattr(_ResultCollection, "metrics", lambda self, step: asked.append(step) or whole(self, step))
+
+    class Model(BoringModel):
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            outputs = super().training_step(batch, batch_idx)
+            if logs:
+                self.log("number", float(batch_idx))
+            return outputs
+
+        def on_train_batch_end(self, *_: Any) -> None:
+            assert self.trainer._results.batch is not None
+
+        def on_train_epoch_end(self) -> None:
+            assert self.trainer._results.batch is None
+
+    trainer = quiet(max_steps=3, limit_val_batches=0)
+    of_lightning.skip_empty_metrics(trainer)
+    trainer.fit(Model())
+    assert trainer.callback_metrics.get("number") == (2.0 if logs else None)
+    assert asked.count(True) >= 3 if logs else True not in asked
 
 
 def test_a_loop_that_goes_on_is_no_longer_taken_for_one():

@@ -53,6 +53,24 @@ def leave_sigterm(trainer: Trainer) -> None:
     trainer._signal_connector._sigterm_notifier_fn = lambda *_: None  # type: ignore[method-assign]  # of this trainer
 
 
+def skip_empty_metrics(trainer: Trainer) -> None:
+    """Let the end of a batch pass over the metrics where a module's ``log`` gave none.
+
+    Lightning puts together three dictionaries of them after every batch, a fortieth of a small network's step.
+    """
+    connector = trainer._logger_connector
+    whole = connector.on_batch_end
+
+    def on_batch_end() -> None:
+        results = trainer._results
+        if results is None or results:
+            whole()
+        else:
+            results.batch = results.batch_size = None
+
+    connector.on_batch_end = on_batch_end  # type: ignore[method-assign]  # of this trainer
+
+
 def clear_restarting(trainer: Trainer) -> None:
     """Let the end of an epoch that was gone on with count as any other's: schedules that follow a metric see it.
 

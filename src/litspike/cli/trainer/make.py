@@ -19,7 +19,7 @@ from litspike.cli.command import Command, Parts
 from litspike.cli.trainer.loggers import keep_rows
 from litspike.cli.trainer.profiler import NoProfiler, into_file
 from litspike.cli.trainer.progress import choose_bar
-from litspike.internals.lightning import leave_sigterm
+from litspike.internals.lightning import leave_sigterm, skip_empty_metrics
 from litspike.runs.folder import Run
 from litspike.runs.launched import LaunchedProcesses
 from litspike.runs.processes import SameEverywhere, check, place, silent_after_an_error
@@ -103,6 +103,7 @@ def make_trainer(settings: dict[str, Any], callbacks: list[Callback], reports: P
         raise UserError(f"trainer: {error}") from error
     check(trainer)
     leave_sigterm(trainer)
+    skip_empty_metrics(trainer)
     silent_after_an_error(trainer)
     return trainer
 
