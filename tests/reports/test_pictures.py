@@ -133,6 +133,23 @@ def test_the_trace_of_a_sample_is_the_networks_own():
     assert ((trace.distance >= 0) == (trace.spikes == 1)).all()
 
 
+def test_sequences_of_different_lengths_are_shown_to_their_ends_alone():
+    task = Regression(Perceptron([2, 6, 1], LIF()), TimeFirst(), EveryStep()).eval()
+    x, y, lengths = torch.randn(2, 9, 2), torch.randn(2, 9, 1), torch.tensor([4, 6])
+    with torch.no_grad():
+        task.network.layers[0].bias.fill_(1.0)  # they fire after the end too
+        collected = ValidationSamples(task.loss, 2)
+        collected.add(x, y, task(x, lengths), lengths)
+        alone = [activities(task, x[index : index + 1, :end], None)[0] for index, end in enumerate([4, 6])]
+        (shown,), _, trace, target = draw._chosen(task, collected, None)
+        end = len(target)
+        value = task(x, lengths)[[4, 6].index(end), :end]
+    assert shown.rate == pytest.approx(sum(one.spikes.sum() for one in alone) / (10 * 6))
+    assert shown.spikes.sum() == sum(one.spikes.sum() for one in alone)
+    assert trace.current.shape == (end, 2)
+    np.testing.assert_allclose(trace.answers, value.numpy(), rtol=1e-6)
+
+
 @pytest.mark.parametrize("steps", [1, 4, 120])
 def test_the_answer_of_a_sample_is_the_readouts_after_each_step(steps: int):
     task = binary(ConstantCurrent(steps))

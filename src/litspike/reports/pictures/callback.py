@@ -18,6 +18,7 @@ from litspike.loggers import boards, position
 from litspike.reports.pictures.collect import ValidationSamples
 from litspike.runs.collectives import as_the_first, at_the_first
 from litspike.settings import LitspikeWarning, UserError, integer
+from litspike.tasks.batches import unpack
 from litspike.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -75,8 +76,8 @@ class Drawing(Callback):
         if self._collected is None or self._problem is not None:
             return
         try:
-            x, y = batch[:2]
-            self._collected.add(x, y, self._value)
+            x, y, lengths = unpack(batch)
+            self._collected.add(x, y, self._value, lengths)
         except Exception as error:  # a picture is not worth a run
             self._problem = error
 

@@ -27,18 +27,21 @@ class ValidationSamples:
     def __init__(self, loss: Loss, samples: int) -> None:
         self.loss, self.samples = loss, samples
         self.confusion: NDArray[np.int64] | None = None
-        self._collected: list[tuple[int, Tensor, Tensor]] = []
+        self._collected: list[tuple[int, Tensor, Tensor, Tensor | None]] = []
         self._points: list[tuple[Tensor, Tensor]] = []
         self._of_class: Counter[int] = Counter()
 
-    def add(self, x: Tensor, y: Tensor, value: Tensor) -> None:
-        """Take in a batch: samples [B, *], targets [B, *] and what the network answered, [B, *]."""
+    def add(self, x: Tensor, y: Tensor, value: Tensor, lengths: Tensor | None = None) -> None:
+        """Take in a batch: samples [B, *], targets [B, *], what the network answered, [B, *], and the lengths [B] of
+        sequences that differ.
+        """
         classes = self._classes(y, value)
         quota = self.samples if classes is None else -(-self.samples // classes)
         if len(self._of_class) < (classes or 1) or min(self._of_class.values()) < quota:
             for index, label in enumerate([0] * len(y) if classes is None else y.tolist()):
                 if self._of_class[int(label)] < quota:
-                    self._collected.append((self._of_class[int(label)], x[index].clone(), y[index].clone()))
+                    own = None if lengths is None else lengths[index]
+                    self._collected.append((self._of_class[int(label)], x[index].clone(), y[index].clone(), own))
                     self._of_class[int(label)] += 1
         if classes is None:
             return
@@ -61,10 +64,18 @@ class ValidationSamples:
 
     def batch(self) -> tuple[Tensor, Tensor]:
         """The samples [B, *] and their targets [B, *], one of each class first, then one more of each."""
-        order = sorted(
+        order = self._in_order()
+        return torch.stack([x for _, x, *_ in order]), torch.stack([y for _, _, y, _ in order])
+
+    def lengths(self) -> Tensor | None:
+        """Number of steps of each of these sequences, [B]; None where all have one."""
+        lengths = [length for *_, length in self._in_order() if length is not None]
+        return torch.stack(lengths) if lengths else None
+
+    def _in_order(self) -> list[tuple[int, Tensor, Tensor, Tensor | None]]:
+        return sorted(
             self._collected, key=lambda collected: (collected[0], float(collected[2]) if self.grouped else 0.0)
         )[: self.samples]
-        return torch.stack([x for _, x, _ in order]), torch.stack([y for _, _, y in order])
 
     def points(self) -> tuple[Tensor, Tensor] | None:
         """Points of the plane [N, 2] and their classes [N]; None where samples are none."""

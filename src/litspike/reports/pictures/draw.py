@@ -83,13 +83,18 @@ def animated(sample: OneSample, title: str) -> Iterator[Figure]:
 def _chosen(module: Any, samples: ValidationSamples, most_layers: int | None) -> Chosen:
     """The layers' spikes on the samples that fit into a raster, the classes of these, and the most active of them."""
     x, y = samples.batch()
+    lengths = samples.lengths()
     with evaluation_mode(module):
         count = min(max(MOST_STEPS // len(module.encoder(x[:1])), 1), len(x))
         chosen = y[:count].argsort(stable=True) if samples.grouped else torch.arange(count)
-        layers = activities(module, x[chosen], most_layers)
+        layers = activities(module, x[chosen], most_layers, None if lengths is None else lengths[chosen])
         one = int(chosen[most_active_sample(layers)])
-        trace = trace_sample(module, x[one : one + 1])
-    return layers, [int(label) for label in y[chosen]] if samples.grouped else None, trace, y[one]
+        sample, target = x[one : one + 1], y[one]
+        if lengths is not None:
+            end = int(lengths[one])
+            sample, target = sample[:, :end], target[:end] if target.dim() > 1 else target
+        trace = trace_sample(module, sample)
+    return layers, [int(label) for label in y[chosen]] if samples.grouped else None, trace, target
 
 
 def _raster(layer: Activity, classes: list[int] | None, about: str) -> Figure:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from litspike.coding.valid import valid_steps
 from litspike.networks.watch import LayerCall, watched
 from litspike.neurons import NeuronLayer
 from litspike.reports.anytime import evaluated_steps
@@ -43,20 +44,26 @@ class Activity:
     """Spikes per neuron and step, of the whole layer."""
 
 
-def activities(module: Any, x: Tensor, most_layers: int | None) -> list[Activity]:
-    """The spikes of each layer on samples [B, *]; of ``most_layers`` evenly spaced ones where there are more."""
+def activities(module: Any, x: Tensor, most_layers: int | None, lengths: Tensor | None = None) -> list[Activity]:
+    """The spikes of each layer on samples [B, *]; of ``most_layers`` evenly spaced ones where there are more.
+
+    Sequences that end earlier, after ``lengths`` [B] steps, have no spikes from there, and no later step counts.
+    """
     seen: list[Activity] = []
     calls: Counter[int] = Counter()
 
     def see(call: LayerCall) -> None:
         calls[call.number] += 1
         which = f", call {calls[call.number]}" if calls[call.number] > 1 else ""
-        spikes = call.output.flatten(2)
+        spikes = call.output.detach().flatten(2)
         if is_spikes(spikes):
-            size = spikes.shape[2]
+            size, steps = spikes.shape[2], spikes.shape[:2].numel()
+            if lengths is not None:
+                valid = valid_steps(len(spikes), lengths)
+                spikes, steps = spikes * valid[..., None], int(valid.sum())
             neurons = spread(size, MOST_NEURONS)
             shown = array(spikes[:, :, torch.as_tensor(neurons, device=spikes.device)])
-            key, rate = f"layer {call.number}{which}", float(spikes.detach().mean())
+            key, rate = f"layer {call.number}{which}", float(spikes.sum(dtype=torch.float32)) / (steps * size)
             seen.append(Activity(key, f"{call.label}{which}", shown, neurons, size, rate))
 
     with watched(module.network, see):
