@@ -130,7 +130,9 @@ def test_a_fit_starts_from_the_weights_of_a_checkpoint_and_says_so(cli: Cli, hom
     (second,) = runs_of(home / "second")
     states = [checkpoints.read(run / "checkpoints" / "best.ckpt")["state_dict"] for run in (first, second)]
     assert all(states[0][name].equal(states[1][name]) for name in states[0])  # as they are, not rounded
-    assert cli(f"export --to c --integer 4 --ckpt_path {second}").status == 0
+    rounded_in_fit = "quantise.bits: 4: the fit validated with rounded weights"
+    assert rounded_in_fit in cli(f"export --to c --integer 4 --ckpt_path {second}").out
+    assert rounded_in_fit in cli(f"validate --ckpt_path {second}").out
 
 
 def runs_of(logs: Path) -> list[Path]:

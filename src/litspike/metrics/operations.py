@@ -37,6 +37,9 @@ class Operations(Metric):
         dense = #pairs        effective = #{pairs: x ≠ 0 and w ≠ 0}
         ACs = effective where every input of the step is −1, 0 or 1, else 0;  MACs = effective − ACs
 
+    A step is that of all samples of a call, as in the source: one of them with two events in a place makes the
+    operations of all of them in that step MACs, so that such inputs count otherwise in batches of another size.
+
     Pairs with the padding of a convolution, biases, batch norm, pooling and neurons are no synaptic operations.
     Counted are the calls of ``nn.Linear`` and ``nn.Conv1d`` to ``nn.Conv3d`` modules: a layer that is called once for
     all steps counts once, as it computes once. Counts are exact up to 2⁵³, and are added up over processes.

@@ -21,8 +21,8 @@ class QuantisedWeights(Callback):
         ŵ = s · ⌊w / s + ½⌋                      in every forward and backward pass, of training and of validation
         w ← w − η ∂L/∂ŵ                         the gradient goes straight through the rounding
 
-    Checkpoints hold w, of which an export makes the same integers. Biases and states aren't rounded: in an export
-    they have 32, and 16 or 32 bits.
+    Checkpoints hold w, of which an export makes the same integers, and every command but a fit measures w. Biases and
+    states aren't rounded: in an export they have 32, and 16 or 32 bits.
 
     Args:
         bits: of a weight, with its sign, 2 to 8; None trains as ever.

@@ -66,6 +66,8 @@ def evaluate(command: Command, callbacks: Sequence[Callback] = ()) -> Outcome:
         trainer = make_trainer(settings, all_of_them, source.run.folder if source.run else command.home)
     if place().first:
         print(f"checkpoint: {from_here(source.path)}")
+        if bits := parts.sections.quantise.bits:
+            print(f"quantise.bits: {bits}: the fit validated with rounded weights; here they are the checkpoint's own")
     with ending_together(trainer):
         arguments = {"model": parts.model, "datamodule": parts.data, "ckpt_path": str(source.path)}
         own.run(trainer, {**arguments, "weights_only": True})  # nothing in a checkpoint is run
