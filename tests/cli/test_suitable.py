@@ -44,6 +44,7 @@ REGRESSION = (
     "--model.encoder litspike.coding.{encoder} --model.network litspike.networks.Perceptron "
     "--model.network.neuron litspike.neurons.LIF --model.readout litspike.coding.MeanOverTime"
 )
+RATES = "--model.readout litspike.coding.LinearOfRates --model.readout.outputs 1"
 FIRST = "model.network: layers.0 (Linear) takes"
 
 LATE = """
@@ -186,6 +187,11 @@ def files(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "--model.network.batch_norm true --model.encoder.steps 1 --data.train_points 51",
             "data.batch_size: a batch of one sample gives layers.1 (BatchNorm1d) one value a channel",
         ),
+        (
+            f"{RATES} --model.readout.inputs 1 --data.train_points 51",
+            "data.batch_size: a batch of one sample gives standardise (BatchNorm1d) one value a channel",
+        ),
+        (f"{RATES} --model.readout.inputs 2", "model.readout: LinearOfRates can't take what it gets (running_mean"),
     ],
 )
 def test_what_does_not_suit_is_named(cli: Cli, files: Path, arguments: str, line: str):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from litspike.coding import EveryStep, FirstSpike, LeakyIntegratorReadout
+from litspike.coding import EveryStep, FirstSpike, LeakyIntegratorReadout, LinearOfRates
 from litspike.neurons import LIF, LeakyIntegrator
 from litspike.settings import SettingError, UserError
 
@@ -20,6 +20,33 @@ def normal(*shape: int, seed: int = 0) -> torch.Tensor:
 
 def binary(*shape: int, rate: float = 0.3, seed: int = 0) -> torch.Tensor:
     return (torch.rand(shape, generator=torch.Generator().manual_seed(seed)) < rate).double()
+
+
+# Linear of the rates
+
+
+def test_rates_are_standardised_by_the_batch_in_training_and_by_all_batches_of_training_afterwards():
+    readout, lengths = LinearOfRates(5, 3).double(), torch.tensor([7, 2, 4, 6])
+    weight, bias = (value.detach().numpy() for value in readout.linear.parameters())
+    means, variances = [], []
+    for seed in (0, 1):
+        spikes = binary(7, 4, 5, seed=seed)
+        rates = np.stack([sample[:n].mean(0) for sample, n in zip(spikes.numpy().swapaxes(0, 1), lengths, strict=True)])
+        z = (rates - rates.mean(0)) / np.sqrt(rates.var(0) + 1e-5)
+        np.testing.assert_allclose(readout(spikes, lengths).detach().numpy(), z @ weight.T + bias, rtol=1e-10)
+        means.append(rates.mean(0))
+        variances.append(rates.var(0, ddof=1))
+    z = (rates - np.mean(means, 0)) / np.sqrt(np.mean(variances, 0) + 1e-5)
+    found = readout.eval()(spikes, lengths)
+    np.testing.assert_allclose(found.detach().numpy(), z @ weight.T + bias, rtol=1e-10)
+    torch.testing.assert_close(readout(spikes[:, :1], lengths[:1]), found[:1])
+
+
+def test_a_linear_of_rates_without_neurons_or_values_is_refused():
+    with pytest.raises(SettingError, match=r"^inputs: 0 is less than 1"):
+        LinearOfRates(0, 2)
+    with pytest.raises(SettingError, match=r"^outputs: 0 is less than 1"):
+        LinearOfRates(4, 0)
 
 
 # Leaky integrator

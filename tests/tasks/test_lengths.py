@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from litspike import LIF, LeakyIntegratorReadout, MeanOverTime, Perceptron, UserError
-from litspike.coding import DeltaModulation, EveryStep, FirstSpike, TimeFirst
+from litspike.coding import DeltaModulation, EveryStep, FirstSpike, LinearOfRates, TimeFirst
 from litspike.data.tensors import Batches
 from litspike.metrics import Firing, Operations
 from litspike.tasks import (
@@ -60,10 +60,11 @@ def result(made: Task, x: Tensor, y: Tensor, lengths: Tensor) -> dict[str, Tenso
 
 
 @pytest.mark.parametrize("encoder", [None, DeltaModulation(1.0)])
-@pytest.mark.parametrize("readout", READOUTS)
+@pytest.mark.parametrize("readout", [*READOUTS, "rates"])
 @pytest.mark.parametrize("loss", [CrossEntropy, TemporalCrossEntropy, lambda: CrossEntropy([0.5, 2.0])])
 def test_what_a_batch_is_padded_with_and_how_far_changes_nothing(readout: str, encoder: Any, loss: Any):
-    made, y = task(Classification, READOUTS[readout](), encoder, loss=loss()), torch.tensor([0, 1, 1, 0])
+    read = LinearOfRates(2, 2) if readout == "rates" else READOUTS[readout]()  # in training, by all of the batch
+    made, y = task(Classification, read, encoder, loss=loss()), torch.tensor([0, 1, 1, 0])
     expected = result(made, sequences(0.0), y, LENGTHS)
     assert expected["gradient"].abs().sum() > 0
     for padding, steps in ((7.0, 12), (-3.0, 20)):

@@ -4,7 +4,14 @@ from litspike.coding.encoders import ConstantCurrent
 from litspike.coding.latency import Latency, LogarithmicLatency
 from litspike.coding.poisson import PoissonRate
 from litspike.coding.population import Population
-from litspike.coding.readouts import EveryStep, FirstSpike, LastStep, LeakyIntegratorReadout, MeanOverTime
+from litspike.coding.readouts import (
+    EveryStep,
+    FirstSpike,
+    LastStep,
+    LeakyIntegratorReadout,
+    LinearOfRates,
+    MeanOverTime,
+)
 from litspike.coding.sequences import DeltaModulation, TimeFirst
 
 __all__ = [
@@ -15,6 +22,7 @@ __all__ = [
     "LastStep",
     "Latency",
     "LeakyIntegratorReadout",
+    "LinearOfRates",
     "LogarithmicLatency",
     "MeanOverTime",
     "PoissonRate",

@@ -35,6 +35,48 @@ class MeanOverTime(nn.Module):
         return outputs.mean(0) if lengths is None else mean_over_steps(outputs, lengths)
 
 
+class LinearOfRates(nn.Module):
+    r"""A Linear of the firing rates, each standardised by its mean and variance over the samples.
+
+    Equation, for neuron n::
+
+        r_n = (1/T) Σ_t o_t,n
+        y   = b + Σ_n w_n · (r_n − mean_n) / √(var_n + 1e-5)
+
+    Mean and variance are those of the batch in training, and of all batches of training afterwards. So neurons whose
+    rates differ little from sample to sample say as much as others, and fit well with one batch of all samples. It
+    maps outputs [T, B, N] to values [B, D].
+
+    Args:
+        inputs: number N of neurons.
+        outputs: number D of values.
+
+    Raises:
+        SettingError: if a number is below 1.
+
+    Source: Dempster, Petitjean and Webb 2020, "ROCKET: exceptionally fast and accurate time series classification using
+    random convolutional kernels", for a linear classifier of such features.
+
+    Example:
+        >>> import torch
+        >>> from litspike.coding import LinearOfRates
+        >>> LinearOfRates(100, 2)(torch.rand(20, 8, 100).round()).shape
+        torch.Size([8, 2])
+    """
+
+    @typed
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.rates, width = MeanOverTime(), integer("inputs", inputs)
+        self.standardise = nn.BatchNorm1d(width, affine=False, momentum=None)
+        self.linear = nn.Linear(width, integer("outputs", outputs))
+
+    def forward(self, outputs: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """[T, B, N] → [B, D]."""
+        values: Tensor = self.linear(self.standardise(self.rates(outputs, lengths)))
+        return values
+
+
 class LeakyIntegratorReadout(nn.Module):
     r"""A leaky integrator takes up the outputs, and its membrane potential is read: its mean, maximum or last value.
 

@@ -8,6 +8,7 @@ from litspike.networks.dropout import TimeDropout
 from litspike.networks.nir.network import FromNIR
 from litspike.networks.perceptron import Perceptron
 from litspike.networks.pieces import run_network
+from litspike.networks.random_kernels import RandomKernels
 from litspike.networks.rectifier import ReLU
 from litspike.networks.recurrent import RecurrentNetwork
 from litspike.networks.residual import SEWBlock, SEWResNet
@@ -22,6 +23,7 @@ __all__ = [
     "FromNIR",
     "Pass",
     "Perceptron",
+    "RandomKernels",
     "ReLU",
     "RecurrentNetwork",
     "SEWBlock",

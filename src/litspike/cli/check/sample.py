@@ -198,13 +198,16 @@ def _check_batch(task: Task, x: Tensor, labels: Tensor, single: bool, samples: i
     except Unsuited as error:
         raise UserError(f"model.network: {error}{remedy(task.network, error)}") from error
     check_batch(task, current, largest, samples)
-    if single and (name := normalises_one_value(task.network, lambda: task.network(current))):
+    with _blamed("model.readout", task.readout, f"outputs {list(outputs.shape)}"):
+        values = task.readout(outputs)
+    if single and (
+        name := normalises_one_value(task.network, lambda: task.network(current))
+        or normalises_one_value(task.readout, lambda: task.readout(outputs))
+    ):
         raise UserError(
             f"data.batch_size: a batch of one sample gives {name} one value a channel, which can't be normalised: "
             "choose a size that leaves no rest of 1"
         )
-    with _blamed("model.readout", task.readout, f"outputs {list(outputs.shape)}"):
-        values = task.readout(outputs)
     if not isinstance(values, Tensor) or values.dim() < 1 or len(values) != len(x):
         shown = list(values.shape) if isinstance(values, Tensor) else type(values).__name__
         raise UserError(f"model.readout: {type(task.readout).__name__} gives {shown}; one sample needs [1, *]")
