@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import re
@@ -131,6 +132,7 @@ def test_a_run_without_a_receipt_shows_its_record_and_says_how_to_get_one(cli: C
 def test_only_the_settings_that_differ_are_shown(tmp_path: Path):
     other = {"seed_everything": 0, "model": {"class_path": "Other", "init_args": {"decay": 0.8, "sizes": [2, 10, 1]}}}
     other["threads"] = 1
+    other["model"]["init_args"]["sizes"] = [2.0, 10, 1.0]  # the same
     subjects = [find(str(make_run(tmp_path / name, config=config))) for name, config in (("a", CONFIG), ("b", other))]
     assert rows(tables.differences(subjects)) == {
         "model": ["Net", "Other"],
@@ -143,6 +145,18 @@ def test_what_a_test_was_run_with_otherwise_is_said(cli: Cli, home: Path):
     said = {**receipt(0.9, 40.5), "configuration": {"changed_for_this_test": {"data.test_points": 500}}}
     a, b = make_run(home / "a", said=said), make_run(home / "b", said=receipt(0.9, 40.5))
     assert "A was tested with data.test_points 500\n" in cli(f"compare {a} {b}").out
+
+
+def test_a_receipt_of_other_weights_than_the_best_is_said(cli: Cli, home: Path):
+    digest = hashlib.sha256(b"").hexdigest()
+    for name, file, of in (("a", "best", digest), ("b", "last", digest), ("c", "best", "0" * 64)):
+        checkpoint = {"file": f"checkpoints/{file}.ckpt", "sha256": of}
+        make_run(home / name, said={**receipt(0.9, 40.5), "checkpoint": checkpoint})
+    out = cli(f"compare {home}/a {home}/b {home}/c").out
+    assert [line for line in out.splitlines() if "was tested with" in line] == [
+        "B was tested with checkpoints/last.ckpt, which is not its best checkpoint",
+        "C was tested with checkpoints/best.ckpt as it was before the fit went on: test it again",
+    ]
 
 
 def test_an_experiment_stands_for_its_newest_finished_run(tmp_path: Path):

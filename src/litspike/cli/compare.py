@@ -87,6 +87,7 @@ def _notes(subjects: list[Subject]) -> list[str]:
             if changed:
                 otherwise = ", ".join(f"{name} {value}" for name, value in changed.items())
                 notes.append(f"{letter(place)} was tested with {otherwise}")
+        notes += [f"{letter(place)} was tested with {weights}" for weights in subject.of_other_weights()]
     energies = [receipt["energy"] for subject in subjects for receipt in subject.receipts() if receipt.get("energy")]
     sources = dict.fromkeys(
         f"energy: {energy['pj_per_mac']:.4g} pJ a multiply–accumulate, {energy['pj_per_ac']:.4g} pJ an accumulate; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,16 +40,37 @@ class Subject:
 
     def receipts(self) -> list[dict[str, Any]]:
         """The receipts there are. Raises :class:`UserError` where one can't be read."""
-        paths = [run.folder / "receipt.json" for run in self.runs]
-        return [read(path, RECEIPT) for path in paths if os.path.lexists(path)]
+        return [receipt for _, receipt in self._with_receipts()]
+
+    def _with_receipts(self) -> list[tuple[Run, dict[str, Any]]]:
+        paths = {run: run.folder / "receipt.json" for run in self.runs}
+        return [(run, read(path, RECEIPT)) for run, path in paths.items() if os.path.lexists(path)]
 
     def without_receipt(self) -> list[Path]:
         """The checkpoints whose test would write the receipts that are missing."""
         return [run.checkpoint(BEST) for run in self.runs if not os.path.lexists(run.folder / "receipt.json")]
 
+    def of_other_weights(self) -> list[str]:
+        """What a receipt was written of, where that isn't the best checkpoint as it is now."""
+        found = []
+        for run, receipt in self._with_receipts():
+            best, tested = run.checkpoint(BEST), receipt.get("checkpoint", {})
+            if not best.is_file() or not tested.get("file") or not tested.get("sha256"):
+                continue
+            if os.path.basename(tested["file"]) != best.name:
+                found.append(f"{tested['file']}, which is not its best checkpoint")
+            elif _digest(best) != tested["sha256"]:
+                found.append(f"{tested['file']} as it was before the fit went on: test it again")
+        return found
+
     def configurations(self) -> list[dict[str, Any]]:
         """The configuration of each run. Raises :class:`UserError` where one can't be read."""
         return [read(run.folder / "config.yaml") for run in self.runs]
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def find(given: str) -> Subject:

@@ -13,6 +13,7 @@ RECEIPT: dict[str, Any] = {
     "layers?": {"*": {}},
     "energy?": {"pj_per_mac": NUMBER, "pj_per_ac": NUMBER, "source": str, "settings?": {}},
     "anytime?": {"score": str, "steps": [NUMBER], "values": [NUMBER], "operations?": [NUMBER]},
+    "checkpoint?": {"file?": str, "sha256?": str},
     "configuration?": {"changed_for_this_test?": {}},
 }
 SEEDS: dict[str, Any] = {"seeds": [int], "figures": {"*": {"mean": NUMBER, "interval?": INTERVAL}}}

@@ -118,10 +118,19 @@ def differences(subjects: Sequence[Subject]) -> list[Row]:
     return rows
 
 
+def _plain(value: Any) -> str:
+    """A setting as text; 1 and 1.0 are the same."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_plain, value))}]"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return "null" if value is None else str(value)
+
+
 def _settings(configuration: dict[str, Any]) -> dict[str, str]:
     """Every single setting, as the command line names it; a class by the name of what it is for."""
     return {
-        name.removesuffix(".class_path"): "null" if value is None else str(value)
+        name.removesuffix(".class_path"): _plain(value)
         for name, value in named_settings(configuration)
         if not isinstance(value, dict)
     }
