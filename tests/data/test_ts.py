@@ -124,33 +124,3 @@ def test_series_become_images_of_one_dimension_padded_to_a_number_of_steps(tmp_p
     (tmp_path / "table.csv").write_text("a,label\n" + "".join(f"{i},{i % 2}\n" for i in range(40)))
     with pytest.raises(SettingError, match=r"layout: 'channels' is for sequences"):
         Arrays(str(tmp_path / "table.csv"), layout="channels").dataset("train")
-
-
-def test_differences_stand_after_the_features_and_end_with_their_sequence(tmp_path: Path):
-    rows = "".join(f"{i},{i + 3},{i + 4}:{i},0,{i % 5}:{'cat' if i % 2 else 'dog'}\n" for i in range(40))
-    path = written(tmp_path, f"{HEADER}{rows}5,7:1,4:cat\n")
-    data = Arrays(str(path), scaling=None, differences=True, test_path=str(written(tmp_path, HEADER + rows, "test.ts")))
-    found = {int(x[0, 0]): x for part in ("train", "val") for x in data.dataset(part).tensors[0] if x[2].any()}
-    for i in range(40):
-        expected = [[i, i, 0, 0], [i + 3, 0, 3, -i], [i + 4, i % 5, 1, i % 5]]
-        assert found[i].tolist() == expected
-    short = [x for part in ("train", "val") for x in data.dataset(part).tensors[0] if not x[2].any()]
-    assert [x.tolist() for x in short] == [[[5, 1, 0, 0], [7, 4, 2, 3], [0, 0, 0, 0]]]
-    table = tmp_path / "table.csv"
-    table.write_text("a,label\n" + "1,0\n2,1\n" * 20, encoding="utf-8")
-    with pytest.raises(SettingError, match=r"differences: True is for sequences"):
-        Arrays(str(table), differences=True).dataset("train")
-
-
-def test_differences_have_a_scale_of_their_own(tmp_path: Path):
-    rows = "".join(f"{100 * (i % 7)},{100 * (i % 7) + i % 3}:{'cat' if i % 2 else 'dog'}\n" for i in range(60))
-    x = Arrays(str(written(tmp_path, HEADER + rows)), differences=True).dataset("train").tensors[0]
-    assert x.flatten(0, 1).std(0, correction=0).tolist() == pytest.approx([1, 1], abs=1e-4)
-
-
-def test_a_table_of_sequences_without_labels_gets_the_differences_of_its_columns(tmp_path: Path):
-    (tmp_path / "a.csv").write_text("a,b,c,d,label\n" + "1,2,3,5,0\n2,1,2,0,1\n" * 20, encoding="utf-8")
-    (tmp_path / "new.csv").write_text("id,a,b,c,d\nx,4,1,6,8\n", encoding="utf-8")
-    data = Arrays(str(tmp_path / "a.csv"), steps=2, differences=True, scaling=None, test_path=str(tmp_path / "new.csv"))
-    data.setup("fit")
-    assert data.dataset("predict").tensors[0].tolist() == [[[4, 1, 0, 0], [6, 8, 2, 7]]]

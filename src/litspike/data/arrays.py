@@ -71,8 +71,6 @@ class Arrays(TensorDataModule):
         length: the column of a table that says how many of its ``steps`` a row has.
         layout: ``channels`` gives sequences as images of one dimension, [B, F, T], for convolutions over time; those
             that end before T are 0 from there, and their lengths are no part of a batch.
-        differences: whether each step of a sequence has, beside its F features, what each has changed by since the step
-            before: 2 · F features.
         image_size: height and width that images of a folder are brought to; null where they have one size.
         classes: whether the labels of a classification are numbers 0..C−1 or names; where null, names are those that
             don't look like numbers. 1..C, or −1 and 1, are classes if they are names.
@@ -108,7 +106,6 @@ class Arrays(TensorDataModule):
         missing: scales.Filling = "refuse",
         length: str | None = None,
         layout: Literal["steps", "channels"] = "steps",
-        differences: bool = False,
         image_size: list[int] | None = None,
         classes: Literal["numbers", "names"] | None = None,
         separator: Separator = ",",
@@ -138,7 +135,7 @@ class Arrays(TensorDataModule):
         if length is not None and steps is None:
             raise SettingError("length", length, "needs steps, into which a row is cut")
         self.scaling = scaling if standardize else None
-        self.missing, self.differences = missing, differences
+        self.missing = missing
         self.image_size = None if image_size is None else [integer("image_size", size) for size in image_size]
         if self.image_size is not None and len(self.image_size) != 2:
             raise SettingError("image_size", image_size, "must be height and width")
@@ -298,8 +295,6 @@ class Arrays(TensorDataModule):
             parts = {part: samples.with_names() for part, samples in parts.items()}
         if self.steps is not None:
             parts = {part: samples.in_steps(self.steps) for part, samples in parts.items()}
-        if self.differences:
-            parts = {part: samples.with_differences() for part, samples in parts.items()}
         for samples in parts.values() if not missing else ():
             samples.check_complete()
         return parts

@@ -127,13 +127,6 @@ class FilePart:
             x[np.arange(steps) >= self.lengths[:, None]] = 0
         return replace(self, x=x)
 
-    def with_differences(self) -> FilePart:
-        """Each step's features, and after them what each has changed by since the step before, 0 at the first one."""
-        if self.x.ndim != 3:
-            raise SettingError("differences", True, f"is for sequences [N, T, F], not {list(self.x.shape)}")
-        x = np.concatenate([self.x, np.diff(self.x, axis=1, prepend=self.x[:, :1])], -1)
-        return replace(self, x=x)
-
 
 def check_numbers(values: NDArray[Any], place: Callable[[tuple[int, ...]], str], missing: bool = False) -> None:
     """Refuse NaN, infinity and numbers that float32 can't hold.
