@@ -4,11 +4,12 @@
     python benchmarks/time_series.py --sets GunPoint --seeds 3
 
 A set is `fit --seeds 5` of the one configuration, with the sizes of the set: fit and test from each seed. The test part
-is the archive's; 15% of its training part are held out for validation, and choose nothing. Results are kept under
+is the archive's; 5% of its training part are held out for validation, and choose nothing. Results are kept under
 logs/time_series/ as they come. The series come with the package aeon: pip install --no-deps aeon.
 
-Beside them stands what aeon's own tables have for the same split (its files
-testing/example_results_files/classification/accuracy/*.csv, column 0), and the share of the most frequent class.
+The interval is that of the mean over seeds; the test part has the number of samples that stands beside it. Beside them
+stands what aeon's own tables have for the same split (its files testing/example_results_files/classification/accuracy/
+*.csv, column 0).
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from litspike.cli.seeds import group_folder, run_seeds
 
 PROJECT = Path(__file__).resolve().parent.parent
 QUIET = ["--console.epochs", "false", "--console.table", "false", "--pictures.every", "0"]
-SIZES = {"GunPoint": ([1, 150], 2), "ItalyPowerDemand": ([1, 24], 2), "JapaneseVowels": ([12, 29], 9)}
-"""Name → features and steps, and classes."""
+SIZES = {"GunPoint": (1, 150, 2, 150), "ItalyPowerDemand": (1, 24, 2, 1029), "JapaneseVowels": (12, 29, 9, 370)}
+"""Name → features, steps, classes, and samples of the test part."""
 PUBLISHED = {
     "GunPoint": "1.0000 HIVE-COTE 2, 1.0000 InceptionTime",
     "ItalyPowerDemand": "0.9699 HIVE-COTE 2, 0.9660 InceptionTime",
@@ -34,10 +35,11 @@ PUBLISHED = {
 
 def arguments(name: str) -> list[str]:
     """The configuration with the sizes of a set."""
-    (features, steps), classes = SIZES[name]
-    sizes = ["--model.network.input_shape", f"[{features},{steps}]", "--model.network.sizes", f"[{classes}]"]
+    features, steps, classes, _ = SIZES[name]
+    sizes = [f"--model.network.features={features}", f"--model.network.steps={steps}"]
+    sizes += [f"--model.readout.outputs={classes}"]
     files = [f"--data.path=aeon:{name}/{name}_TRAIN.ts", f"--data.test_path=aeon:{name}/{name}_TEST.ts"]
-    return ["-c", str(PROJECT / "configs" / "time_series.yaml"), *sizes, *files, "--data.steps", str(steps)]
+    return ["-c", str(PROJECT / "configs" / "time_series.yaml"), *sizes, *files]
 
 
 def main(args: list[str] | None = None) -> None:
@@ -55,8 +57,10 @@ def main(args: list[str] | None = None) -> None:
         summary = json.loads((group_folder(call, PROJECT) / "seeds.json").read_text())["figures"]["test/accuracy"]
         spread = f" ± {summary['standard_deviation']:.4f}" if "standard_deviation" in summary else ""
         low, high = summary.get("interval", (float("nan"), float("nan")))
-        rows.append(f"| {name} | {summary['mean']:.4f}{spread} ({low:.4f} to {high:.4f}) | {PUBLISHED[name]} |")
-    print("| set | accuracy (95% interval of the mean) | published |", "|---|---|---|", *rows, sep="\n")
+        mean = f"{summary['mean']:.4f}{spread} ({low:.4f} to {high:.4f})"
+        rows.append(f"| {name} | {SIZES[name][3]} | {mean} | {PUBLISHED[name]} |")
+    print("| set | test samples | accuracy (95% interval of the mean) | published |", "|---|---|---|---|", sep="\n")
+    print(*rows, sep="\n")
 
 
 if __name__ == "__main__":

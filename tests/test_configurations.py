@@ -24,6 +24,7 @@ SMALLER = {  # fewer weights, or steps of L-BFGS: checkpoints of hundreds of MB 
     "nmnist": "--model.network.channels [4,pool,4,pool] --model.network.sizes [16,10]",
     "cifar10_dvs": "--model.network.channels [4,8,pool,8,8,pool,8,8,pool,8,8,pool]",
     "dvs_gesture": "--model.network.channels [2,2,2,2,2,2,2]",
+    "time_series": "--model.network.kernels 20 --model.readout.inputs 20 --model.optimizer.max_iter 2",
 }
 
 

@@ -62,8 +62,12 @@ REFUSED: dict[str, dict[str, str]] = {
     "ssc": dict.fromkeys(NIR, SYMPLECTIC),
     "store_recall": dict.fromkeys(NIR, f"nir: layer 1 (AdaptiveLIF, 64): {ADAPTIVE}"),
     "time_series": {
-        dialect: f"nir: layers.0 (Conv1d): Conv1d is nothing that {dialect}'s reader knows"
-        for dialect in ("snntorch", "norse", "sinabs")
+        **dict.fromkeys(("c", "integers"), "c: model.readout: LinearOfRates is none of MeanOverTime"),
+        **dict.fromkeys(("torch", "onnx"), "layers.1 (AxonalDelay): its state has no place in a step's program"),
+        **{
+            dialect: f"nir: layers.1 (AxonalDelay): a delay is nothing that {dialect}'s reader knows"
+            for dialect in DIALECTS
+        },
     },
     "yin_yang": OF_SYNAPSES,
     "yin_yang_first_spike": OF_SYNAPSES,
