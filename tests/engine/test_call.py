@@ -13,7 +13,7 @@ import torch
 
 from litspike.engine import call, exp, run, sigmoid, tanh
 from litspike.networks import SpikingSequential
-from litspike.neurons import LIF
+from litspike.neurons import LIF, Recurrent, RecurrentState
 from litspike.settings import SettingError, UserError
 from litspike.surrogates import ArcTan
 from tests.conftest import LIMIT
@@ -140,6 +140,25 @@ def test_a_second_order_gradient_is_an_error():
     (gradient,) = torch.autograd.grad(output.sum(), x, create_graph=True)
     with pytest.raises(UserError, match="no second-order gradients"):
         gradient.sum().backward()
+
+
+@pytest.mark.parametrize("view", [lambda x: x, lambda x: x.transpose(0, 1).contiguous().transpose(0, 1)])
+@pytest.mark.parametrize(
+    ("recurrent", "which"), [(False, "input"), (True, "input"), (True, "weight"), (True, "bias"), (True, "first")]
+)
+def test_a_penalty_on_a_gradient_is_refused_whatever_it_is_a_gradient_of_and_never_left_out(view, recurrent, which):
+    x = torch.randn(10, 3, 20, requires_grad=which == "input")
+    if recurrent:
+        layer = Recurrent(LIF(engine="fused"), bias=True).shaped(20).requires_grad_(False)
+        asked = {"input": x, "first": torch.zeros(3, 20), **dict(layer.connections.named_parameters())}[which]
+        asked.requires_grad_()
+        state = RecurrentState(layer.neuron.start(x), asked) if which == "first" else None
+        output, _ = layer(view(x), state)
+    else:
+        asked, (output, _) = x, LIF(engine="fused")(view(x))
+    (gradient,) = torch.autograd.grad(output.square().sum(), asked, create_graph=True)
+    with pytest.raises(UserError, match="no second-order gradients"):
+        torch.autograd.grad(gradient.square().sum() + asked.sum(), asked)
 
 
 def test_one_graph_may_use_the_kernel_twice_and_go_back_twice():

@@ -426,6 +426,17 @@ def test_second_order_gradients_are_refused_in_words(chain):
         torch.autograd.grad(output, layers[1][0], upstream, create_graph=True)[0].sum().backward()
 
 
+def test_a_penalty_on_the_gradient_of_a_constant_is_not_left_out_for_the_layer_before(chain):
+    layers, x, upstream = chain
+    neuron = LIF(engine="fused", learn={"decay": "layer"}).shaped(33).double()
+    first, second = (weight for weight, *_ in layers)
+    output, _ = neuron(linear(run(layers[:1], spikes(x))[-1], second.detach()))
+    with pytest.raises(UserError, match="no second-order gradients"):
+        torch.autograd.grad(output, list(neuron.parameters()), upstream, create_graph=True)
+    (slope,) = torch.autograd.grad(output, first, upstream)
+    assert slope.any()
+
+
 def test_spikes_of_neurons_are_spikes(chain):
     layers, x, _ = chain
     assert all(type(output) is Spikes for output in run(layers, spikes(x)))

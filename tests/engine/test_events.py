@@ -235,6 +235,18 @@ def test_gradients_of_a_batch_are_those_of_each(sparse, taken):
         torch.testing.assert_close(each, torch.autograd.grad(one, layer.weight, retain_graph=True)[0])
 
 
+def test_a_gradient_is_asked_for_where_no_gradient_is_on(sparse):
+    x = sparse.requires_grad_()
+    with torch.no_grad():
+        (found,) = torch.autograd.grad(spikes_with_a_graph(x), x, torch.ones_like(sparse))
+    assert torch.equal(found, torch.full_like(sparse, 2))
+
+
+def spikes_with_a_graph(x):
+    with torch.enable_grad():
+        return spikes(x * 2)
+
+
 def test_dense_input_takes_the_dense_product(taken):
     x = torch.ones(100, 8, 200)
     layer = nn.Linear(200, 130)

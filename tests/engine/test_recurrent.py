@@ -201,7 +201,8 @@ def test_fused_by_name_is_refused_where_it_cannot_be():
 
 def test_an_empty_batch_gives_empty_results():
     layer = Recurrent(IF()).shaped(5)
-    output, _ = layer(torch.ones(7, 0, 5))
+    _, state = layer(torch.ones(7, 0, 5))
+    output, _ = layer(torch.ones(7, 0, 5), state)
     output.sum().backward()
     assert output.shape == (7, 0, 5)
     assert torch.equal(layer.connections.weight.grad, torch.zeros(5, 5))

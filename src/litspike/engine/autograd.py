@@ -16,6 +16,7 @@ from litspike.engine.cpu.memory import fresh
 from litspike.engine.events.gradient import PendingGradient
 from litspike.engine.events.places import Places
 from litspike.engine.events.recipe import Recipe
+from litspike.engine.first_order import NO_SECOND_ORDER, first_order
 from litspike.engine.inputs import Real
 from litspike.engine.ir.nest import Kind, Leaf
 from litspike.engine.ir.operations import Value
@@ -225,10 +226,10 @@ class Fused(torch.autograd.Function):
         results = kernel.run(launch)
         recipe = Recipe.of_current(current)
         ctx.set_materialize_grads(False)
-        again = [launch.current] if recipe is None else recipe.tensors
+        again = [current] if recipe is None else recipe.tensors
         bits = None if launch.places is None else launch.places.bits
         ctx.save_for_backward(launch.saved, bits, *again, *tensors)
-        ctx.rest = kernel, launch.steps, launch.batch, kernel.numbers_of(values), launch.output
+        ctx.rest = kernel, steps, kernel.numbers_of(values), launch.output
         ctx.recipe, ctx.many = None if recipe is None else recipe._replace(tensors=()), len(again)
         ctx.density = 1.0 if launch.places is None else launch.places.density  # read by the product of the output
         return results
@@ -236,18 +237,20 @@ class Fused(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         """Gradients of the tensors that forward took."""
-        kernel, steps, batch, numbers, output = ctx.rest
+        kernel, steps, numbers, output = ctx.rest
         check_readable(grads)
         saved, bits, *rest = ctx.saved_tensors
         made, tensors = rest[: ctx.many], rest[ctx.many :]
         current = made[0] if ctx.recipe is None else ctx.recipe._replace(tensors=made).again()
         values = kernel.with_tensors(numbers, tensors)
-        launch = Launch(current, steps, batch, prod(batch), values, saved, output=output)
+        launch = Launch.of(current, values, steps, output)._replace(saved=saved)
         again = torch.is_grad_enabled()  # someone wants to differentiate these gradients in turn
         upstream = upstream_of(grads[0], bits, launch.neurons)
         with torch.no_grad() if again else nullcontext():
             gradients: list[Tensor | None] = kernel.adjoint(launch, [upstream, *grads[1:]])
         if again:
+            if ctx.recipe is not None and ctx.next_functions[0][0].next_functions[0][0] is not None:
+                raise UserError(NO_SECOND_ORDER)  # its spikes depend on what is differentiated, and are not saved
             gradients = first_order(gradients, *made, *tensors)
         return None, None, None, None, gradients[0], *[gradients[1 + index] for index in kernel.tensors]
 
@@ -271,24 +274,6 @@ def upstream_of(grad: Tensor | None, bits: Tensor | None, neurons: int) -> Tenso
     if type(grad) is not PendingGradient:
         return grad
     return grad.whole() if bits is None else grad.at(Places(bits, neurons))
-
-
-def first_order(gradients: Sequence[Tensor | None], *inputs: Tensor) -> list[Tensor | None]:
-    """The same gradients, of the inputs, which refuse to be differentiated in turn."""
-    guard: Any = _FirstOrder.apply
-    return [None if grad is None else guard(grad, *inputs) for grad in gradients]
-
-
-class _FirstOrder(torch.autograd.Function):
-    """Passes a gradient on, and refuses to differentiate it."""
-
-    @staticmethod
-    def forward(ctx: Any, gradient: Tensor, *inputs: Tensor) -> Tensor:
-        return gradient.view_as(gradient)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> None:
-        raise UserError("the fused engine has no second-order gradients; set engine: 'reference' on the neuron")
 
 
 def rows(current: Tensor, steps: int | None) -> tuple[Tensor, int, Sequence[int]]:

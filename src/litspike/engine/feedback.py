@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from litspike.engine.autograd import Kernel, Launch, check_readable, first_order, upstream_of
+from litspike.engine.autograd import Kernel, Launch, check_readable, upstream_of
 from litspike.engine.cpu.memory import fresh
 from litspike.engine.events.choice import is_finite, pays, sampled_feedback_pays
 from litspike.engine.events.places import Places
 from litspike.engine.events.product import events, weight_gradient
+from litspike.engine.first_order import first_order, link
 from litspike.engine.inputs import Feedback, Real
 
 
@@ -42,7 +43,8 @@ class RecurrentKernel(Kernel, ABC):
         """
         values = [*values, *self.numbers]
         tensors = [values[index] for index in self.tensors]
-        results: Sequence[Tensor] = _Recurrent.apply(self, values, output, current, *feedback, *tensors)  # type: ignore[no-untyped-call]
+        given: list[Any] = [current, *feedback, *tensors]
+        results: Sequence[Tensor] = _Recurrent.apply(self, values, output, link(*given), *given)  # type: ignore[no-untyped-call]
         return results
 
     def stores(self, dtype: torch.dtype) -> bool:
@@ -104,7 +106,7 @@ class RecurrentKernel(Kernel, ABC):
         flat = total.view(-1, len(weight))
         return [
             total if of_input else None,
-            (total[0].reshape(len(first), -1) @ weight).view_as(first) if of_first else None,
+            (total[0].flatten(1) @ weight).view_as(first) if of_first else None,
             _by_weight(torch.cat([first[None], output[:-1]]).view(-1, len(weight)), flat) if of_weight else None,
             flat.sum(0) if of_bias else None,
             *[others[index] for index in self.tensors],
@@ -120,6 +122,7 @@ class _Recurrent(torch.autograd.Function):
         kernel: RecurrentKernel,
         values: Sequence[Real],
         dtype: torch.dtype,
+        tie: Tensor,
         current: Tensor,
         first: Tensor,
         weight: Tensor,
@@ -136,7 +139,7 @@ class _Recurrent(torch.autograd.Function):
         results = kernel.run(launch, feedback, total)
         if total is not None:
             bits = None if launch.places is None else launch.places.bits
-            ctx.save_for_backward(total, launch.saved, bits, results[0], *feedback[:2], *tensors)
+            ctx.save_for_backward(tie, total, launch.saved, bits, results[0], *feedback[:2], *tensors)
             ctx.rest = kernel, kernel.numbers_of(values), dtype, current.dtype
             ctx.density = 1.0 if launch.places is None else launch.places.density  # read by the product of the output
         return results
@@ -146,7 +149,7 @@ class _Recurrent(torch.autograd.Function):
         """Gradients of the tensors that forward took."""
         kernel, numbers, dtype, of_current = ctx.rest
         check_readable(grads)
-        total, saved, bits, output, first, weight, *tensors = ctx.saved_tensors
+        tie, total, saved, bits, output, first, weight, *tensors = ctx.saved_tensors
         launch = Launch.of(total, kernel.with_tensors(numbers, tensors), None, dtype)
         few = bits is not None and sampled_feedback_pays(ctx.density, len(weight))
         places = Places(bits, launch.neurons) if few else None
@@ -154,12 +157,12 @@ class _Recurrent(torch.autograd.Function):
         with torch.no_grad():
             upstream = upstream_of(grads[0], bits, launch.neurons)
             launch, after = launch._replace(saved=saved, places=places), [upstream, *grads[1:]]
-            gradients = kernel.gradients(launch, first, weight, output, after, ctx.needs_input_grad[3:7])
+            gradients = kernel.gradients(launch, first, weight, output, after, ctx.needs_input_grad[4:8])
             if gradients[0] is not None:
                 gradients[0] = gradients[0].to(of_current)
         if again:
-            gradients = first_order(gradients, total, *tensors)
-        return None, None, None, *gradients
+            gradients = first_order(gradients, tie)
+        return None, None, None, None, *gradients
 
 
 def _by_weight(before: Tensor, flat: Tensor) -> Tensor:

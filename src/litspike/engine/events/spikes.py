@@ -95,7 +95,9 @@ def _backward(x: Tensor, gradient: Tensor | None = None, **settings: Any) -> Non
 def _grad(outputs: Any, inputs: Any, *rest: Any, **settings: Any) -> Any:
     of, to = ([each] if isinstance(each, Tensor) else each for each in (outputs, inputs))
     edges: Any = [get_gradient_edge(each) if type(each) is Spikes else each for each in to]
-    return torch.autograd.grad([plain(each) for each in of], edges, *rest, **settings)
+    with torch.enable_grad():  # without it these would be cut off their graph
+        roots = [plain(each) for each in of]
+    return torch.autograd.grad(roots, edges, *rest, **settings)
 
 
 _BACKWARD: dict[Any, Callable[..., Any]] = {Tensor.backward: _backward, torch.autograd.grad: _grad}
