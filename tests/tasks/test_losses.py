@@ -89,16 +89,53 @@ def test_outputs_that_are_one_tensor_at_every_step_are_taken():
     assert loss.item() == pytest.approx(CrossEntropy()(outputs[0], outputs, y).item(), rel=1e-12)
 
 
+@pytest.mark.parametrize("weight", [1.0, 1e6])
 @pytest.mark.parametrize("shape", [(9, 1), (9, 3), (9, 2, 2)])
-def test_mean_squared_error_is_the_equation(shape: tuple[int, ...]):
+def test_mean_squared_error_is_the_equation(shape: tuple[int, ...], weight: float):
     value, target = normal(*shape).requires_grad_(), normal(*shape, seed=1)
-    loss = MeanSquaredError()
+    loss = MeanSquaredError(weight)
     loss.check(value.shape, target)
     result = loss(value, value[None], target)
     difference = (value - target).detach().numpy()
-    assert result.item() == pytest.approx(np.mean(difference**2), rel=1e-12)
+    assert result.item() == pytest.approx(weight * np.mean(difference**2), rel=1e-12)
     result.backward()
-    np.testing.assert_allclose(value.grad.numpy(), 2 * difference / difference.size, rtol=1e-12)
+    np.testing.assert_allclose(value.grad.numpy(), 2 * weight * difference / difference.size, rtol=1e-12)
+
+
+def test_mean_squared_error_weighs_sequences_of_different_lengths():
+    outputs, target, lengths = normal(5, 3, 1), normal(3, 5, 1, seed=1), torch.tensor([5, 2, 1])
+    value = outputs.transpose(0, 1)
+    each = [np.mean((value - target).numpy()[row, :steps] ** 2) for row, steps in enumerate(lengths)]
+    assert MeanSquaredError(3.0)(value, outputs, target, lengths).item() == pytest.approx(3 * np.mean(each), rel=1e-12)
+
+
+def test_a_weight_lets_lbfgs_go_on_where_errors_are_small():
+    x = torch.linspace(0, 1, 60, dtype=torch.float64)[:, None] ** torch.arange(10)
+    target = 1e-6 * torch.sin(9 * x[:, 1:2])
+    errors = []
+    for loss in (MeanSquaredError(), MeanSquaredError(1e12)):
+        weights = torch.zeros(10, 1, dtype=torch.float64, requires_grad=True)
+        optimizer = torch.optim.LBFGS(
+            [weights], max_iter=300, tolerance_grad=0, tolerance_change=0, line_search_fn="strong_wolfe"
+        )
+
+        def closure(loss=loss, weights=weights, optimizer=optimizer) -> torch.Tensor:
+            optimizer.zero_grad()
+            result = loss(x @ weights, x @ weights[None], target)
+            result.backward()
+            return result
+
+        optimizer.step(closure)
+        errors.append((x @ weights - target).square().mean().item())
+    best = (x @ torch.linalg.lstsq(x, target).solution - target).square().mean().item()
+    assert errors[0] > 100 * best
+    assert errors[1] < 10 * best
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0, math.inf])
+def test_a_weight_of_mean_squared_error_that_is_not_positive_is_refused(weight: float):
+    with pytest.raises(SettingError, match=r"^weight: "):
+        MeanSquaredError(weight)
 
 
 def test_one_value_a_sample_takes_targets_without_a_dimension_of_their_own():

@@ -13,9 +13,9 @@ from typing import Any
 from torch import Size, Tensor
 from torch.nn import functional
 
-from litspike.arguments import check_tensor
+from litspike.arguments import check_tensor, typed
 from litspike.coding.valid import mean_over_steps
-from litspike.settings import UserError
+from litspike.settings import UserError, number
 
 
 class Loss(ABC):
@@ -46,11 +46,18 @@ class Loss(ABC):
 
 
 class MeanSquaredError(Loss):
-    r"""Mean squared error: ``L = mean (value − target)²``, over all values of all samples, in their unit squared.
+    r"""Mean squared error: ``L = w · mean (value − target)²``, over all values of all samples, in their unit squared.
     Of sequences of different lengths it is the mean over the samples of each one's own mean.
 
     The targets have the shape of the readout's value, [B, D], or [B, T, D] for targets at every step; for one value a
     sample, [B, 1], they may be [B].
+
+    Args:
+        weight: w. ``torch.optim.LBFGS`` leaves its estimate of the curvature as it is where a step changes it by less
+            than 1e-10 in the loss's unit: where the error becomes so small, 1e6 lets it go on.
+
+    Raises:
+        SettingError: if the weight is not positive.
 
     Example:
         >>> import torch
@@ -60,13 +67,17 @@ class MeanSquaredError(Loss):
         tensor(0.5000)
     """
 
+    @typed
+    def __init__(self, weight: float = 1.0) -> None:
+        self.weight = number("weight", weight, "(0, inf)")
+
     def __call__(self, value: Tensor, outputs: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The loss of values [B, *]."""
         check_tensors(self, value, outputs, target)
         target = target.to(value.dtype).reshape(value.shape)
         if lengths is None or value.shape[:2] != outputs.shape[1::-1]:
-            return functional.mse_loss(value, target)
-        return mean_over_steps((value - target).square().transpose(0, 1), lengths).mean()
+            return self.weight * functional.mse_loss(value, target)
+        return self.weight * mean_over_steps((value - target).square().transpose(0, 1), lengths).mean()
 
     def check(self, shape: Size, target: Tensor) -> None:
         """Raise :class:`UserError` unless there is a target for each value."""
