@@ -4,11 +4,14 @@
     LITSPIKE_PEER_NORSE=/tmp/norse/bin/python ... python benchmarks/chain.py --repeats 4  # less than five minutes
 
 Three layers: Linear(1000→1000, no bias) and LIF, three times, on 5% input spikes. Readout: 700 inputs at 1 and 30%, two
-layers of 1000 LIF and a leaky integrator of 20 outputs, in the shape of the Heidelberg digits. T = 200, B = 32; weights
-such that about 5% of the neuron-steps fire; a random upstream gradient at every step, the gradients of all weights, a
-fresh graph for each pass. Each peer runs in an environment of its own, named by LITSPIKE_PEER_<NAME>, on the same
-numbers; litspike runs with that peer's settings right before it, and the two must agree. Behind the table stand the
-least ratios, those of the peer that comes nearest.
+layers of 1000 LIF and a leaky integrator of 20 outputs, in the shape of the Heidelberg digits. T = 200, B = 32.
+Convolutions: 2 channels of 32 × 32 at 5% to 32 and 64 channels, each 3 × 3 with LIF and the maximum of each 2 × 2
+behind it, T = 20, B = 16.
+
+Weights such that about 5% of the neuron-steps fire; a random upstream gradient at every step, the gradients of all
+weights, a fresh graph for each pass. Each peer runs in an environment of its own, named by LITSPIKE_PEER_<NAME>, on the
+same numbers; litspike runs with that peer's settings right before it, and the two must agree. Behind the table stand
+the least ratios, those of the peer that comes nearest.
 """
 
 from __future__ import annotations
@@ -37,32 +40,43 @@ FINITE: dict[str, Surrogate] = dict.fromkeys(MATCHES, Rectangle(1.0)) | {"norse"
 
 
 class Chain(NamedTuple):
-    """A chain by its name, its number of neurons, its input spikes and whether a leaky readout ends it."""
+    """A chain by its name, its number of neurons or of channels, its input spikes, steps and samples, whether a leaky
+    readout ends it, and the width and height of its input's channels.
+    """
 
     name: str
     sizes: list[int]
     rate: float
-    readout: bool
+    steps: int
+    batch: int
+    readout: bool = False
+    image: int = 0
 
 
-def chains(width: int) -> list[Chain]:
+def chains(width: int, steps: int, batch: int) -> list[Chain]:
     """The chains of the table."""
-    three = Chain("three layers, 5% input", [width] * 4, 0.05, False)
+    three = Chain("three layers, 5% input", [width] * 4, 0.05, steps, batch)
     inputs = [width * 7 // 10, width, width, OUTPUTS]
-    return [three, *(Chain(f"two layers and a readout, {rate:.0%} input", inputs, rate, True) for rate in (0.01, 0.3))]
+    with_readout = [
+        Chain(f"two layers and a readout, {rate:.0%} input", inputs, rate, steps, batch, True) for rate in (0.01, 0.3)
+    ]
+    images = Chain("two convolutions, 5% input", [2, 32, 64], 0.05, max(steps // 10, 1), max(batch // 2, 1), image=32)
+    return [three, *with_readout, images]
 
 
-def problem(chain: Chain, steps: int, batch: int, gain: float) -> dict[str, Any]:
+def problem(chain: Chain, gain: float) -> dict[str, Any]:
     """Input, weights and upstream gradient, always the same; ``gain`` is of the weights before neurons that fire."""
     rng = np.random.default_rng(chain.sizes[0])
     rates = [chain.rate, *[RATE] * (len(chain.sizes) - 2)]
-    given: dict[str, Any] = {"layers": len(chain.sizes) - 1, "readout": chain.readout}
-    given["x"] = rng.random((steps, batch, chain.sizes[0]), dtype=np.float32) < chain.rate
+    given: dict[str, Any] = {"layers": len(chain.sizes) - 1, "readout": chain.readout, "recurrent": False}
+    space, kernel = ((chain.image,) * 2, (3, 3)) if chain.image else ((), ())
+    given["x"] = rng.random((chain.steps, chain.batch, chain.sizes[0], *space), dtype=np.float32) < chain.rate
     for index, (inputs, outputs, rate) in enumerate(zip(chain.sizes, chain.sizes[1:], rates, strict=False)):
         fires = not chain.readout or index < len(rates) - 1
-        scale = SPREAD * (gain if fires else 1) / np.sqrt(rate * inputs)
-        given[f"weight{index}"] = rng.standard_normal((outputs, inputs), dtype=np.float32) * np.float32(scale)
-    given["upstream"] = rng.standard_normal((steps, batch, chain.sizes[-1]), dtype=np.float32)
+        scale = SPREAD * (gain if fires else 1) / np.sqrt(rate * inputs * np.prod(kernel))
+        given[f"weight{index}"] = rng.standard_normal((outputs, inputs, *kernel), dtype=np.float32) * np.float32(scale)
+    left = tuple(size // 2 ** given["layers"] for size in space)
+    given["upstream"] = rng.standard_normal((chain.steps, chain.batch, chain.sizes[-1], *left), dtype=np.float32)
     return given
 
 
@@ -87,8 +101,8 @@ def theirs(
         saved = dict(np.load(files[1]))
     if saved["threads"] != torch.get_num_threads():
         print(f"note: {peer} ran on {saved['threads']} threads, litspike on {torch.get_num_threads()}", file=sys.stderr)
-    gradients = [saved[f"gradient{index}"] for index in range(given["layers"])]
-    return Outcome(Times(*map(float, saved["times"])), saved["output"], gradients), str(saved["version"])
+    found = [saved[name] for name in sorted(saved) if name.startswith("gradient")]
+    return Outcome(Times(*map(float, saved["times"])), saved["output"], found), str(saved["version"])
 
 
 def agreement(found: Outcome, expected: Outcome, readout: bool) -> str:
@@ -112,7 +126,7 @@ def compare(chain: Chain, options: argparse.Namespace, peers: dict[str, str]) ->
         for peer, python in peers.items():
             match = MATCHES[peer]
             settings = match.settings | ({"surrogate": FINITE[peer]} if kind == "finite" else {})
-            given = problem(chain, options.steps, options.batch, match.gain)
+            given = problem(chain, match.gain)
             expected = ours(given, settings, repeats, seconds)
             found, version = theirs(peer, python, kind, given, repeats, seconds)
             ratios.append(found.times.total / expected.times.total)
@@ -141,6 +155,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=1000, metavar="N", help="neurons of a layer")
     parser.add_argument("--steps", type=int, default=STEPS, metavar="T")
     parser.add_argument("--batch", type=int, default=BATCH, metavar="B")
+    parser.add_argument("--only", default="", metavar="WORD", help="of the chains, those whose names have it")
     parser.add_argument("--peers", nargs="*", default=list(MATCHES), choices=list(MATCHES), help="who is compared")
     parser.add_argument("--repeats", type=int, default=11, help="runs of each, of which the median counts")
     parser.add_argument("--quick", action="store_true", help="few runs, to see that it works")
@@ -149,7 +164,8 @@ def main() -> None:
     peers = found_peers(options.peers)
     line(HEAD)
     line(["---"] * len(HEAD))
-    least = {chain.name: compare(chain, options, peers) for chain in chains(options.width)}
+    chosen = [chain for chain in chains(options.width, options.steps, options.batch) if options.only in chain.name]
+    least = {chain.name: compare(chain, options, peers) for chain in chosen}
     if peers:
         print("\nBest peer's time ÷ litspike's with the same settings, default surrogate / one of finite support:\n")
     for name, ratios in least.items():

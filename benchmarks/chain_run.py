@@ -2,7 +2,9 @@
 
     python benchmarks/chain_run.py PEER SURROGATE PROBLEM.npz RESULT.npz REPEATS SECONDS
 
-It needs torch, numpy and that one peer alone; see benchmarks/layer_run.py. SURROGATE is ``default``, the one that the
+It needs torch, numpy and that one peer alone; see benchmarks/layer_run.py. A recurrent
+problem is one recurrent layer, for benchmarks/recurrent.py: the peer's neurons step by step, with the product of the
+last spikes between. SURROGATE is ``default``, the one that the
 peer shares with benchmarks/layer.py, or ``finite``, one of finite support.
 """
 
@@ -17,7 +19,7 @@ import numpy as np
 import torch
 from layer_run import DECAY, PEERS, Forward, Times, pass_times
 from torch import Tensor
-from torch.nn.functional import linear
+from torch.nn.functional import conv2d, linear, max_pool2d
 
 
 def _rectangle(v: Tensor) -> Tensor:
@@ -84,21 +86,35 @@ def outcome(
     Args:
         layers: what is called on the current of each layer.
         x: input spikes, [T, B, N].
-        weights: of the linear map before each layer, each [outputs, inputs].
+        weights: of the map before each layer: of Linear [outputs, inputs], or of a convolution [outputs, inputs, 3, 3],
+            behind whose neurons the largest of each 2 × 2 is taken.
         upstream: gradient of the loss by the output.
         repeats: passes.
         seconds: after which no pass is begun.
-        begin: what is done with the input, as a part of each pass.
+        begin: what is done with the input of each map, as a part of each pass.
     """
     weights = [weight.clone().requires_grad_() for weight in weights]
 
     def forward() -> Tensor:
-        y = begin(x)
+        y = x
         for layer, weight in zip(layers, weights, strict=True):
-            y = layer(linear(y, weight))
+            if weight.dim() == 2:
+                y = layer(linear(begin(y), weight))
+                continue
+            y = layer(conv2d(begin(y.flatten(0, 1)), weight, padding=1).unflatten(0, x.shape[:2]))
+            y = max_pool2d(y.flatten(0, 1), 2).unflatten(0, x.shape[:2])
         return y
 
     times, output, gradients = pass_times(forward, weights, upstream, repeats, seconds)
+    return Outcome(times, output.numpy(), [gradient.numpy() for gradient in gradients])
+
+
+def recurrent(
+    layer: Forward, x: Tensor, connections: Tensor, upstream: Tensor, repeats: int, seconds: float
+) -> Outcome:
+    """Time a recurrent layer on its input current [T, B, N], with the gradients of both."""
+    wanted = [x.requires_grad_(), connections.requires_grad_()]
+    times, output, gradients = pass_times(lambda: layer(*wanted), wanted, upstream, repeats, seconds)
     return Outcome(times, output.numpy(), [gradient.numpy() for gradient in gradients])
 
 
@@ -113,9 +129,12 @@ if __name__ == "__main__":
     surrogate = FINITE[peer]() if kind == "finite" else {}
     given = np.load(problem)
     x, weights, upstream = tensors(given)
-    spiking = len(weights) - int(given["readout"])
-    layers = [PEERS[peer](**surrogate) for _ in range(spiking)] + [integrator] * int(given["readout"])
-    times, output, gradients = outcome(layers, x, weights, upstream, int(repeats), float(seconds))
-    named = {f"gradient{index}": gradient for index, gradient in enumerate(gradients)}
     about = {"version": importlib.metadata.version(peer), "threads": torch.get_num_threads()}
-    np.savez(result, times=times, output=output, **named, **about)
+    if given["recurrent"]:
+        done = recurrent(PEERS[peer](**surrogate), x, *weights, upstream, int(repeats), float(seconds))
+    else:
+        spiking = len(weights) - int(given["readout"])
+        layers = [PEERS[peer](**surrogate) for _ in range(spiking)] + [integrator] * int(given["readout"])
+        done = outcome(layers, x, weights, upstream, int(repeats), float(seconds))
+    named = {f"gradient{index}": gradient for index, gradient in enumerate(done.gradients)}
+    np.savez(result, times=done.times, output=done.output, **named, **about)

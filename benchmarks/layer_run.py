@@ -24,8 +24,10 @@ from torch import Tensor
 
 DECAY = 0.9
 
-Forward = Callable[[Tensor], Tensor]
-"""Spikes [T, B, N] of a layer of neurons that starts from rest, from its current [T, B, N]."""
+Forward = Callable[..., Tensor]
+"""Spikes [T, B, *] of a layer of neurons that starts from rest, from its current [T, B, *] and, where they feed one
+another, their connections [N, N].
+"""
 
 
 class Times(NamedTuple):
@@ -82,15 +84,22 @@ def _repeated(once: Callable[[], tuple[float, ...]], repeats: int, seconds: floa
     return runs
 
 
+def fed(current: Tensor, spikes: Sequence[Tensor], connections: Tensor | None) -> Tensor:
+    """The current of a step, with what the last spikes send through the connections."""
+    if connections is None or not spikes:
+        return current
+    return current + torch.nn.functional.linear(spikes[-1], connections)
+
+
 def snntorch(**surrogate: Any) -> Forward:
     from snntorch import Leaky
 
     neuron = Leaky(beta=DECAY, reset_mechanism="zero", **surrogate)
 
-    def forward(x: Tensor) -> Tensor:
+    def forward(x: Tensor, connections: Tensor | None = None) -> Tensor:
         memory, spikes = torch.zeros_like(x[0]), []
         for current in x.unbind(0):
-            s, memory = neuron(current, memory)
+            s, memory = neuron(fed(current, spikes, connections), memory)
             spikes.append(s)
         return torch.stack(spikes)
 
@@ -104,10 +113,16 @@ def spikingjelly(**surrogate: Any) -> Forward:
     surrogate = surrogate or {"surrogate_function": ATan(2.0)}
     neuron = LIFNode(tau=1 / (1 - DECAY), decay_input=False, step_mode="m", **surrogate)
 
-    def forward(x: Tensor) -> Tensor:
+    def forward(x: Tensor, connections: Tensor | None = None) -> Tensor:
         neuron.reset()
-        spikes: Tensor = neuron(x)
-        return spikes
+        neuron.step_mode = "m" if connections is None else "s"
+        if connections is None:
+            whole: Tensor = neuron(x)
+            return whole
+        spikes: list[Tensor] = []
+        for current in x.unbind(0):
+            spikes.append(neuron(fed(current, spikes, connections)))
+        return torch.stack(spikes)
 
     return forward
 
@@ -117,10 +132,10 @@ def norse(**surrogate: Any) -> Forward:
 
     neuron = LIFBoxCell(LIFBoxParameters(tau_mem_inv=torch.tensor((1 - DECAY) * 1000), **surrogate))
 
-    def forward(x: Tensor) -> Tensor:
+    def forward(x: Tensor, connections: Tensor | None = None) -> Tensor:
         state, spikes = None, []
         for current in x.unbind(0):
-            s, state = neuron(current, state)
+            s, state = neuron(fed(current, spikes, connections), state)
             spikes.append(s)
         return torch.stack(spikes)
 
@@ -141,9 +156,12 @@ def sinabs(**surrogate: Any) -> Forward:
     )
     neuron.requires_grad_(False)
 
-    def forward(x: Tensor) -> Tensor:
+    def forward(x: Tensor, connections: Tensor | None = None) -> Tensor:
         neuron.reset_states()
-        return torch.cat([neuron(current.unsqueeze(1)) for current in x.unbind(0)], 1).transpose(0, 1)
+        spikes: list[Tensor] = []
+        for current in x.unbind(0):
+            spikes.append(neuron(fed(current, spikes, connections).unsqueeze(1)).squeeze(1))
+        return torch.stack(spikes)
 
     return forward
 
