@@ -2,10 +2,9 @@
 
     python benchmarks/chain_run.py PEER SURROGATE PROBLEM.npz RESULT.npz REPEATS SECONDS
 
-It needs torch, numpy and that one peer alone; see benchmarks/layer_run.py. A recurrent
-problem is one recurrent layer, for benchmarks/recurrent.py: the peer's neurons step by step, with the product of the
-last spikes between. SURROGATE is ``default``, the one that the
-peer shares with benchmarks/layer.py, or ``finite``, one of finite support.
+It needs torch, numpy and that one peer alone; see benchmarks/layer_run.py. SURROGATE is ``default``, the one that the
+peer shares with benchmarks/layer.py, or ``finite``, one of finite support. A recurrent problem is one recurrent layer,
+for benchmarks/recurrent.py: the peer's neurons step by step, with the product of the last spikes between.
 """
 
 from __future__ import annotations
