@@ -27,8 +27,9 @@ class RandomKernels(SpikingSequential):
     "proportion of positive values". Its other feature, the maximum, is left out, as in its successor MiniRocket.
 
     It maps series [T, B, F] to spikes [T, B, kernels], step by step: fixed delays, an
-    :class:`~litspike.networks.AxonalDelay`, hold the past. Nothing in it is learned, but what the neuron learns:
-    :class:`~litspike.coding.LinearOfRates` is the readout to go with it. Weights are drawn by torch's global generator.
+    :class:`~litspike.networks.AxonalDelay`, hold the past. x is standardised, and in the unit of the threshold. Nothing
+    is learned, but what the neuron learns: :class:`~litspike.coding.LinearOfRates` is the readout to go with it.
+    Weights are drawn by torch's global generator.
 
     Args:
         features: number F of features at each step.
