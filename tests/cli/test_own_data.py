@@ -77,7 +77,7 @@ def test_a_column_that_is_called_as_an_answer_keeps_its_name(cli: Cli, home: Pat
 
 @pytest.mark.slow
 def test_several_labels_are_learned_tested_and_predicted(cli: Cli, home: Path):
-    lines = [f"{a},{b},{int(a > 0)},{int(b > 0)}" for a, b in np.random.default_rng(0).normal(size=(120, 2)).round(3)]
+    lines = [f"{a},{b},{int(a > 0)},{int(a <= 0)}" for a, b in np.random.default_rng(0).normal(size=(120, 2)).round(3)]
     (home / "own.csv").write_text("\n".join(["a,b,u,v", *lines]))
     (home / "own.yaml").write_text(f"""
 model:
@@ -93,6 +93,9 @@ data:
     assert (fitted.status, fitted.err) == (0, "")
     tested = cli(f"test -c {home}/own.yaml")
     assert (tested.status, tested.err) == (0, "")
+    receipt = json.loads((runs(home, "own")[0] / "receipt.json").read_text())
+    assert [label["class"] for label in receipt["classes"]] == ["u", "v"]
+    assert "Who always answers" not in (runs(home, "own")[0] / "receipt.md").read_text()  # one answer is no row of them
     assert cli(f"predict -c {home}/own.yaml").status == 0
     rows = list(csv.DictReader((runs(home, "own")[0] / "predictions.csv").open()))
-    assert [*rows[0]] == ["a", "b", "u", "v", "probability0", "probability1", "class0", "class1"]
+    assert [*rows[0]] == ["a", "b", "u", "v", "probability_u", "probability_v", "class_u", "class_v"]

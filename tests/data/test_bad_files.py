@@ -29,6 +29,7 @@ def line(path: Path, **settings: Any) -> str:
 
 
 OUT = ": name a column that is no feature in data.ignore"
+NAMES = ": set data.classes to names if labels are names"
 
 
 class Malicious:
@@ -163,7 +164,12 @@ ROWS = [f"{i}.5,{i},{i % 2}" for i in range(20)]
             ["a,b,label", "1,,0", *ROWS],
             "bad.csv, line 2, column 'b' is empty: set data.missing to mean or median to fill it",
         ),
-        (["a,b,label", *ROWS, "1,2,cat"], "bad.csv, line 22, column 'label' has 'cat', which is no number"),
+        (["a,b,label", *ROWS, "1,2,"], "bad.csv, line 22, column 'label' is empty: take rows without a label out"),
+        (
+            ["a,b,label", "1,2,cat", "1,2,dog", "1,2,?"],
+            "bad.csv, line 4, column 'label' has '?', which stands for a missing value: take rows without a label out",
+        ),
+        (["a,b,label", *ROWS, "1,2,cat"], f"bad.csv, line 22, column 'label' has 'cat', which is no number{NAMES}"),
         (["a,b,label", *ROWS, "nan,2,0"], "bad.csv, line 22, column 'a' is NaN"),
         (["a,b,label", *ROWS, "1,-inf,0"], "bad.csv, line 22, column 'b' is infinite"),
         (["a,b,label", *ROWS, "1,1e99,0"], "bad.csv, line 22, column 'b': 1e+99 is too large for float32"),

@@ -141,8 +141,33 @@ def test_several_labels_are_a_row_of_zeros_and_ones(tmp_path: Path):
     x, y = part(data, "train")
     i = x[:, 0].long()
     assert torch.equal(y, torch.stack([i % 2, i // 2 % 2, i // 4 % 2], 1).float())
+    assert data.class_names == ["u", "v", "w"]
+    numbers = Arrays(path, task="regression", label=["u", "v", "w"])
+    assert (numbers.class_names, numbers.target_names) == ([], ["u", "v", "w"])
     wrong = write(tmp_path / "b.csv", "a,u,v", *(f"{i},{i % 2},{i % 3}" for i in range(20)))
     assert "must be 0 or 1" in refused(Arrays(wrong, task="multilabel", label=["u", "v"]))
+
+
+def test_rows_of_an_npz_file_are_shown_as_they_are_there(tmp_path: Path):
+    x = np.arange(80).reshape(40, 2)
+    np.savez(tmp_path / "a.npz", x=x, y=np.array(["no", "yes"])[x[:, 0] // 2 % 2])
+    given = Arrays(str(tmp_path / "a.npz")).given_columns()
+    assert given["x0"] == [2 * sample for sample in given["sample"]]
+    assert given["x1"] == [2 * sample + 1 for sample in given["sample"]]
+    assert given["y"] == [("no", "yes")[sample % 2] for sample in given["sample"]]
+
+
+def test_a_gap_that_training_has_no_rule_for_is_refused_with_its_line(tmp_path: Path):
+    train = write(tmp_path / "a.csv", "a,label", *(f"{i},{i % 2}" for i in range(20)))
+    new = write(tmp_path / "new.csv", "a", "1", "NA")
+    fitted = Arrays(train)
+    part(fitted, "train")
+    data = Arrays(train, test_path=new, missing="mean")
+    data.load_state_dict(fitted.state_dict())
+    assert refused(data, "predict").endswith(
+        "new.csv, line 3 has a value that is missing; what replaces it is learned in training: fit with data.missing "
+        "mean or median"
+    )
 
 
 def test_new_rows_without_labels_are_taken_by_the_names_of_their_columns(tmp_path: Path):
@@ -154,6 +179,8 @@ def test_new_rows_without_labels_are_taken_by_the_names_of_their_columns(tmp_pat
     assert y.shape == (2, 0)
     assert data.given_columns() == {"b": ["-3", "5"], "note": ["first", ""], "a": ["2", "1"]}
     assert refused(data, "test").endswith("new.csv has no column 'id'; it has 'b', 'note', 'a'")
+    known = write(tmp_path / "known.csv", "a,b,label", "2,-3,5", "1,5,")
+    assert part(Arrays(train, ignore=["id"], test_path=known), "predict")[1].shape == (2, 0)  # its labels aren't read
     fewer = write(tmp_path / "fewer.csv", "b", "1")
     assert refused(Arrays(train, ignore=["id"], test_path=fewer), "predict").endswith("has no column 'a'; it has 'b'")
 

@@ -20,9 +20,9 @@ ROWS = [DRAW.normal(size=(length, 2)) + 5 for length in LENGTHS]
 LABELS = np.arange(SAMPLES) % 2
 
 
-def ragged() -> np.ndarray:
+def ragged(rows: list[np.ndarray] = ROWS) -> np.ndarray:
     x = np.empty(SAMPLES, object)
-    x[:] = ROWS
+    x[:] = rows
     return x
 
 
@@ -47,6 +47,7 @@ def files(folder: Path) -> dict[str, Arrays]:
     arrays: dict[str, dict[str, Any]] = {
         "ragged": {"x": ragged()},
         "padded": {"x": padded(99.0), "lengths": LENGTHS},
+        "padded with NaN": {"x": padded(np.nan), "lengths": LENGTHS},
         "joined": {"x": np.concatenate(ROWS), "lengths": LENGTHS},
     }
     made = {}
@@ -87,7 +88,13 @@ def test_they_are_scaled_by_the_steps_inside_and_end_in_zeros(tmp_path: Path, sc
     [
         ({"x": padded(0), "lengths": LENGTHS + 1}, "40 lengths up to 9 don't suit x [40, 8, 2]"),
         ({"x": padded(0), "lengths": LENGTHS[:-1]}, "39 lengths up to 8 don't suit x [40, 8, 2]"),
-        ({"x": padded(0), "lengths": LENGTHS * 0}, "the lengths in lengths must be [N], each 1 or more"),
+        ({"x": padded(0), "lengths": LENGTHS * (LENGTHS < 8)}, f"key x, sample {np.argmax(LENGTHS)} has 0 steps"),
+        ({"x": ragged([*ROWS[:4], ROWS[4][:0], *ROWS[5:]])}, "key x, sample 4 has 0 steps; a sequence has 1 or more"),
+        ({"x": padded(0), "lengths": LENGTHS[:, None]}, "key lengths: the shape [40, 1] is not [N]"),
+        (
+            {"x": padded(0), "lengths": LENGTHS - 0.5},
+            f"key lengths, sample 0: {LENGTHS[0] - 0.5} is no number of steps",
+        ),
         ({"x": padded(np.nan), "lengths": LENGTHS + (LENGTHS < 8)}, "is NaN"),
     ],
 )

@@ -208,5 +208,5 @@ data:
     assert receipt["anytime"]["values"][-1] == pytest.approx(receipt["figures"]["mae"]["value"], rel=1e-4)
     assert cli(f"predict --ckpt_path {whole}").status == 0
     rows = list(csv.DictReader((whole / "predictions.csv").open()))
-    errors = np.array([float(row["value0"]) - float(row["price"]) for row in rows])
+    errors = np.array([float(row["value_price"]) - float(row["price"]) for row in rows])
     assert np.sqrt((errors**2).mean()) == pytest.approx(rmse["value"], rel=1e-4)

@@ -202,8 +202,17 @@ class Arrays(TensorDataModule):
 
     @property
     def class_names(self) -> list[str]:
-        """Names of the classes, by number; none where they are numbers."""
-        return list(self._statistics().get("names", []))
+        """Names of the classes, by number, or of several labels; none where they are numbers."""
+        return self._named_outputs() if self.task == "multilabel" else list(self._statistics().get("names", []))
+
+    @property
+    def target_names(self) -> list[str]:
+        """Names of a regression's targets; none where the file has none."""
+        return self._named_outputs() if self.task == "regression" else []
+
+    def _named_outputs(self) -> list[str]:
+        """The columns of a table that are labels or targets."""
+        return list(self.label) if self._statistics()["features"] else []
 
     def state_dict(self) -> dict[str, Any]:
         return self._learned

@@ -100,12 +100,12 @@ class FilePart:
             label_place=lambda index: of_label(int(indices[index])),
         )
 
-    def check_complete(self) -> None:
-        """Refuse a missing value. Raises :class:`UserError`."""
+    def check_complete(self, remedy: str = "") -> None:
+        """Refuse a missing value, with what to do about it. Raises :class:`UserError`."""
         if (missing := np.isnan(self.x)).any():
             index = tuple(int(i) for i in np.argwhere(missing)[0])
             step = f", step {index[1]}" if self.x.ndim == 3 else ""
-            raise UserError(f"{self.place(index[0])}{step} has a value that is missing")
+            raise UserError(f"{self.place(index[0])}{step} has a value that is missing{remedy}")
 
     def in_steps(self, steps: int) -> FilePart:
         """Rows [N, T · F] cut into sequences [N, T, F], or sequences padded to T steps. Raises :class:`UserError` where

@@ -16,6 +16,8 @@ from litspike.data.file_part import FilePart, check_numbers
 from litspike.settings import UserError
 
 _KEYS = {"train": ("train_x", "train_y"), "val": ("val_x", "val_y"), "test": ("test_x", "test_y")}
+_MOST_SHOWN = 16
+"""Samples of more numbers than this are no columns beside the predictions."""
 _SHAPES = "[N, F], [N, T, F], [N, C, H, W] and [N, T, C, H, W]"
 
 
@@ -80,11 +82,22 @@ def _file_part(path: Path, file: Any, x_key: str, y_key: str, missing: bool) -> 
         raise UserError(f"{path}, key {x_key}: the shape {list(x.shape)} is none of {_SHAPES}")
     if 0 in x.shape:
         raise UserError(f"{path}, key {x_key}: the shape {list(x.shape)} holds no number")
-    samples = FilePart(x, None, str(path), lambda index: f"{path}, key {x_key}, sample {index}", lengths=lengths)
+    columns = {"sample": np.arange(len(x)), **(_columns("x", file[x_key]) if x.ndim == 2 else {})}
+    samples = FilePart(
+        x, None, str(path), lambda index: f"{path}, key {x_key}, sample {index}", lengths=lengths, columns=columns
+    )
     if y_key not in file.files:
         return samples
     y = _labels(path, file, x_key, y_key, len(x))
-    return replace(samples, y=y, label_place=lambda index: f"{path}, key {y_key}, sample {index}")
+    columns |= _columns("y", file[y_key]) if y.ndim == 2 else {}
+    return replace(samples, y=y, label_place=lambda index: f"{path}, key {y_key}, sample {index}", columns=columns)
+
+
+def _columns(key: str, values: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """What the file says of each sample, [N] or [N, F], by key and place; nothing of samples of many numbers."""
+    if values.ndim == 1:
+        return {key: values}
+    return {f"{key}{at}": column for at, column in enumerate(values.T)} if values.shape[1] <= _MOST_SHOWN else {}
 
 
 def _labels(path: Path, file: Any, x_key: str, y_key: str, samples: int) -> NDArray[Any]:
@@ -112,26 +125,38 @@ def _names(file: Any, key: str) -> NDArray[Any] | None:
 def _sequences(path: Path, file: Any, key: str, missing: bool) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
     """Samples and, where these are sequences of different lengths, their lengths, [N]."""
     lengths_key = f"{key.removesuffix('x')}lengths"
-    lengths = _array(path, file, lengths_key).astype(np.int64) if lengths_key in file.files else None
+    lengths = _lengths(path, file, lengths_key) if lengths_key in file.files else None
     ragged = None if lengths is not None else ragged_rows(path, key)
     if ragged is not None:
-        lengths = np.array([len(row) for row in ragged])
         if {row.shape[1:] for row in ragged} != {ragged[0].shape[1:]} or ragged[0].ndim < 2:
             shown = next((list(row.shape) for row in ragged if row.shape[1:] != ragged[0].shape[1:]), ragged[0].shape)
             raise UserError(f"{path}, key {key}: a sequence is {list(shown)}; each must be [T, F] with the same F")
+        lengths = np.array([len(row) for row in ragged])
         x = np.concatenate(ragged).astype(np.float64)
     else:
-        x = _array(path, file, key, missing)
+        x = _array(path, file, key, missing or lengths is not None)
     if lengths is None:
         return x, None
-    if lengths.ndim != 1 or (lengths < 1).any():
-        raise UserError(f"{path}: the lengths in {lengths_key if ragged is None else key} must be [N], each 1 or more")
+    if (lengths < 1).any():
+        index = int(np.flatnonzero(lengths < 1)[0])
+        raise UserError(f"{path}, key {key}, sample {index} has {lengths[index]} steps; a sequence has 1 or more")
     if len(x) == lengths.sum() and x.ndim != 3:
         x = padded(x, lengths)
     if x.ndim not in (3, 5) or len(x) != len(lengths) or lengths.max() > x.shape[1]:
         raise UserError(f"{path}: {len(lengths)} lengths up to {lengths.max()} don't suit {key} {list(x.shape)}")
+    x[np.arange(x.shape[1]) >= lengths[:, None]] = 0  # a padding of NaN, say
     check_numbers(x, lambda index: f"{path}, key {key}, sample {index[0]}", missing)
     return x, lengths
+
+
+def _lengths(path: Path, file: Any, key: str) -> NDArray[np.int64]:
+    lengths = _array(path, file, key)
+    if lengths.ndim != 1:
+        raise UserError(f"{path}, key {key}: the shape {list(lengths.shape)} is not [N]")
+    if (wrong := lengths != np.round(lengths)).any():
+        index = int(np.flatnonzero(wrong)[0])
+        raise UserError(f"{path}, key {key}, sample {index}: {lengths[index]:g} is no number of steps")
+    return lengths.astype(np.int64)
 
 
 def padded(rows: NDArray[Any], lengths: NDArray[np.int64]) -> NDArray[Any]:
@@ -165,7 +190,7 @@ def ragged_rows(path: Path, key: str) -> list[NDArray[Any]] | None:
             rows = list(_Numbers(content).load())
         except Exception:  # a pickle of something else may raise anything
             return None
-    numbers = [row for row in rows if isinstance(row, np.ndarray) and row.dtype.kind in "biuf" and row.size]
+    numbers = [row for row in rows if isinstance(row, np.ndarray) and row.dtype.kind in "biuf"]
     return numbers if rows and len(numbers) == len(rows) else None
 
 

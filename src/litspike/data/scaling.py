@@ -48,11 +48,17 @@ def learn(train: FilePart, scaling: Rule | None, missing: Filling) -> dict[str, 
 
 
 def apply(samples: FilePart, learned: dict[str, Any]) -> Tensor:
-    r"""Samples as a network gets them, float32 [N, \*], with 0 after the end of a sequence."""
+    r"""Samples as a network gets them, float32 [N, \*], with 0 after the end of a sequence.
+
+    Raises:
+        UserError: that names the sample, if a value is missing and training had no rule for it.
+    """
     shape = [1] * samples.x.ndim
     shape[samples.axis] = -1
     x = torch.from_numpy(samples.x)
-    if (fill := learned.get("fill")) is not None:
+    if (fill := learned.get("fill")) is None:
+        samples.check_complete("; what replaces it is learned in training: fit with data.missing mean or median")
+    else:
         x = torch.where(x.isnan(), fill.view(shape), x)
     x = (x - learned["mean"].view(shape)) / learned["std"].view(shape)
     if learned.get("clip"):

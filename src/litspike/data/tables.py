@@ -87,7 +87,7 @@ class Table:
         """All rows as samples [N, F] and labels [N, D], or names of classes [N, 1].
 
         Args:
-            label: the columns that are labels or targets; where ``features`` are named they may be missing.
+            label: the columns that are labels or targets; not read where ``features`` are named.
             ignore: columns that are neither label nor feature, where they are there.
             length: the column that says how many steps a row has; cells after them may be empty.
             features: the columns that are features; None: all others.
@@ -97,8 +97,7 @@ class Table:
         Raises:
             UserError: if a column is missing, no feature is left or a cell is no finite number.
         """
-        there = [name for name in label if name in self.columns]
-        if features is None or there:
+        if features is None:
             self.check_names(label, ": set data.label to the one of the labels")
         names = features or [name for name in self.columns if name not in (*label, *ignore, length)]
         if not names:
@@ -107,18 +106,26 @@ class Table:
         lengths = None if length is None else self._lengths(length)
         x = _numbers(names, self.columns, self.place, missing or lengths is not None, _of_a_feature)
         y = None
-        if there:
+        if features is None:
+            self._check_labelled(label)
             y = self._names(label[0], named) if len(label) == 1 else None
-            y = _numbers(label, self.columns, self.place) if y is None else y
+            y = _numbers(label, self.columns, self.place, remedy=_of_a_label) if y is None else y
         shown = {name: np.asarray(column, object) for name, column in self.columns.items()}
         return FilePart(x, y, str(self.path), self.place, tuple(names), lengths, shown)
 
+    def _check_labelled(self, label: Sequence[str]) -> None:
+        for name in label:
+            row = next((row for row, cell in enumerate(self.columns[name]) if is_missing(cell)), None)
+            if row is not None:
+                cell = str(self.columns[name][row]).strip()
+                shown = f"has {cell!r}, which stands for a missing value" if cell else "is empty"
+                raise UserError(f"{self.place(row)}, column {name!r} {shown}: take rows without a label out")
+
     def _names(self, label: str, named: bool) -> NDArray[Any] | None:
-        """Names of classes [N, 1]; None of a column with a number in it, or an empty cell."""
+        """Names of classes [N, 1]; None of a column with a number in it."""
         cells = [class_name(cell) for cell in self.columns[label]]
         text = all(isinstance(cell, str) for cell in self.columns[label])
-        empty = any(is_missing(cell) for cell in cells)
-        if empty or (not named and (not text or any(map(is_number, cells)))):
+        if not named and (not text or any(map(is_number, cells))):
             return None
         return np.array(cells, object)[:, None]
 
@@ -258,6 +265,11 @@ def _of_a_feature(column: Any, cell: Any) -> str:
     if str(cell).strip() == "":
         return ": set data.missing to mean or median to fill it"
     return "" if any(map(is_number, column)) else ": name a column that is no feature in data.ignore"
+
+
+def _of_a_label(column: Any, cell: Any) -> str:
+    """What to do about a label that is no number, beside others that are."""
+    return ": set data.classes to names if labels are names" if any(map(is_number, column)) else ""
 
 
 def _numbers(

@@ -36,6 +36,7 @@ class PredictionFile(BasePredictionWriter):
         self._most = self._rows = 0
         self._names: list[str] = []
         self._classes: list[str] = []
+        self._outputs: list[str] = []
         self._given: dict[str, list[Any]] = {}
         self._writer: Any = None  # in the first process, once it has written the names of the columns
         self._file = ExitStack()
@@ -44,6 +45,7 @@ class PredictionFile(BasePredictionWriter):
         """Learn how many batches the process with the most of them has: all bring their rows together so often."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it from afar
         self._classes = getattr(data, "class_names", [])
+        self._outputs = self._classes or getattr(data, "target_names", [])
         self._given = data.given_columns() if hasattr(data, "given_columns") else {}
         own = torch.tensor(float(sum(trainer.num_predict_batches)), device=pl_module.device)
         self._most = int(trainer.strategy.reduce(own, reduce_op="max"))
@@ -51,7 +53,7 @@ class PredictionFile(BasePredictionWriter):
     def write_on_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, prediction: Any, batch_indices: Any, *_: Any
     ) -> None:
-        columns = dict(_columns(_checked(prediction, pl_module)))
+        columns = dict(_columns(_checked(prediction, pl_module), self._outputs))
         self._names = list(columns)
         self._write(trainer, list(zip(*columns.values(), strict=True)))
 
@@ -89,7 +91,8 @@ class PredictionFile(BasePredictionWriter):
     def _beside_the_data(self, table: dict[str, Sequence[Any]], rows: int) -> dict[str, Sequence[Any]]:
         """The columns with names of classes for their numbers, and after those of the data's own file if it has some.
 
-        A data module says them in ``class_names`` and ``given_columns()``, of all samples that are predicted.
+        A data module says them in ``class_names`` and ``given_columns()``, of all samples that are predicted; those of
+        several numbers to predict in ``target_names``.
         """
         first, self._rows = self._rows, self._rows + rows
         if self._classes:
@@ -126,10 +129,13 @@ def _checked(batch: Any, module: LightningModule) -> dict[str, Tensor]:
     return named
 
 
-def _columns(batch: dict[str, Tensor]) -> Iterator[tuple[str, list[Any]]]:
+def _columns(batch: dict[str, Tensor], outputs: Sequence[str]) -> Iterator[tuple[str, list[Any]]]:
+    """Columns by name; those of an answer by the network's outputs, where they have names."""
     for name, values in batch.items():
         if values.dim() == 1:
             yield name, values.tolist()
-        else:
-            for index, column in enumerate(values.flatten(1).unbind(1)):
-                yield f"{name}{index}", column.tolist()
+            continue
+        columns = values.flatten(1).unbind(1)
+        named = name not in GIVEN and len(columns) == len(outputs)
+        for index, column in enumerate(columns):
+            yield f"{name}_{outputs[index]}" if named else f"{name}{index}", column.tolist()

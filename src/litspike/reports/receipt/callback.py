@@ -124,6 +124,7 @@ class Receipt(Callback):
             if measurements.recall is not None and "classes" not in left_out:
                 data: Any = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it from afar
                 content["classes"] = classes(measurements.recall, getattr(data, "class_names", []))
+                content["one_class_each"] = measurements.one_class_each
             if "operations" not in left_out:
                 content["operations"] = connections(measurements)
                 content["energy"] = energies(measurements, content, self.energy)

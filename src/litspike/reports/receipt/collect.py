@@ -52,6 +52,7 @@ class Measurements:
         self.metrics = {name: Jackknife(metric).to(task.device) for name, metric in task.test_metrics.named()}
         """Each of the user's own metrics, for its interval."""
         self.recall: ClassRecall | None = None
+        self.one_class_each = True
         """Samples of each class, and those that are found; None of a task without classes."""
         self.computed: dict[str, list[Tensor]] = {}
         """What these came to, once they are summed up."""
@@ -192,7 +193,8 @@ class Measurements:
     def _find(self, loss: ClassificationLoss, outputs: Tensor, y: Tensor) -> None:
         values = self.task.read(outputs, self.lengths)
         if self.recall is None:
-            self.recall = ClassRecall(max(values.shape[1], 2) if y.dim() == 1 else y.shape[1]).to(values.device)
+            self.one_class_each = y.dim() == 1
+            self.recall = ClassRecall(max(values.shape[1], 2) if self.one_class_each else y.shape[1]).to(values.device)
         self.recall.update(loss.predictions(values), y)
 
     def _leave_out(self, jackknife: Jackknife, outputs: Tensor, y: Tensor) -> None:
