@@ -95,6 +95,7 @@ def test_targets_at_every_step_are_trained_tested_and_predicted_from_a_configura
     assert " rmse 0." in fitted.out
     tested = cli(f"test -c {home}/each.yaml")
     assert tested.status == 0
+    assert "Wilson" not in tested.out
     assert [line.split()[1] for line in tested.out.splitlines() if line.startswith("│ ")] == ["loss", "mae", "rmse"]
     assert cli(f"predict -c {home}/each.yaml").status == 0
     (run,) = runs(home, "each")

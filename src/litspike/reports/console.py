@@ -69,15 +69,15 @@ class Console(Callback):
     def _print_table(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if not self.table or not trainer.is_global_zero:
             return
-        samples = getattr(pl_module, "samples", {}).get(stage)
+        samples = getattr(pl_module, "samples", {}).get(stage, 0)
         metrics = logged(trainer, stage)
         title = f"{stage}, {samples} samples" if samples else stage
-        table = Table("metric", "value", "95% interval (Wilson)", title=title)
+        counted = samples if "accuracy" in metrics else 0
+        table = Table("metric", "value", *(["95% interval (Wilson)"] if counted else []), title=title)
         for name, value in metrics.items():
-            about = ""
-            if name == "accuracy" and samples:
-                about = interval(*wilson_interval(round(value * samples), samples))
-            table.add_row(name, written(value), about)
+            there = counted and name == "accuracy"
+            about = [interval(*wilson_interval(round(value * counted), counted))] if there else []
+            table.add_row(name, written(value), *about)
         Terminal().print(table)
 
 
