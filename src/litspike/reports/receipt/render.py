@@ -47,7 +47,7 @@ def _classes(receipt: dict[str, Any]) -> Iterator[str]:
     mean = sum(one["recall"] for one in there) / len(there)
     commonest = max(there, key=lambda one: one["samples"])
     yield f"Balanced accuracy, the mean of the recalls of all classes: {written(mean)}."
-    if receipt["one_class_each"] and receipt["samples"] == sum(one["samples"] for one in there):
+    if receipt.get("one_class_each", True) and receipt["samples"] == sum(one["samples"] for one in there):
         share = written(commonest["samples"] / receipt["samples"])
         yield f"Who always answers {commonest['class']} has an accuracy of {share}."
     yield ""
