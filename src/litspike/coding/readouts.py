@@ -59,7 +59,7 @@ class LinearOfRates(nn.Module):
 
     Example:
         >>> import torch
-        >>> from litspike.coding import LinearOfRates
+        >>> from litspike import LinearOfRates
         >>> LinearOfRates(100, 2)(torch.rand(20, 8, 100).round()).shape
         torch.Size([8, 2])
     """

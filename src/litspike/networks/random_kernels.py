@@ -47,8 +47,7 @@ class RandomKernels(SpikingSequential):
 
     Example:
         >>> import torch
-        >>> from litspike import LIF
-        >>> from litspike.networks import RandomKernels
+        >>> from litspike import LIF, RandomKernels
         >>> network = RandomKernels(features=1, steps=50, neuron=LIF(decay=0.0), kernels=100)
         >>> spikes, state = network(torch.randn(50, 4, 1))
         >>> spikes.shape
