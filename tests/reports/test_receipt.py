@@ -58,6 +58,15 @@ def classes(steps: int = STEPS) -> tuple[Classification, Tensor, Tensor]:
     return Classification(network, ConstantCurrent(steps), MeanOverTime(), CrossEntropy()), x, y
 
 
+@pytest.mark.filterwarnings("ignore:The .*dataloader:UserWarning")
+def test_the_loss_of_a_test_in_mixed_precision_has_an_interval(tmp_path: Path):
+    torch.manual_seed(0)
+    task = Classification(Perceptron([2, 10, 1], LIF()), ConstantCurrent(16), MeanOverTime())
+    run_test(task, torch.randn(40, 2), (torch.arange(40) % 2).float(), tmp_path, precision="bf16-mixed")
+    loss = read(tmp_path)["figures"]["loss"]
+    assert loss["interval"][0] < loss["value"] < loss["interval"][1]
+
+
 def values() -> tuple[Regression, Tensor, Tensor]:
     torch.manual_seed(0)
     network = RecurrentNetwork([2, 9, 1], LIF(threshold=0.4))

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from litspike import LIF, ConstantCurrent, MeanOverTime, Perceptron
-from litspike.tasks import Classification
+from litspike.tasks import Classification, CrossEntropy
 from litspike.tasks.epoch_metrics import EpochMetrics, Score
 from litspike.tasks.nonfinite import NonFiniteLoss
 
@@ -33,6 +33,21 @@ def test_a_sample_gets_the_same_logit_in_any_batch(batch: int):
     x = torch.randn(batch, 2, dtype=torch.float64)
     alone = torch.stack([module(sample[None])[0] for sample in x[:5]])
     torch.testing.assert_close(module(x)[:5], alone)
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_losses_and_probabilities_of_bfloat16_outputs_are_those_of_float32(outputs: int):
+    module = sound_module(outputs).bfloat16().eval()
+    if outputs > 1:
+        module.loss = CrossEntropy()
+    x, y = torch.randn(50, 2, dtype=torch.bfloat16), torch.arange(50) % 2
+    values, all_outputs, _ = module.respond(x)
+    assert values.dtype is torch.bfloat16
+    expected = module.loss(values.float(), all_outputs.float(), y)
+    assert module.loss_of(values, all_outputs, y, None).equal(expected)
+    assert module.loss_in_unit(values, all_outputs, y).equal(expected)
+    found = module.predict_step((x, y), 0)["probability"]
+    torch.testing.assert_close(found, module.loss.probabilities(values.float()))
 
 
 def test_the_logit_is_the_mean_over_time_of_the_weighted_spikes():

@@ -18,6 +18,7 @@ from litspike.seeding import isolated
 from litspike.tasks.batches import given, unpack_new
 from litspike.tasks.classification_losses import BinaryCrossEntropy, ClassificationLoss
 from litspike.tasks.epoch_metrics import EpochMetrics, Score
+from litspike.tasks.losses import in_single
 from litspike.tasks.optimizers import adam
 from litspike.tasks.regularisers import RateBand
 from litspike.tasks.targets import class_counts, training_batches
@@ -120,7 +121,7 @@ class Classification(Task):
     def predict_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
         """Sample (where it is small), label (where there is one), predicted class and probabilities, each [B, *]."""
         x, y, lengths = unpack_new(batch)
-        logits = self(x, **given(lengths))
+        logits = in_single(self(x, **given(lengths)))
         known = {"x": x} if x[0].numel() <= MOST_INPUTS else {}
         known |= {"label": y.int()} if y.numel() else {}
         classes = {"class": self.loss.predictions(logits).int()}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
+import torch
 from torch import Size, Tensor
 from torch.nn import functional
 
@@ -88,6 +89,11 @@ class MeanSquaredError(Loss):
             raise UserError(
                 f"the network gives {given} values a sample; the targets are {expected}{_remedy(given, expected)}"
             )
+
+
+def in_single(values: Tensor) -> Tensor:
+    """Values of 16 bits in float32: a loss or a probability of them in 16 bits has two or three digits."""
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
 
 
 def check_tensors(loss: Loss, value: Any, outputs: Any, target: Any) -> None:

@@ -24,7 +24,7 @@ from litspike.settings import SettingError, UserError, integer
 from litspike.tasks.accumulation import weighed
 from litspike.tasks.batches import Batch, check_finite, check_one_loader, given, unpack, without_padding
 from litspike.tasks.epoch_metrics import EpochMetrics
-from litspike.tasks.losses import Loss, checked
+from litspike.tasks.losses import Loss, checked, in_single
 from litspike.tasks.nonfinite import NonFiniteLoss
 from litspike.tasks.optimizers import drop_gradients, make_optimizer
 from litspike.tasks.regularisers import RateBand
@@ -141,7 +141,8 @@ class Task(LightningModule):
         return self.in_unit(self.readout(outputs, **given(lengths)))
 
     def loss_of(self, values: Tensor, outputs: Tensor, targets: Tensor, lengths: Tensor | None) -> Tensor:
-        """The loss; it gets lengths where there are some."""
+        """The loss, of 32 bits at least; it gets lengths where there are some."""
+        values, outputs = in_single(values), in_single(outputs)
         return checked("loss", self.loss, self.loss(values, outputs, targets, **given(lengths)), values)
 
     def loss_in_unit(self, values: Tensor, outputs: Tensor, targets: Tensor, lengths: Tensor | None = None) -> Tensor:

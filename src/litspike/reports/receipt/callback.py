@@ -70,7 +70,8 @@ class Receipt(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: Any, **__: Any
     ) -> None:
         if self._measurements is not None:
-            self._measurements.batch_end(batch[0], batch[1])
+            with trainer.precision_plugin.forward_context():  # as the test itself has read the outputs
+                self._measurements.batch_end(batch[0], batch[1])
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if self._measurements is not None:
