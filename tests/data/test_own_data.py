@@ -144,6 +144,8 @@ def test_several_labels_are_a_row_of_zeros_and_ones(tmp_path: Path):
     assert data.class_names == ["u", "v", "w"]
     numbers = Arrays(path, task="regression", label=["u", "v", "w"])
     assert (numbers.class_names, numbers.target_names) == ([], ["u", "v", "w"])
+    with pytest.raises(SettingError, match="names a column twice"):
+        Arrays(path, task="multilabel", label=["u", "v", "u"])
     wrong = write(tmp_path / "b.csv", "a,u,v", *(f"{i},{i % 2},{i % 3}" for i in range(20)))
     assert "must be 0 or 1" in refused(Arrays(wrong, task="multilabel", label=["u", "v"]))
 

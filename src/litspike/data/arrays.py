@@ -127,6 +127,8 @@ class Arrays(TensorDataModule):
         self.label = [label] if isinstance(label, str) else list(label)
         if not self.label or (task == "classification" and len(self.label) > 1):
             raise SettingError("label", label, "must be one column" if self.label else "names no column")
+        if len(set(self.label)) < len(self.label):
+            raise SettingError("label", label, "names a column twice")
         self.task, self.split, self.length, self.layout = task, split, length, layout
         self.ignore = [] if ignore is None else list(ignore)
         self.val_fraction = number("val_fraction", val_fraction, "(0, 1)")
