@@ -29,8 +29,9 @@ class Regression(Task):
     """Real targets, one set a sample or one at every step: encoder → network → readout → mean squared error.
 
     Every forward pass starts from rest. Logged once an epoch, of each stage: the loss, the mean absolute error
-    (``mae``) and the root of the mean squared error (``rmse``), both over all values of all samples and steps; and the
-    learning rate. Losses, errors and predictions are in the unit of the targets.
+    (``mae``) and the root of the mean squared error (``rmse``), both over all values of all samples and steps, where
+    each sequence counts alike, long or short; and the learning rate. Losses, errors and predictions are in the unit of
+    the targets.
 
     Equation of training, with mean μ and standard deviation σ of each target in the training data: the loss of the
     readout's value z and ``(y − μ) / σ``; the prediction is ``μ + σ z``. μ and σ are measured when a first fit begins,
