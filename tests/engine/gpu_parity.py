@@ -44,7 +44,11 @@ def test_spikes_states_and_gradients_are_those_of_the_reference(name, surrogate,
     check(name, (17, 1, 33), dtype, surrogate)
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 3, 5), (16, 1, 32), (33, 1, 1), (48, 2, 3, 4, 5)], ids=str)
+@pytest.mark.parametrize(
+    "shape",
+    [(1, 1, 1), (1, 3, 5), (16, 1, 32), (33, 1, 1), (48, 2, 3, 4, 5), (2, 1, 63), (1, 2, 65), (1, 1, 513)],
+    ids=str,
+)
 @pytest.mark.parametrize("name", ["leaky", "two_states"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_every_shape_gives_what_the_reference_gives(name, shape, dtype):

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from litspike.engine import call, exp, run, sigmoid, tanh
+from litspike.engine.cpu import jit
 from litspike.networks import SpikingSequential
 from litspike.neurons import LIF, Recurrent, RecurrentState
 from litspike.settings import SettingError, UserError
@@ -159,6 +160,19 @@ def test_a_penalty_on_a_gradient_is_refused_whatever_it_is_a_gradient_of_and_nev
     (gradient,) = torch.autograd.grad(output.square().sum(), asked, create_graph=True)
     with pytest.raises(UserError, match="no second-order gradients"):
         torch.autograd.grad(gradient.square().sum() + asked.sum(), asked)
+
+
+def test_further_shapes_and_numbers_make_no_further_machine_code():
+    def learn(steps, batch, size, decay):
+        x = torch.rand(steps, batch, size, requires_grad=True)
+        for layer in (LIF(decay=decay), Recurrent(LIF(decay=decay)).shaped(size)):
+            layer(x)[0].sum().backward()
+
+    learn(3, 2, 5, 0.9)
+    made = len(jit._ENGINES)
+    for steps, batch, size, decay in [(1, 1, 1, 0.9), (40, 3, 63, 0.8), (17, 1, 65, 0.7), (2, 9, 513, 0.123)]:
+        learn(steps, batch, size, decay)
+    assert len(jit._ENGINES) == made
 
 
 def test_one_graph_may_use_the_kernel_twice_and_go_back_twice():
