@@ -21,10 +21,11 @@ class RandomKernels(SpikingSequential):
 
         y_t,n = b_n + Σ_{f ∈ C_n} Σ_{k < length} w_n,f,k · x_{t − k · d_n, f}
 
-    The w are drawn from a normal distribution, less the mean of each row w_n,f; b_n from (0, 2); d_n is ⌊2^v⌋ with v
-    from (0, log₂((steps − 1) / (length − 1))); C_n are ⌊2^v⌋ features with v from (0, log₂(min(F, length) + 1)). With a
-    neuron that keeps nothing (``LIF(decay=0)`` with its threshold of 1) the rate of neuron n over time is the source's
-    "proportion of positive values". Its other feature, the maximum, is left out, as in its successor MiniRocket.
+    The w are drawn from a normal distribution, minus the mean of each row w_n,f; b_n from (0, 2); d_n is ⌊2^v⌋ with v
+    from (0, log₂((steps − 1) / (length − 1))), and 1 where steps are fewer than length; C_n are ⌊2^v⌋ features with v
+    from (0, log₂(min(F, length) + 1)). With a neuron without memory (``LIF(decay=0)`` with its threshold of 1) the rate
+    of neuron n over time is the source's "proportion of positive values". Its other feature, the maximum, is left out,
+    as in its successor MiniRocket.
 
     It maps series [T, B, F] to spikes [T, B, kernels], step by step: fixed delays, an
     :class:`~litspike.networks.AxonalDelay`, hold the past. x is standardised, and in the unit of the threshold. Nothing
