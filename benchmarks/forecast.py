@@ -36,6 +36,7 @@ QUIET = ["--console.epochs", "false", "--console.table", "false", "--pictures.ev
 SPIKING, LSTM = "spiking", "LSTM"
 ECHO = "echo state network"
 PUBLISHED = ((LSTM, 60_000, 13.37), (ECHO, 4_400, 14.79))
+SOURCE = "published (NeuroBench: Yik et al. 2025, Nature Communications 16)"
 UNITS = 186
 
 
@@ -214,7 +215,7 @@ def main(args: list[str] | None = None) -> None:
     given = parser.parse_args(args)
     sys.path.append(str(PROJECT))  # where benchmarks.baselines lies
     runs = [30 * index // given.runs for index in range(given.runs)]
-    rows = [f"| {name}, published | {count:,} | {error} | 30 | |" for name, count, error in PUBLISHED]
+    rows = [f"| {name}, {SOURCE} | {count:,} | {error} | 30 | |" for name, count, error in PUBLISHED]
     for name in given.networks:
         errors = [ERRORS[name](run, given.logs) for run in runs]
         low, high = mean_interval(errors, most=200.0)

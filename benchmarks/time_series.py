@@ -59,7 +59,11 @@ def main(args: list[str] | None = None) -> None:
         low, high = summary.get("interval", (float("nan"), float("nan")))
         mean = f"{summary['mean']:.4f}{spread} ({low:.4f} to {high:.4f})"
         rows.append(f"| {name} | {SIZES[name][3]} | {mean} | {PUBLISHED[name]} |")
-    print("| set | test samples | accuracy (95% interval of the mean) | published |", "|---|---|---|---|", sep="\n")
+    print(
+        "| set | test samples | accuracy (95% interval of the mean) | published (tables of the package aeon) |",
+        "|---|---|---|---|",
+        sep="\n",
+    )
     print(*rows, sep="\n")
 
 
