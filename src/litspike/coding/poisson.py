@@ -27,8 +27,9 @@ class PoissonRate(nn.Module):
     In training, draw k is made from a generator seeded with the seed, the process's rank and k. The module's state
     keeps k, so that a resumed run draws what an uninterrupted one would have, and the state has one shape on every
     device. In evaluation the draw depends on the seed alone: each batch gets the same one, which makes metrics of
-    different epochs comparable, and no evaluation changes what training draws. CPU and GPU draw
-    different numbers from one seed.
+    different epochs comparable, and no evaluation changes what training draws. A sample's spikes depend on its place in
+    the batch, so that metrics change a little with the size of a batch. CPU and GPU draw different numbers from one
+    seed.
 
     Args:
         steps: number of time steps T.
