@@ -131,6 +131,7 @@ def test_arrays_sequences_and_images_get_networks_of_their_kind(empty: Path, cap
     out, err = capsys.readouterr()
     for shape in ("samples of 9 steps × 2 features", "samples of 3 steps × 1 feature", " × 9 rows × 9 columns"):
         assert f"{shape}\n" in out
+    assert "2 classes in its folders\n" in out
     assert err == ""
 
 

@@ -250,7 +250,7 @@ def test_after_ctrl_c_the_study_is_kept_and_the_same_command_goes_on_in_the_tria
     command = f"sweep {written(home, ONE)} {QUICK} {stops_once} --trainer.max_epochs 4 --trials 2"
     stopped = cli(command)
     assert stopped.status == 130
-    assert stopped.error_line.startswith("interrupted: 1 trials are kept, the same command goes on (")
+    assert stopped.error_line.startswith("interrupted: 1 trial is kept, the same command goes on (")
     drawn = settings(home, 1)[0]["model"]["init_args"]["optimizer"]["init_args"]["lr"]
     result = cli(command)
     assert (result.status, result.err) == (0, "")

@@ -70,7 +70,7 @@ def summary(found: Profile) -> list[str]:
 
 
 def _task(found: Profile) -> str:
-    of = ", ".join(map(repr, found.label[:_SHOWN])) or "y"
+    of = ", ".join(map(repr, found.label[:_SHOWN])) or ("its folders" if found.path.is_dir() else "y")
     line = {
         "classification": f"{found.labels.outputs} classes in {of}",
         "regression": f"regression of {of}",

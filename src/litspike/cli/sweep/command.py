@@ -174,7 +174,8 @@ def _says_it_goes_on(study: Study) -> Iterator[None]:
     except (Stopped, Interrupted, KeyboardInterrupt) as stopped:
         words = stopped.words if isinstance(stopped, Stopped) else str(stopped).partition(":")[0] or "interrupted"
         done = sum(trial.state.is_finished() for trial in study.trials())
-        stop = UserError(f"{words}: {done} trials are kept, the same command goes on ({from_here(study.folder)})")
+        kept = "1 trial is kept" if done == 1 else f"{done} trials are kept"
+        stop = UserError(f"{words}: {kept}, the same command goes on ({from_here(study.folder)})")
         stop.status = getattr(stopped, "status", 130)
         raise stop from None
 
