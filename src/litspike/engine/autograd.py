@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from contextlib import nullcontext
 from math import prod
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -246,7 +245,7 @@ class Fused(torch.autograd.Function):
         launch = Launch.of(current, values, steps, output)._replace(saved=saved)
         again = torch.is_grad_enabled()  # someone wants to differentiate these gradients in turn
         upstream = upstream_of(grads[0], bits, launch.neurons)
-        with torch.no_grad() if again else nullcontext():
+        with torch.no_grad():
             gradients: list[Tensor | None] = kernel.adjoint(launch, [upstream, *grads[1:]])
         if again:
             if ctx.recipe is not None and ctx.next_functions[0][0].next_functions[0][0] is not None:
