@@ -59,10 +59,10 @@ data:
     new = table(home / "new.csv", 25, labelled=False)
     assert cli(f"predict -c {home}/own.yaml --data.test_path {new}").status == 0
     rows = list(csv.DictReader((run / "predictions.csv").open()))
-    assert [*rows[0]] == ["id", "weight", "height", "probability", "class"]
+    assert [*rows[0]] == ["id", "weight", "height", "probability_wolf", "class"]
     given = list(csv.DictReader(new.open()))
     assert [{name: row[name] for name in given[0]} for row in rows] == given
-    assert all(row["class"] == ("wolf" if float(row["probability"]) > 0.5 else "dog") for row in rows)
+    assert all(row["class"] == ("wolf" if float(row["probability_wolf"]) > 0.5 else "dog") for row in rows)
 
 
 def test_a_column_that_is_called_as_an_answer_keeps_its_name(cli: Cli, home: Path):

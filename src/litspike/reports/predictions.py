@@ -133,7 +133,8 @@ def _columns(batch: dict[str, Tensor], outputs: Sequence[str]) -> Iterator[tuple
     """Columns by name; those of an answer by the network's outputs, where they have names."""
     for name, values in batch.items():
         if values.dim() == 1:
-            yield name, values.tolist()
+            of_second = name == "probability" and len(outputs) == 2  # of two classes
+            yield f"{name}_{outputs[1]}" if of_second else name, values.tolist()
             continue
         columns = values.flatten(1).unbind(1)
         named = name not in GIVEN and len(columns) == len(outputs)
