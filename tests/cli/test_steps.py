@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lightning import Callback, Trainer
+from lightning import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import LambdaCallback
+from lightning.pytorch.strategies import Strategy
+from torch.utils.data import DataLoader
 
 from litspike import LIF, ConstantCurrent, MeanOverTime, Perceptron
 from litspike.cli.trainer.profiler import NoProfiler
-from litspike.cli.trainer.steps import STEP_HOOKS, EmptyHooks
+from litspike.cli.trainer.steps import MOVING, STEP_HOOKS, EmptyHooks
 from litspike.data import HalfPlane
 from litspike.runs.saving import EpochCheckpoint
 from litspike.tasks import Classification
@@ -33,13 +35,13 @@ def counting(base: type, hooks: tuple[str, ...], calls: list[str]) -> type:
     return type("Counting", (base,), {name: noting(name) for name in hooks})
 
 
-def fit(callbacks: list[Callback], model: Classification) -> Trainer:
+def fit(callbacks: list[Callback], model: Classification, data: LightningDataModule | None = None) -> Trainer:
     trainer = Trainer(
         max_epochs=1, limit_train_batches=3, limit_val_batches=0, logger=False, enable_progress_bar=False,
         enable_checkpointing=False, enable_model_summary=False, callbacks=[EmptyHooks(), *callbacks],
         profiler=NoProfiler(), accelerator="cpu",
     )  # fmt: skip
-    trainer.fit(model, HalfPlane())
+    trainer.fit(model, data or HalfPlane())
     return trainer
 
 
@@ -66,6 +68,52 @@ def test_empty_hooks_are_not_called():
     empty = Callback()
     fit([empty], Classification(*parts()))
     assert not any(callable(getattr(empty, hook)) for hook in STEP_HOOKS)
+
+
+@pytest.mark.parametrize("hook", MOVING)
+@pytest.mark.parametrize("base", [Classification, HalfPlane])
+def test_a_batch_goes_through_what_somebody_wrote_to_move_or_to_change_it(base: type, hook: str):
+    calls: list[str] = []
+
+    def noted(self: Any, batch: Any, *_: Any) -> Any:
+        calls.append(hook)
+        return batch
+
+    counted = type("Counting", (base,), {hook: noted})
+    model = counted(*parts()) if base is Classification else Classification(*parts())
+    fit([], model, counted() if base is HalfPlane else HalfPlane())
+    assert calls == [hook] * 3
+
+
+class Named(HalfPlane):
+    """Its batches are of a kind that litspike's own aren't of."""
+
+    def train_dataloader(self) -> Any:
+        batches: Any = [{"x": x, "y": y} for x, y in super().train_dataloader()]
+        return DataLoader(batches, batch_size=None)
+
+
+class OfNames(Classification):
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        return super().training_step((batch["x"], batch["y"]), batch_idx)
+
+
+@pytest.mark.parametrize(("model", "data", "moved"), [(Classification, HalfPlane, 0), (OfNames, Named, 3)])
+def test_a_batch_of_tensors_is_left_where_it_is_and_any_other_moved(
+    model: Any, data: Any, moved: int, monkeypatch: pytest.MonkeyPatch
+):
+    calls: list[str] = []
+    move = Strategy.batch_to_device
+
+    def noted(self: Any, *args: Any, **settings: Any) -> Any:
+        calls.append("moved")
+        return move(self, *args, **settings)
+
+    monkeypatch.setattr(Strategy, "batch_to_device", noted)
+    trainer = fit([], model(*parts()), data())
+    assert len(calls) == moved
+    trainer.callbacks[0].put_back()
+    assert "batch_to_device" not in vars(trainer.strategy)
 
 
 def test_a_checkpoint_of_epochs_has_nothing_to_do_in_a_step():

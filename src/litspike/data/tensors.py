@@ -164,12 +164,6 @@ class TensorDataModule(LightningDataModule):
         for name in {"fit": ("train", "val"), "validate": ("val",)}.get(stage, ("test",)):
             self.dataset(name)
 
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Move a batch, where it isn't there already."""
-        if batch[0].device == device:
-            return batch
-        return super().transfer_batch_to_device(batch, device, dataloader_idx)
-
     def train_dataloader(self) -> Batches:
         """Shuffled batches of the training part, varied; the same in every epoch where some are to be overfitted."""
         trainer: Any = self.trainer
