@@ -52,8 +52,9 @@ class Measurements:
         self.metrics = {name: Jackknife(metric).to(task.device) for name, metric in task.test_metrics.named()}
         """Each of the user's own metrics, for its interval."""
         self.recall: ClassRecall | None = None
-        self.one_class_each = True
         """Samples of each class, and those that are found; None of a task without classes."""
+        self.one_class_each = True
+        """Whether a sample has one class, not several labels."""
         self.computed: dict[str, list[Tensor]] = {}
         """What these came to, once they are summed up."""
         self.sample: Tensor | None = None
