@@ -92,6 +92,12 @@ def _checksum(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def free_name(path: Path) -> Path:
     """The first of ``NAME.before-1``, ``NAME.before-2``, … with the path's suffix that nothing has yet."""
     number = 1

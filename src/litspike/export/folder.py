@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from litspike.files import read_json
+from litspike.files import file_hash, read_json
 from litspike.settings import UserError
 
 REPORT = "fidelity.json"
@@ -59,12 +58,7 @@ def _missing(folder: Path) -> list[Path]:
 
 def hashes(folder: Path) -> dict[str, str]:
     """Name → SHA-256 of each file in a folder but the report."""
-    found = {}
-    for path in sorted(folder.iterdir()):
-        if path.name != REPORT:
-            with path.open("rb") as file:
-                found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+    return {path.name: file_hash(path) for path in sorted(folder.iterdir()) if path.name != REPORT}
 
 
 def report_of(folder: Path) -> dict[str, Any]:

@@ -15,9 +15,10 @@ from litspike.export.artefact import Artefact, Subject
 from litspike.export.command import export, show
 from litspike.export.formats import FORMATS, format_named
 from litspike.export.integer.fixed import Settings
+from litspike.files import file_hash
 from litspike.networks.quantised import ScaleRule
 from litspike.reports.receipt.exports import add_to_receipt
-from litspike.reports.receipt.provenance import file_hash, versions
+from litspike.reports.receipt.provenance import versions
 from litspike.seeding import isolated
 from litspike.settings import UserError
 from litspike.tasks import Task

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from litspike.files import parse_json, read_text
+from litspike.files import file_hash, parse_json, read_text
 from litspike.reports.compare.schema import RECEIPT, SEEDS, mismatch
 from litspike.runs import yaml_text
 from litspike.runs.folder import BEST, Run, runs_in, tested
@@ -59,18 +58,13 @@ class Subject:
                 continue
             if os.path.basename(tested["file"]) != best.name:
                 found.append(f"{tested['file']}, which is not its best checkpoint")
-            elif _digest(best) != tested["sha256"]:
+            elif file_hash(best) != tested["sha256"]:
                 found.append(f"{tested['file']} as it was before the fit went on: test it again")
         return found
 
     def configurations(self) -> list[dict[str, Any]]:
         """The configuration of each run. Raises :class:`UserError` where one can't be read."""
         return [read(run.folder / "config.yaml") for run in self.runs]
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def find(given: str) -> Subject:

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from lightning import Callback, LightningModule, Trainer
 
-from litspike.files import read_json, replace_json, replace_text, replacing
+from litspike.files import file_hash, read_json, replace_json, replace_text, replacing
 from litspike.loggers import boards
 from litspike.metrics import EnergyModel
 from litspike.reports.anytime import Curve
 from litspike.reports.receipt.collect import Measurements
 from litspike.reports.receipt.exports import exports_in
 from litspike.reports.receipt.latency import latency
-from litspike.reports.receipt.provenance import Origin, file_hash, machine, text_hash, versions
+from litspike.reports.receipt.provenance import Origin, machine, text_hash, versions
 from litspike.reports.receipt.render import markdown
 from litspike.reports.receipt.summarise import anytime, classes, connections, energies, figures, layers, parameters
 from litspike.settings import LitspikeWarning
