@@ -21,6 +21,8 @@ import datetime
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -120,20 +122,41 @@ def _apart(a: np.ndarray, b: np.ndarray) -> float:
 def compare(chain: Chain, options: argparse.Namespace, peers: dict[str, str]) -> dict[str, float]:
     """Print the lines of one chain, of each surrogate and peer; the least ratio of each surrogate."""
     repeats, seconds = (2, 1.0) if options.quick else (options.repeats, 20.0)
+    return beside_peers(chain.name, partial(problem, chain), ours, peers, repeats, seconds)
+
+
+def beside_peers(
+    name: str,
+    problem: Callable[[float], dict[str, Any]],
+    ours: Callable[[dict[str, Any], dict[str, Any], int, float], Outcome],
+    peers: dict[str, str],
+    repeats: int,
+    seconds: float,
+) -> dict[str, float]:
+    """Print the lines of a problem, of each surrogate and peer; the least ratio of each surrogate.
+
+    Args:
+        name: of the problem.
+        problem: makes it, by the gain of its weights.
+        ours: does it with litspike, given the problem, settings of LIF, repeats and seconds.
+        peers: the Python of each peer.
+        repeats: passes.
+        seconds: after which no pass is begun.
+    """
     least = {}
     for kind in ("default", "finite"):
         ratios = []
         for peer, python in peers.items():
             match = MATCHES[peer]
             settings = match.settings | ({"surrogate": FINITE[peer]} if kind == "finite" else {})
-            given = problem(chain, match.gain)
+            given = problem(match.gain)
             expected = ours(given, settings, repeats, seconds)
             found, version = theirs(peer, python, kind, given, repeats, seconds)
             ratios.append(found.times.total / expected.times.total)
-            cells = [f"{value * 1e3:.0f}" for times in (expected.times, found.times) for value in times]
+            cells = [f"{value * 1e3:.1f}" for times in (expected.times, found.times) for value in times]
             surrogate = type(settings["surrogate"]).__name__
-            verdict = agreement(found, expected, chain.readout)
-            line([chain.name, surrogate, f"{peer} {version}", *cells, f"{ratios[-1]:.1f}", verdict])
+            verdict = agreement(found, expected, given["readout"])
+            line([name, surrogate, f"{peer} {version}", *cells, f"{ratios[-1]:.1f}", verdict])
         if ratios:
             least[kind] = min(ratios)
     return least

@@ -104,7 +104,13 @@ def outcome(
             y = max_pool2d(y.flatten(0, 1), 2).unflatten(0, x.shape[:2])
         return y
 
-    times, output, gradients = pass_times(forward, weights, upstream, repeats, seconds)
+    return _timed(forward, weights, upstream, repeats, seconds)
+
+
+def _timed(
+    forward: Callable[[], Tensor], wanted: Sequence[Tensor], upstream: Tensor, repeats: int, seconds: float
+) -> Outcome:
+    times, output, gradients = pass_times(forward, wanted, upstream, repeats, seconds)
     return Outcome(times, output.numpy(), [gradient.numpy() for gradient in gradients])
 
 
@@ -113,8 +119,7 @@ def recurrent(
 ) -> Outcome:
     """Time a recurrent layer on its input current [T, B, N], with the gradients of both."""
     wanted = [x.requires_grad_(), connections.requires_grad_()]
-    times, output, gradients = pass_times(lambda: layer(*wanted), wanted, upstream, repeats, seconds)
-    return Outcome(times, output.numpy(), [gradient.numpy() for gradient in gradients])
+    return _timed(lambda: layer(*wanted), wanted, upstream, repeats, seconds)
 
 
 def tensors(given: Any) -> tuple[Tensor, list[Tensor], Tensor]:

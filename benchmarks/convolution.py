@@ -14,9 +14,11 @@ import argparse
 import datetime
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from layer import processor
+from torch import Tensor
 from torch.nn.functional import conv2d
 from torch.nn.grad import conv2d_input, conv2d_weight
 
@@ -40,6 +42,11 @@ def least(jobs: dict[str, Callable[[], object]], seconds: float) -> dict[str, fl
     return found
 
 
+def listed_and_convolved(x: Tensor, weight: Tensor, how: Convolution) -> Tensor:
+    """The convolution on events, which are listed in it."""
+    return convolve(pixel_events(x), weight, None, how)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=4.0, help="for each row")
@@ -60,11 +67,11 @@ def main() -> None:
             found = pixel_events(x)
             t = least(
                 {
-                    "dense": lambda x=x, w=weight: conv2d(x, w, padding=1),  # type: ignore[misc]
-                    "events": lambda x=x, w=weight: convolve(pixel_events(x), w, None, how),  # type: ignore[misc]
-                    "dense dW": lambda x=x, w=weight, g=grad: conv2d_weight(x, w.shape, g, padding=1),  # type: ignore[misc]
-                    "events dW": lambda e=found, w=weight, g=grad: convolved_weight_gradient(e, g, w.shape, how),  # type: ignore[misc]
-                    "dX": lambda x=x, w=weight, g=grad: conv2d_input(x.shape, w, g, padding=1),  # type: ignore[misc]
+                    "dense": partial(conv2d, x, weight, padding=1),
+                    "events": partial(listed_and_convolved, x, weight, how),
+                    "dense dW": partial(conv2d_weight, x, weight.shape, grad, padding=1),
+                    "events dW": partial(convolved_weight_gradient, found, grad, weight.shape, how),
+                    "dX": partial(conv2d_input, x.shape, weight, grad, padding=1),
                 },
                 options.seconds,
             )

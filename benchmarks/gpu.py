@@ -52,7 +52,7 @@ def layer_times(layer: Layer, x: Tensor, upstream: Tensor) -> tuple[float, float
 def peers() -> dict[str, Callable[[], Layer]]:
     """SpikingJelly's kernel for the GPU, where it is installed: it makes a layer with the dynamics of ours."""
     try:
-        from spikingjelly.activation_based import functional, neuron, surrogate  # type: ignore[import-not-found]
+        from spikingjelly.activation_based import functional, neuron, surrogate  # type: ignore[import-not-found]  # it is installed for this alone
     except ImportError:
         return {}
 

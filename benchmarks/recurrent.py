@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import argparse
 import datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from chain import FINITE, agreement, line, theirs
+from chain import beside_peers, line
 from chain_run import DECAY, Outcome, recurrent, tensors
 from layer import MATCHES, found_peers, processor
 from torch import Tensor, nn
@@ -62,23 +63,6 @@ def beside_the_loop(size: int, repeats: int, seconds: float) -> list[str]:
     return [str(size), f"{float(one.output.mean()):.1%}", *times, f"{ratio:.1f}", f"{differ:.0e}"]
 
 
-def beside_peers(size: int, kind: str, peers: dict[str, str], repeats: int, seconds: float) -> float:
-    """Print the rows of the second table for a surrogate; the least ratio."""
-    ratios = []
-    for peer, python in peers.items():
-        match = MATCHES[peer]
-        settings = match.settings | ({"surrogate": FINITE[peer]} if kind == "finite" else {})
-        given = problem(size, match.gain)
-        expected = ours(given, settings, repeats, seconds)
-        found, version = theirs(peer, python, kind, given, repeats, seconds)
-        ratios.append(found.times.total / expected.times.total)
-        cells = [f"{value * 1e3:.1f}" for times in (expected.times, found.times) for value in times]
-        surrogate = type(settings["surrogate"]).__name__
-        verdict = agreement(found, expected, False)
-        line([str(size), surrogate, f"{peer} {version}", *cells, f"{ratios[-1]:.1f}", verdict])
-    return min(ratios)
-
-
 HEAD = ["N", "fire", "one kernel: forward, ms", "total", "plain loop: forward", "total", "ratio", "spikes that differ"]
 HEAD_OF_PEERS = [
     *("N", "surrogate", "peer", "litspike: forward, ms", "backward", "peer: forward", "backward"),
@@ -104,12 +88,11 @@ def main() -> None:
     line(HEAD_OF_PEERS)
     line(["---"] * len(HEAD_OF_PEERS))
     least = {
-        size: [beside_peers(size, kind, peers, repeats, seconds) for kind in ("default", "finite")]
-        for size in options.sizes
+        size: beside_peers(str(size), partial(problem, size), ours, peers, repeats, seconds) for size in options.sizes
     }
     print("\nBest peer's time ÷ litspike's with the same settings, default surrogate / one of finite support:\n")
     for size, ratios in least.items():
-        print(f"- N = {size}: {' / '.join(f'{ratio:.1f}' for ratio in ratios)}")
+        print(f"- N = {size}: {' / '.join(f'{ratio:.1f}' for ratio in ratios.values())}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +75,9 @@ def networks(folder: Path, times: int, outcomes: Outcomes) -> None:
 
 
 def _outputs(path: Path, x: torch.Tensor) -> list[torch.Tensor]:
-    network: Callable[..., Any] = FromNIR(str(path), dt=1e-3)
+    network = FromNIR(str(path), dt=1e-3)
     with torch.no_grad():
-        return [network(x)[0], *network.state_dict().values()]  # type: ignore[attr-defined]
+        return [network(x)[0], *network.state_dict().values()]
 
 
 SECTIONS = [
